@@ -1,0 +1,163 @@
+package ringfence
+
+import (
+	"net/netip"
+	"time"
+)
+
+// This file holds the words with which the edge (b2bua), the traversal
+// (flows/runner) and the console (web) speak about one call. They stand here
+// because none of those rooms may import another.
+
+// SayAs is how a value is spoken. The empty value is plain text.
+type SayAs string
+
+// The ways of speaking; they follow the type of a variable.
+const (
+	SayText   SayAs = ""
+	SayDigits SayAs = "digits" // one by one
+	SayNumber SayAs = "number"
+	SayMoney  SayAs = "money" // Text is "<minor units> <ISO 4217>", e.g. "1250 GBP"
+	SayDate   SayAs = "date"  // Text is YYYY-MM-DD
+	SaySpell  SayAs = "spell" // letter by letter
+	SayName   SayAs = "name"
+)
+
+// SpeechPart is one stretch of a spoken line.
+type SpeechPart struct {
+	As   SayAs  `json:"as,omitempty"`
+	Text string `json:"text"`
+	Slow bool   `json:"slow,omitempty"`
+	// Secret marks a code: it may be heard on this leg and stand nowhere else.
+	Secret bool `json:"secret,omitempty"`
+}
+
+// Speech is one line to be spoken. Fixed text and values alternate, so that a
+// recording of the fixed text can be found by its exact source.
+type Speech struct {
+	Language string       `json:"language"` // BCP 47, e.g. "en"
+	Source   string       `json:"source"`   // the script's own text, with its {} places
+	Parts    []SpeechPart `json:"parts"`
+}
+
+// Secret reports whether any part must not be logged, recorded or relayed.
+func (s Speech) Secret() bool {
+	for _, p := range s.Parts {
+		if p.Secret {
+			return true
+		}
+	}
+	return false
+}
+
+// Text returns the line as a transcript may show it: secrets as asterisks.
+func (s Speech) Text() string {
+	var out []byte
+	for _, p := range s.Parts {
+		if p.Secret {
+			out = append(out, "****"...)
+			continue
+		}
+		out = append(out, p.Text...)
+	}
+	return string(out)
+}
+
+// Clip is audio of one voice: 8 kHz, mono, 16-bit linear.
+type Clip []int16
+
+// Direction says who placed a leg.
+type Direction string
+
+// The directions.
+const (
+	Inbound  Direction = "inbound"
+	Outbound Direction = "outbound"
+)
+
+// LegInfo is what the signalling of one leg says about itself. Every text in
+// it is a stranger's.
+type LegInfo struct {
+	ID         LegID
+	Direction  Direction
+	Trunk      string // configured peer that the message was accepted from; empty = none
+	Listener   string // configured listener it arrived on
+	Transport  string // udp, tcp, tls, ws
+	Source     netip.AddrPort
+	TrustedIDs bool // the trunk may assert identities (PAI, verstat)
+
+	Called     string   // user part of the Request-URI, as received
+	RequestURI string   // addr-spec
+	From       string   // header field value, whole
+	To         string   // header field value, whole
+	PAI        []string // P-Asserted-Identity values
+	Identity   []string // Identity values, one a header field
+	Date       string
+	Diversion  []string // Diversion and History-Info values: any of them is a sign of diversion
+	UUI        string   // User-to-User
+	CallID     string
+	ReceivedAt time.Time
+}
+
+// LegEventKind is what happened on a leg.
+type LegEventKind string
+
+// The events of a leg. LegEnded is the last; the channel is closed after it.
+const (
+	LegDigit    LegEventKind = "digit"    // Digit: 0–9 * # A–D, exactly once for each key
+	LegPlayed   LegEventKind = "played"   // Play: the number Play returned; Whole tells whether it was heard to its end
+	LegRinging  LegEventKind = "ringing"  // an outbound leg: 180 or 183
+	LegAnswered LegEventKind = "answered" // an outbound leg: 200 and media agreed
+	LegDiverted LegEventKind = "diverted" // an outbound leg: 181, 3xx, History-Info or Diversion in an answer; the leg never counts
+	LegChanged  LegEventKind = "changed"  // the far end is somebody else now: facts of this leg are void
+	LegHeld     LegEventKind = "held"     // the far end put us on media hold, or took us back (Whole = back)
+	LegEnded    LegEventKind = "ended"    // Cause and Code say why
+)
+
+// EndCause is why a leg ended.
+type EndCause string
+
+// The causes of LegEnded.
+const (
+	EndBye      EndCause = "bye"       // the far end hung up
+	EndCancel   EndCause = "cancel"    // the caller gave up before the answer
+	EndHangup   EndCause = "hangup"    // we hung up
+	EndBusy     EndCause = "busy"      // 486, 600
+	EndDeclined EndCause = "declined"  // 603 and other refusals
+	EndNoAnswer EndCause = "no_answer" // ring time over, 408, 480, 487
+	EndDiverted EndCause = "diverted"  // 3xx: redirected, not followed
+	EndFailed   EndCause = "failed"    // could not be placed
+	EndMedia    EndCause = "media"     // no packets came for too long
+	EndLimit    EndCause = "limit"     // greatest duration reached
+	EndShutdown EndCause = "shutdown"  // this process is stopping
+)
+
+// LegEvent is one thing that happened on a leg, in order.
+type LegEvent struct {
+	Kind  LegEventKind
+	Digit byte   // LegDigit
+	Play  uint64 // LegPlayed
+	Whole bool   // LegPlayed, LegHeld
+	Cause EndCause
+	Code  int // SIP status of a failed outbound leg; 0 otherwise
+	At    time.Time
+}
+
+// Placement asks for an outbound leg. To is never a caller's text: it is a
+// contact point resolved by the gate, or a configured place.
+type Placement struct {
+	Leg      LegID  // the identifier the new leg gets; empty = a fresh one
+	Trunk    string // configured peer to send through; empty with a full URI = the peer whose address it names
+	To       string // SIP URI, or E.164 digits to be sent through Trunk
+	From     string // our own number or user part shown to the called party
+	Name     string // display name shown to the called party
+	UUI      string // User-to-User value for a contact centre, or empty
+	Identity []string
+	Ring     time.Duration // zero means 30 s; at most 3 min
+	// Contact reports that this leg is a call-back to a contact point: a 3xx,
+	// 181, Diversion or History-Info ends it as diverted.
+	Contact bool
+	// Whisper legs of agents are allowed early media and hold; the field is
+	// for the call's record only.
+	Purpose string // "agent", "callback", "job", "emergency"
+}
