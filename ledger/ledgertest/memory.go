@@ -1,0 +1,207 @@
+// Package ledgertest is a store in memory for tests of the rooms above the
+// ledger. It keeps the contract of ledger.Store (serializable, compare-and-set,
+// nothing kept of a failed transaction) and nothing else: no file, no key.
+package ledgertest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/ledger"
+)
+
+// Memory is a ledger.Store in memory. The zero value is ready. Clock, when
+// set, gives the time of transactions; else package time does, so that
+// testing/synctest rules it.
+type Memory struct {
+	Clock func() time.Time
+	// Fail, when set, is asked before each commit; its error fails the
+	// transaction and nothing of it is kept.
+	Fail func() error
+
+	mu      sync.Mutex
+	tenants map[ringfence.TenantID]*state
+}
+
+type rowKey struct {
+	kind ledger.Kind
+	id   string
+}
+
+type state struct {
+	rows    map[rowKey]ledger.Record
+	entries []ledger.Entry
+}
+
+func (s *state) clone() *state {
+	return &state{rows: maps.Clone(s.rows), entries: slices.Clip(s.entries)}
+}
+
+// Update implements ledger.Store.
+func (m *Memory) Update(ctx context.Context, tenant ringfence.TenantID, f func(ledger.Tx) error) error {
+	m.mu.Lock()
+	tx := m.begin(tenant)
+	err := f(tx)
+	if err == nil && m.Fail != nil {
+		err = m.Fail()
+	}
+	if err != nil {
+		m.mu.Unlock()
+		return err
+	}
+	m.tenants[tenant] = tx.state
+	m.mu.Unlock()
+	for _, after := range tx.after {
+		after()
+	}
+	return ctx.Err()
+}
+
+// View implements ledger.Store.
+func (m *Memory) View(_ context.Context, tenant ringfence.TenantID, f func(ledger.Tx) error) error {
+	m.mu.Lock()
+	tx := m.begin(tenant)
+	m.mu.Unlock()
+	tx.readOnly = true
+	return f(tx)
+}
+
+// Entries returns a tenant's log.
+func (m *Memory) Entries(tenant ringfence.TenantID) []ledger.Entry {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.begin(tenant).state.entries
+}
+
+// begin returns a transaction over a copy of the tenant's state.
+func (m *Memory) begin(tenant ringfence.TenantID) *tx {
+	if m.tenants == nil {
+		m.tenants = map[ringfence.TenantID]*state{}
+	}
+	if m.tenants[tenant] == nil {
+		m.tenants[tenant] = &state{rows: map[rowKey]ledger.Record{}}
+	}
+	now := time.Now
+	if m.Clock != nil {
+		now = m.Clock
+	}
+	return &tx{state: m.tenants[tenant].clone(), tenant: tenant, now: now()}
+}
+
+type tx struct {
+	state    *state
+	tenant   ringfence.TenantID
+	now      time.Time
+	readOnly bool
+	after    []func()
+}
+
+func (t *tx) Now() time.Time { return t.now }
+
+func (t *tx) OnCommit(f func()) { t.after = append(t.after, f) }
+
+func (t *tx) Append(_ context.Context, e ledger.Entry) (int64, error) {
+	if t.readOnly {
+		return 0, ledger.ErrReadOnly
+	}
+	if !e.Event.Valid() {
+		return 0, fmt.Errorf("append: %q is no event of the ledger", e.Event)
+	}
+	e.Index, e.Tenant = int64(len(t.state.entries)), t.tenant
+	if e.At.IsZero() {
+		e.At = t.now
+	}
+	t.state.entries = append(t.state.entries, e)
+	return e.Index, nil
+}
+
+func (t *tx) Get(_ context.Context, kind ledger.Kind, id string) (ledger.Record, error) {
+	r, ok := t.state.rows[rowKey{kind, id}]
+	if !ok {
+		return ledger.Record{}, ledger.ErrNotFound
+	}
+	return copied(r), nil
+}
+
+func (t *tx) Put(_ context.Context, r *ledger.Record) error {
+	if t.readOnly {
+		return ledger.ErrReadOnly
+	}
+	at := rowKey{r.Kind, r.ID}
+	if t.state.rows[at].Version != r.Version {
+		return ledger.ErrConflict
+	}
+	r.Version++
+	t.state.rows[at] = copied(*r)
+	return nil
+}
+
+func (t *tx) Delete(_ context.Context, kind ledger.Kind, id string, version int64) error {
+	if t.readOnly {
+		return ledger.ErrReadOnly
+	}
+	at := rowKey{kind, id}
+	r, ok := t.state.rows[at]
+	switch {
+	case !ok:
+		return ledger.ErrNotFound
+	case r.Version != version:
+		return ledger.ErrConflict
+	}
+	delete(t.state.rows, at)
+	return nil
+}
+
+func (t *tx) EraseSubject(_ context.Context, id ringfence.SubjectID) error {
+	if t.readOnly {
+		return ledger.ErrReadOnly
+	}
+	maps.DeleteFunc(t.state.rows, func(_ rowKey, r ledger.Record) bool { return r.Subject == id })
+	return nil
+}
+
+func (t *tx) List(_ context.Context, kind ledger.Kind, q ledger.Query) ([]ledger.Record, error) {
+	limit := q.Limit
+	if limit == 0 {
+		limit = 200
+	}
+	if limit < 0 || limit > 1000 {
+		return nil, fmt.Errorf("list: limit %d is not within 1 to 1000", q.Limit)
+	}
+	order := func(a, b ledger.Record) int {
+		c := cmp.Or(cmp.Compare(a.Sort, b.Sort), cmp.Compare(a.ID, b.ID))
+		if q.Desc {
+			return -c
+		}
+		return c
+	}
+	var out []ledger.Record
+	for at, r := range t.state.rows {
+		if at.kind != kind || q.From != 0 && r.Sort < q.From || q.To != 0 && r.Sort >= q.To {
+			continue
+		}
+		if q.Key != "" {
+			if v, ok := r.Keys[q.Key]; !ok || v != q.Value {
+				continue
+			}
+		}
+		if q.AfterID != "" && order(r, ledger.Record{Sort: q.After, ID: q.AfterID}) <= 0 {
+			continue
+		}
+		out = append(out, copied(r))
+	}
+	slices.SortFunc(out, order)
+	return out[:min(limit, len(out))], nil
+}
+
+func copied(r ledger.Record) ledger.Record {
+	r.Body = slices.Clone(r.Body)
+	r.Keys = maps.Clone(r.Keys)
+	return r
+}
