@@ -22,6 +22,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strings"
 	"time"
 )
@@ -386,6 +388,19 @@ type ContactPoint struct {
 	Status     Status
 }
 
+// Secret is bytes that redact themselves wherever they are printed or logged.
+// As JSON it is written out: only stores, which encrypt, marshal one.
+type Secret []byte
+
+// String returns asterisks.
+func (Secret) String() string { return "****" }
+
+// Format prints asterisks whatever the verb.
+func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "****") }
+
+// LogValue keeps a secret out of structured logs.
+func (Secret) LogValue() slog.Value { return slog.StringValue("****") }
+
 // AuthenticatorType is the kind of an authenticator.
 type AuthenticatorType string
 
@@ -407,7 +422,7 @@ type Authenticator struct {
 	// Secret is what the method needs to check an answer (an argon2id record,
 	// a TOTP seed, a WebAuthn credential as JSON); encrypted at rest, never
 	// logged, never shown.
-	Secret    []byte `json:"-"`
+	Secret    Secret
 	Lane      string // "handset" unless known to live elsewhere, e.g. "roaming"
 	BoundAt   time.Time
 	StoredAt  time.Time
@@ -432,4 +447,37 @@ type Subject struct {
 	Language string
 	Status   Status
 	StoredAt time.Time
+}
+
+// Role is what a member of staff may do. The empty value may do nothing.
+type Role string
+
+// The roles.
+const (
+	RoleAgent      Role = "agent"
+	RoleSupervisor Role = "supervisor"
+	RoleOps        Role = "ops"
+	RoleRisk       Role = "risk"
+	RoleAuditor    Role = "auditor"
+	RoleAdmin      Role = "admin"
+)
+
+// Person is a member of staff. Roles count from Since on (invariant 20).
+type Person struct {
+	ID       PersonID
+	Tenant   TenantID
+	Name     string
+	Email    string
+	Roles    []Role
+	Groups   []string // approver groups of the policy, e.g. payments_manager
+	Team     string
+	Place    string // SIP URI at an allow-listed peer; empty = the softphone in the console
+	Since    time.Time
+	StoredAt time.Time
+	Status   Status
+}
+
+// Has reports whether p is active and holds the role at now.
+func (p Person) Has(role Role, now time.Time) bool {
+	return p.Status == StatusActive && !now.Before(p.Since) && slices.Contains(p.Roles, role)
 }

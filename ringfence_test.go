@@ -2,6 +2,7 @@ package ringfence
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -64,6 +65,15 @@ func TestMaskedShowsAtMostTwoDigits(t *testing.T) {
 	for have, want := range map[TN]string{"": "", "123": "…", "442079460991": "+44…91"} {
 		if got := have.Masked(); got != want {
 			t.Errorf("TN(%q).Masked() = %q, want %q", have, got, want)
+		}
+	}
+}
+
+func TestSecretNeverPrints(t *testing.T) {
+	a := Authenticator{Secret: Secret("planted-seed")}
+	for _, got := range []string{fmt.Sprint(a), fmt.Sprintf("%+v", a), fmt.Sprintf("%#v", a), fmt.Sprintf("%s %x %q", a.Secret, a.Secret, a.Secret)} {
+		if strings.Contains(got, "planted") || strings.Contains(got, "706c616e746564") {
+			t.Errorf("a secret was printed: %s", got)
 		}
 	}
 }

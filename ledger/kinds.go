@@ -1,0 +1,13 @@
+package ledger
+
+// The kinds of records that more than one room reads. Who writes them is part
+// of the contract: subjects, contact points, authenticators and persons are
+// written by gate (verify writes only the counters of an authenticator);
+// evidence by verify.
+const (
+	KindSubject       Kind = "subject"       // ringfence.Subject; keys: "kind:field" -> value for each identifying field, "kind" -> kind
+	KindContactPoint  Kind = "contact_point" // ringfence.ContactPoint; keys: subject, value
+	KindAuthenticator Kind = "authenticator" // ringfence.Authenticator; keys: subject (a person's id for staff passkeys)
+	KindEvidence      Kind = "evidence"      // ringfence.Evidence; keys: traversal, release, subject; never changed
+	KindPerson        Kind = "person"        // ringfence.Person; keys: email, place
+)
