@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/ringfence/ringfence"
 )
 
@@ -63,13 +65,8 @@ type Appender interface {
 	Append(ctx context.Context, e Entry) (int64, error)
 }
 
-// Tx is one transaction of one tenant. It is valid only inside the callback
-// that received it and only on that goroutine. Isolation is serializable: no
-// other Update of the tenant interleaves with it.
-type Tx interface {
-	Appender
-	// Now is the time by which lifetimes are judged in this transaction.
-	Now() time.Time
+// Records is the rows of one tenant as a transaction sees them.
+type Records interface {
 	// Get returns the newest version, ErrNotFound or ErrTampered.
 	Get(ctx context.Context, kind Kind, id string) (Record, error)
 	// Put writes r if its Version is still the stored one (0: not there yet),
@@ -83,6 +80,59 @@ type Tx interface {
 	// EraseSubject destroys the key of a subject: its records answer
 	// ErrNotFound from then on, and the log still verifies.
 	EraseSubject(ctx context.Context, id ringfence.SubjectID) error
+}
+
+// LogReader is the tenant's log as a transaction sees it, its own appended
+// entries included. It is a tlog.HashReader, so proofs are made from it with
+// tlog.ProveRecord and tlog.ProveTree.
+type LogReader interface {
+	// Size is the number of entries.
+	Size(ctx context.Context) (int64, error)
+	// Entries returns one page of the log.
+	Entries(ctx context.Context, q EntryQuery) ([]Entry, error)
+	// ReadHashes returns stored hashes by their tlog index.
+	ReadHashes(indexes []int64) ([]tlog.Hash, error)
+}
+
+// EntryQuery selects entries. Set at most one of Traversal, Release, Subject
+// and Event; with none set it selects the whole log.
+type EntryQuery struct {
+	Traversal ringfence.TraversalID
+	Release   ringfence.ReleaseID
+	Subject   ringfence.SubjectID
+	Event     Event
+	From      int64 // smallest index; with Desc the greatest, zero meaning the newest
+	Desc      bool
+	Limit     int // 0 means 200; at most 1,000
+}
+
+// Matches reports whether q selects e, its limit left aside.
+func (q EntryQuery) Matches(e Entry) bool {
+	switch {
+	case !q.Desc && e.Index < q.From, q.Desc && q.From > 0 && e.Index > q.From:
+		return false
+	case q.Traversal != "":
+		return e.Traversal == q.Traversal
+	case q.Release != "":
+		return e.Release == q.Release
+	case q.Subject != "":
+		return e.Subject == q.Subject
+	case q.Event != "":
+		return e.Event == q.Event
+	default:
+		return true
+	}
+}
+
+// Tx is one transaction of one tenant. It is valid only inside the callback
+// that received it and only on that goroutine. Isolation is serializable: no
+// other Update of the tenant interleaves with it.
+type Tx interface {
+	Appender
+	Records
+	LogReader
+	// Now is the time by which lifetimes are judged in this transaction.
+	Now() time.Time
 	// OnCommit registers a function that runs after the transaction is
 	// durable, on the goroutine that called Update. It is not run when the
 	// transaction fails.

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/ledger"
 )
@@ -37,10 +39,11 @@ type rowKey struct {
 type state struct {
 	rows    map[rowKey]ledger.Record
 	entries []ledger.Entry
+	hashes  []tlog.Hash
 }
 
 func (s *state) clone() *state {
-	return &state{rows: maps.Clone(s.rows), entries: slices.Clip(s.entries)}
+	return &state{rows: maps.Clone(s.rows), entries: slices.Clip(s.entries), hashes: slices.Clip(s.hashes)}
 }
 
 // Update implements ledger.Store.
@@ -117,7 +120,16 @@ func (t *tx) Append(_ context.Context, e ledger.Entry) (int64, error) {
 	if e.At.IsZero() {
 		e.At = t.now
 	}
+	leaf, err := e.Leaf()
+	if err != nil {
+		return 0, fmt.Errorf("append: %v", err)
+	}
+	hashes, err := tlog.StoredHashes(e.Index, leaf, t)
+	if err != nil {
+		return 0, fmt.Errorf("append: %v", err)
+	}
 	t.state.entries = append(t.state.entries, e)
+	t.state.hashes = append(t.state.hashes, hashes...)
 	return e.Index, nil
 }
 
@@ -164,6 +176,43 @@ func (t *tx) EraseSubject(_ context.Context, id ringfence.SubjectID) error {
 	}
 	maps.DeleteFunc(t.state.rows, func(_ rowKey, r ledger.Record) bool { return r.Subject == id })
 	return nil
+}
+
+func (t *tx) Size(context.Context) (int64, error) { return int64(len(t.state.entries)), nil }
+
+func (t *tx) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	out := make([]tlog.Hash, len(indexes))
+	for i, at := range indexes {
+		if at < 0 || at >= int64(len(t.state.hashes)) {
+			return nil, fmt.Errorf("no hash %d in a log of %d", at, len(t.state.hashes))
+		}
+		out[i] = t.state.hashes[at]
+	}
+	return out, nil
+}
+
+func (t *tx) Entries(_ context.Context, q ledger.EntryQuery) ([]ledger.Entry, error) {
+	limit := q.Limit
+	if limit == 0 {
+		limit = 200
+	}
+	if limit < 0 || limit > 1000 {
+		return nil, fmt.Errorf("entries: limit %d is not within 1 to 1000", q.Limit)
+	}
+	var out []ledger.Entry
+	for i := range t.state.entries {
+		e := t.state.entries[i]
+		if q.Desc {
+			e = t.state.entries[len(t.state.entries)-1-i]
+		}
+		if !q.Matches(e) {
+			continue
+		}
+		if out = append(out, e); len(out) == limit {
+			break
+		}
+	}
+	return out, nil
 }
 
 func (t *tx) List(_ context.Context, kind ledger.Kind, q ledger.Query) ([]ledger.Record, error) {
