@@ -1,0 +1,79 @@
+package rtp
+
+import (
+	"time"
+)
+
+// The pacing wheel: one goroutine and one timer for all sessions. Each slot
+// is 5 ms; a session is due again one ptime after it was due before, and the
+// sessions of a pool are spread over the slots so that their packets do not
+// leave in one burst.
+const (
+	paceStep  = 5 * time.Millisecond
+	paceSlots = 16 // 80 ms, more than the longest ptime
+	maxBehind = 100 * time.Millisecond
+	reportGap = 5 * time.Second // RFC 3550, section 6.2
+	checkGap  = time.Second
+)
+
+// pace runs until the pool closes. Pool.Close waits for it.
+func (p *Pool) pace() {
+	sc := newScratch()
+	due := time.Now()
+	check := due.Add(checkGap)
+	timer := time.NewTimer(paceStep)
+	defer timer.Stop()
+	var slots [paceSlots][]*Session
+	for slot := 0; ; {
+		select {
+		case <-p.done:
+			return
+		case <-timer.C:
+		}
+		now := time.Now()
+		if now.Sub(due) > maxBehind { // starved: skip rather than send a burst
+			due = now
+		}
+		for ; !due.After(now); due = due.Add(paceStep) {
+			slots[slot] = append(slots[slot], p.arrived()...)
+			ready := slots[slot]
+			slots[slot] = ready[:0:0]
+			for _, s := range ready {
+				if ptime := s.tick(due, sc); ptime > 0 {
+					next := (slot + int(ptime/paceStep)) % paceSlots
+					slots[next] = append(slots[next], s)
+				}
+			}
+			slot = (slot + 1) % paceSlots
+		}
+		if now.After(check) {
+			check = now.Add(checkGap)
+			p.checkAll(now, sc)
+		}
+		timer.Reset(time.Until(due))
+	}
+}
+
+// arrived returns the sessions opened since it was last called. Those opened
+// in one step start together; the ports of a busy pool open over many steps.
+func (p *Pool) arrived() []*Session {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a := p.arrivals
+	p.arrivals = nil
+	return a
+}
+
+// checkAll runs the dead-media timers and sends the RTCP reports that are due.
+func (p *Pool) checkAll(now time.Time, sc *scratch) {
+	p.mu.Lock()
+	all := make([]*Session, 0, len(p.sessions))
+	for s := range p.sessions {
+		all = append(all, s)
+	}
+	p.mu.Unlock()
+	for _, s := range all {
+		s.checkDead(now)
+		s.report(now, sc)
+	}
+}
