@@ -1,0 +1,165 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/web/problem"
+)
+
+// Scope is what a service account may do; it holds only those it was given.
+type Scope string
+
+// The scopes of service accounts.
+const (
+	ScopeActions    Scope = "actions"    // open, release and cancel actions
+	ScopeReleases   Scope = "releases"   // read releases
+	ScopeExecute    Scope = "execute"    // pull, redeem and report permits: executors only
+	ScopeJobs       Scope = "jobs"       // ask for outbound calls
+	ScopeTraversals Scope = "traversals" // read live calls, start console flows
+	ScopeEvents     Scope = "events"
+	ScopeDirectory  Scope = "directory" // read subjects and contact points
+	ScopeLedger     Scope = "ledger"
+)
+
+// scopes lists every scope, for the check of what an administrator asks for.
+var scopes = []Scope{ScopeActions, ScopeReleases, ScopeExecute, ScopeJobs, ScopeTraversals, ScopeEvents, ScopeDirectory, ScopeLedger}
+
+// rule says who may use one route of the staff listener. The zero rule admits
+// nobody.
+type rule struct {
+	pattern string // as http.ServeMux takes it
+	roles   []ringfence.Role
+	scope   Scope
+	open    bool // nobody need have signed in
+	page    bool // a person without a session is sent to the login page
+}
+
+var (
+	anyone   = []ringfence.Role{ringfence.RoleAgent, ringfence.RoleSupervisor, ringfence.RoleOps, ringfence.RoleRisk, ringfence.RoleAuditor, ringfence.RoleAdmin}
+	desk     = []ringfence.Role{ringfence.RoleAgent, ringfence.RoleSupervisor}
+	floor    = []ringfence.Role{ringfence.RoleAgent, ringfence.RoleSupervisor, ringfence.RoleRisk}
+	overview = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleOps, ringfence.RoleAuditor}
+	records  = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleAuditor}
+	riskOnly = []ringfence.Role{ringfence.RoleRisk, ringfence.RoleSupervisor}
+	admins   = []ringfence.Role{ringfence.RoleAdmin}
+)
+
+// access is the route table of the staff listener. A route that is not in it
+// cannot be registered.
+var access = []rule{
+	// pages and their files
+	{pattern: "GET /assets/{file...}", open: true},
+	{pattern: "GET /login", open: true},
+	{pattern: "GET /invite", open: true},
+	{pattern: "POST /csp-report", open: true},
+	{pattern: "GET /healthz", open: true},
+	{pattern: "GET /v1/openapi.json", open: true},
+	{pattern: "GET /{$}", roles: anyone, page: true},
+	{pattern: "GET /console", roles: floor, page: true},
+	{pattern: "GET /board", roles: overview, page: true},
+	{pattern: "GET /calls", roles: records, page: true},
+	{pattern: "GET /audit", roles: records, page: true},
+	{pattern: "GET /people", roles: admins, page: true},
+	{pattern: "GET /approvals", roles: anyone, page: true},
+	{pattern: "GET /approvals/{release}", roles: anyone, page: true},
+	// sessions
+	{pattern: "POST /v1/login/begin", open: true},
+	{pattern: "POST /v1/login/finish", open: true},
+	{pattern: "POST /v1/invite/begin", open: true},
+	{pattern: "POST /v1/invite/finish", open: true},
+	{pattern: "POST /v1/logout", roles: anyone},
+	{pattern: "POST /v1/session/touch", roles: anyone},
+	{pattern: "GET /v1/me", roles: anyone},
+}
+
+// principal is who asks: a person with a session, or a service account.
+type principal struct {
+	tenant  ringfence.TenantID
+	person  ringfence.Person // zero for a service account
+	session sessionRow
+	client  Client    // zero for a person
+	at      time.Time // the store's time when the session was read
+}
+
+// actor is the name under which the principal stands in limits and records.
+func (p principal) actor() string {
+	if p.client.ID != "" {
+		return p.client.ID
+	}
+	return string(p.person.ID)
+}
+
+// has reports whether the principal is a person with the role now.
+func (p principal) has(role ringfence.Role) bool {
+	return p.person.ID != "" && p.person.Has(role, p.at)
+}
+
+// may reports whether the rule admits the principal.
+func (r rule) may(p principal) bool {
+	if p.client.ID != "" {
+		return r.scope != "" && slices.Contains(p.client.Scopes, r.scope)
+	}
+	return slices.ContainsFunc(r.roles, func(role ringfence.Role) bool { return p.has(role) })
+}
+
+type principalKey struct{}
+
+// who returns the principal that the guard put into the context; the zero
+// principal, which may do nothing, when there is none.
+func who(ctx context.Context) principal {
+	p, _ := ctx.Value(principalKey{}).(principal)
+	return p
+}
+
+// guardedMux registers handlers behind their rule of the table. huma registers
+// its operations through it as well.
+type guardedMux struct {
+	*http.ServeMux
+	s    *Server
+	used map[string]bool
+}
+
+// HandleFunc puts h behind the rule of its pattern. A pattern without a rule is
+// a bug of ours and ends the program at start.
+func (m *guardedMux) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request)) {
+	i := slices.IndexFunc(access, func(r rule) bool { return r.pattern == pattern })
+	if i < 0 {
+		panic("web: no rule for " + pattern)
+	}
+	m.used[pattern] = true
+	m.ServeMux.HandleFunc(pattern, m.s.guard(access[i], h))
+}
+
+// guard admits who the rule admits, and tells nobody else more than that they
+// are not signed in or not allowed.
+func (s *Server) guard(r rule, h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		if r.open {
+			h(w, req)
+			return
+		}
+		p, err := s.authenticate(w, req)
+		switch {
+		case err != nil && r.page && problem.Is(s.problemOf(req, err), problem.Unauthenticated):
+			http.Redirect(w, req, "/login", http.StatusSeeOther)
+		case err != nil:
+			s.refuse(w, req, err)
+		case !r.may(p):
+			s.refuse(w, req, problem.New(problem.Forbidden, "Your role does not include this."))
+		default:
+			h(w, req.WithContext(context.WithValue(req.Context(), principalKey{}, p)))
+		}
+	}
+}
+
+// authenticate finds out who asks.
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (principal, error) {
+	if header := r.Header.Get("Authorization"); header != "" {
+		return s.authenticateClient(r, header)
+	}
+	return s.authenticateSession(w, r)
+}

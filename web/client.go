@@ -1,0 +1,119 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/web/problem"
+)
+
+// kindClient holds Client.
+const kindClient ledger.Kind = "client"
+
+const prefixClient = "cli"
+
+// Client is a service account: a bank's core system, an ERP, an executor, a
+// customer channel. The zero Client may do nothing.
+type Client struct {
+	ID   string `json:"id"` // cli_…
+	Name string `json:"name"`
+	// SecretHash is the SHA-256, in hexadecimal, of a 256-bit random secret
+	// that was shown once.
+	SecretHash string           `json:"secret_hash"`
+	Scopes     []Scope          `json:"scopes"`
+	Networks   []netip.Prefix   `json:"networks,omitempty"` // empty = from anywhere the listener is reached
+	Executor   string           `json:"executor,omitempty"` // the executor it is; permits are bound to it
+	Channel    string           `json:"channel,omitempty"`  // customer channel: how and when the person logged in there
+	StoredAt   time.Time        `json:"stored_at"`
+	Status     ringfence.Status `json:"status"`
+}
+
+// CreateClient stores a service account and returns its bearer credential,
+// which is shown once and kept only as a hash.
+func (s *Server) CreateClient(ctx context.Context, tenant ringfence.TenantID, c Client, by ringfence.PersonID) (Client, ringfence.Secret, error) {
+	if c.Name == "" || len(c.Scopes) == 0 {
+		return Client{}, nil, problem.New(problem.Unprocessable, "A service account needs a name and at least one scope.")
+	}
+	for _, sc := range c.Scopes {
+		if !slices.Contains(scopes, sc) {
+			return Client{}, nil, problem.New(problem.Unprocessable, fmt.Sprintf("There is no scope %q.", sc))
+		}
+	}
+	if slices.Contains(c.Scopes, ScopeExecute) != (c.Executor != "") {
+		return Client{}, nil, problem.New(problem.Unprocessable, "The scope execute goes with the name of an executor, and only with it.")
+	}
+	var raw [32]byte
+	if _, err := rand.Read(raw[:]); err != nil {
+		return Client{}, nil, err
+	}
+	c.ID = ringfence.NewID[string](prefixClient)
+	secret := base64.RawURLEncoding.EncodeToString(raw[:])
+	c.SecretHash, c.Status = hashSecret(secret), ringfence.StatusActive
+	err := s.cfg.Store.Update(ctx, tenant, func(tx ledger.Tx) error {
+		c.StoredAt = tx.Now()
+		rec := ledger.Record{Kind: kindClient, ID: c.ID, Sort: c.StoredAt.UnixNano()}
+		if err := ledger.Write(ctx, tx, &rec, c); err != nil {
+			return err
+		}
+		_, err := tx.Append(ctx, ledger.Entry{Event: "config.changed", Person: by, Object: c.ID, Data: map[string]string{"what": "service account added"}})
+		return err
+	})
+	if err != nil {
+		return Client{}, nil, err
+	}
+	return c, ringfence.Secret(string(tenant) + "." + c.ID + "." + secret), nil
+}
+
+// authenticateClient finds the service account of a bearer credential, which
+// is tenant.id.secret. Every miss reads the same.
+func (s *Server) authenticateClient(r *http.Request, header string) (principal, error) {
+	no := problem.New(problem.Unauthenticated, "The credential is not known.")
+	scheme, credential, _ := strings.Cut(header, " ")
+	part := strings.Split(credential, ".")
+	if !strings.EqualFold(scheme, "Bearer") || len(part) != 3 || !ringfence.ValidID(part[1], prefixClient) {
+		return principal{}, no
+	}
+	tenant := ringfence.TenantID(part[0])
+	if tenant != ringfence.DefaultTenant && !ringfence.ValidID(part[0], ringfence.PrefixTenant) {
+		return principal{}, no
+	}
+	var c Client
+	err := s.cfg.Store.View(r.Context(), tenant, func(tx ledger.Tx) (err error) {
+		c, _, err = ledger.Read[Client](r.Context(), tx, kindClient, part[1])
+		return err
+	})
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		return principal{}, err
+	}
+	have := sha256.Sum256([]byte(part[2]))
+	want, _ := hex.DecodeString(c.SecretHash) // nothing, which equals no hash, when there is none
+	if subtle.ConstantTimeCompare(have[:], want) != 1 || c.Status != ringfence.StatusActive || !c.from(r.RemoteAddr) {
+		return principal{}, no
+	}
+	return principal{tenant: tenant, client: c}, nil
+}
+
+// from reports whether the account may be used from the address.
+func (c Client) from(remote string) bool {
+	if len(c.Networks) == 0 {
+		return true
+	}
+	at, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(c.Networks, func(n netip.Prefix) bool { return n.Contains(at.Addr().Unmap()) })
+}

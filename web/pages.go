@@ -1,0 +1,26 @@
+package web
+
+import "net/http"
+
+// staffPages registers the pages of the staff listener. The console is one
+// page; its routes differ only in what the script shows.
+func (s *Server) staffPages(m *guardedMux) {
+	console := func(w http.ResponseWriter, r *http.Request) { s.page(w, r, "console.html.tmpl", nil) }
+	for _, pattern := range []string{"GET /{$}", "GET /console", "GET /board", "GET /calls", "GET /audit", "GET /people", "GET /approvals", "GET /approvals/{release}"} {
+		m.HandleFunc(pattern, console)
+	}
+	m.HandleFunc("GET /login", s.loginPage(false))
+	m.HandleFunc("GET /invite", s.loginPage(true))
+}
+
+func (s *Server) loginPage(invite bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		s.page(w, r, "login.html.tmpl", struct {
+			Invite  bool
+			Company string
+		}{invite, s.cfg.Company(s.tenantOf(r))})
+	}
+}
+
+// publicPages registers what callers see.
+func (s *Server) publicPages(m *http.ServeMux) {}

@@ -1,0 +1,41 @@
+import { post, Refused } from "./api";
+import { make, use, NotDone, supported } from "./passkey";
+
+const main = document.querySelector("main")!;
+const go = document.getElementById("go") as HTMLButtonElement;
+const says = document.getElementById("says")!;
+
+// The invitation stands in the fragment, which no proxy or log ever sees; it
+// is taken out of the address at once and spent only by the tap.
+const token = location.hash.slice(1);
+if (token) history.replaceState(null, "", location.pathname);
+
+function tell(text: string, how = "") {
+  says.className = text ? `says ${how}` : "";
+  says.textContent = text;
+}
+
+async function run() {
+  go.setAttribute("aria-disabled", "true");
+  tell("");
+  try {
+    if (main.dataset.page === "invite") {
+      const begun = await post<any>("/v1/invite/begin", { token });
+      await post("/v1/invite/finish", { token, ceremony: begun.ceremony, response: await make(begun.options) });
+      tell("Your passkey is made.", "ok");
+    } else {
+      const begun = await post<any>("/v1/login/begin");
+      await post("/v1/login/finish", { ceremony: begun.ceremony, response: await use(begun.options) });
+    }
+    location.assign("/");
+  } catch (e) {
+    if (e instanceof NotDone) tell("No passkey was used. Try again when you are ready.");
+    else if (e instanceof Refused) tell(e.message, e.problem.status ? "bad" : "");
+    else tell("This browser could not do it. Try another one.", "bad");
+    go.removeAttribute("aria-disabled");
+  }
+}
+
+if (!supported()) tell("This browser knows no passkeys. Use a current one, outside of other apps.");
+go.addEventListener("click", () => { if (go.getAttribute("aria-disabled") !== "true") void run(); });
+if (main.dataset.page === "invite" && !token) tell("This page needs the whole link that you were given.");

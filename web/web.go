@@ -1,0 +1,117 @@
+package web
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/ledger"
+)
+
+// Config is what a Server needs. Store and Calls are required.
+type Config struct {
+	Store ledger.Store
+	Calls Calls
+	// Ceremonies signs staff in; without it nobody can.
+	Ceremonies Ceremonies
+	// StaffURL and PublicURL are the origins under which readers reach the two
+	// handlers, e.g. https://console.example.com; empty = http on localhost.
+	StaffURL, PublicURL string
+	// Hosts maps a host name (with its port, unless it is the scheme's own) to
+	// the tenant it belongs to. A host that is not in it is the default
+	// tenant's only while Hosts is empty; else it answers 404.
+	Hosts map[string]ringfence.TenantID
+	// Company is the name callers know a tenant by.
+	Company func(ringfence.TenantID) string
+	// Log takes one line for what went wrong; nil discards.
+	Log *slog.Logger
+}
+
+// Server serves the two listeners. It holds no state that matters: sessions,
+// releases and evidence stand in the store.
+type Server struct {
+	cfg     Config
+	log     *slog.Logger
+	files   *assets
+	staff   http.Handler
+	public  http.Handler
+	routes  *guardedMux
+	reports atomic.Int64 // content policy violations reported by browsers
+}
+
+// New builds a Server.
+func New(cfg Config) (*Server, error) {
+	if cfg.Store == nil || cfg.Calls == nil {
+		return nil, errors.New("web: a store and calls are needed")
+	}
+	s := &Server{cfg: cfg, log: cfg.Log}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.cfg.Company == nil {
+		s.cfg.Company = func(ringfence.TenantID) string { return "our company" }
+	}
+	var err error
+	if s.files, err = loadAssets(); err != nil {
+		return nil, err
+	}
+	s.staff = s.secured(s.staffRoutes())
+	s.public = s.secured(s.publicRoutes())
+	return s, nil
+}
+
+// Staff returns the handler for the console and the API: restricted networks.
+func (s *Server) Staff() http.Handler { return s.staff }
+
+// Public returns the handler for callers: on the Internet, on its own host.
+func (s *Server) Public() http.Handler { return s.public }
+
+// PolicyReports returns how many content policy violations browsers reported.
+func (s *Server) PolicyReports() int64 { return s.reports.Load() }
+
+// tenantOf returns the tenant of the host that was asked, or "" for a host
+// that is nobody's.
+func (s *Server) tenantOf(r *http.Request) ringfence.TenantID {
+	if len(s.cfg.Hosts) == 0 {
+		return ringfence.DefaultTenant
+	}
+	return s.cfg.Hosts[r.Host]
+}
+
+// staffRoutes registers every route of the staff listener.
+func (s *Server) staffRoutes() http.Handler {
+	m := &guardedMux{ServeMux: http.NewServeMux(), s: s, used: map[string]bool{}}
+	s.routes = m
+	m.HandleFunc("GET /assets/{file...}", s.files.serve)
+	m.HandleFunc("POST /csp-report", s.cspReport)
+	m.HandleFunc("GET /healthz", healthz)
+	s.staffPages(m)
+	s.api(m)
+	return s.knownHost(m)
+}
+
+// publicRoutes registers every route of the public listener. None of them
+// knows a signed-in person.
+func (s *Server) publicRoutes() http.Handler {
+	m := http.NewServeMux()
+	m.HandleFunc("GET /assets/{file...}", s.files.serve)
+	m.HandleFunc("POST /csp-report", s.cspReport)
+	m.HandleFunc("GET /healthz", healthz)
+	s.publicPages(m)
+	return s.knownHost(m)
+}
+
+// knownHost answers 404 on a host that is no tenant's.
+func (s *Server) knownHost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.tenantOf(r) == "" && r.URL.Path != "/healthz" {
+			s.refuse(w, r, errNotFound)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func healthz(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) }
