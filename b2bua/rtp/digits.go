@@ -27,27 +27,22 @@ func eventCode(digit byte) int {
 type digitSender struct {
 	queue []byte // event codes
 	on    bool   // a key is being sent
-	ts    uint32
-	sent  int // samples of the key so far
-	ends  int // END packets sent
-	pause int // samples of pause left
+	sent  int    // samples of the key so far
+	ends  int    // END packets sent
+	pause int    // samples of pause left
 }
 
 func (d *digitSender) busy() bool { return len(d.queue) > 0 || d.pause > 0 }
 
 func (d *digitSender) stop() { *d = digitSender{} }
 
-// next returns the event to send for a tick of n samples, whether it is the
-// first packet of its key, and false in a pause.
-func (d *digitSender) next(n int, ts uint32) (e telephoneEvent, first, ok bool) {
+// next returns the event to send for a tick of n samples, and false in a pause.
+func (d *digitSender) next(n int) (e telephoneEvent, ok bool) {
 	if d.pause > 0 {
 		d.pause -= n
-		return e, false, false
+		return e, false
 	}
-	if !d.on {
-		*d = digitSender{queue: d.queue, on: true, ts: ts}
-		first = true
-	}
+	d.on = true
 	d.sent = min(d.sent+n, keySamples)
 	e = telephoneEvent{code: d.queue[0], volume: keyVolume, duration: uint16(d.sent)}
 	if d.sent >= keySamples {
@@ -57,7 +52,7 @@ func (d *digitSender) next(n int, ts uint32) (e telephoneEvent, first, ok bool) 
 	if d.ends >= endRepeats {
 		*d = digitSender{queue: d.queue[1:], pause: pauseSamples}
 	}
-	return e, first, true
+	return e, true
 }
 
 // SendDigits keys digits to the far end as telephone-events, each 100 ms with
@@ -88,7 +83,7 @@ func (s *Session) sendDigit(n int, due time.Time, sc *scratch) {
 	o := &s.out
 	codec := o.params.Payloads[0].Codec
 	first := !o.digits.on
-	e, _, ok := o.digits.next(n, 0)
+	e, ok := o.digits.next(n)
 	if !ok {
 		s.sendPCM(nil, n, codec, due, sc)
 		return

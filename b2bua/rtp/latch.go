@@ -9,7 +9,8 @@ import (
 const (
 	latchPackets = 5
 	latchWindow  = 500 * time.Millisecond
-	maxSSRCTurns = 32 // changes of SSRC in one negotiation, so that no stranger grows our tables
+	ssrcFreeFor  = 2 * time.Second // after a re-INVITE
+	maxSSRCTurns = 32              // changes of SSRC in one negotiation, so that no stranger grows our tables
 )
 
 // verdict is what the latch says about a packet.
@@ -38,12 +39,11 @@ type latch struct {
 	ssrcGap time.Duration
 
 	locked   bool
-	closed   bool // the window is over: only sdp may still be locked
 	source   netip.AddrPort
 	ssrc     uint32
-	hasSSRC  bool
 	lastSeen time.Time
 	turns    int
+	freeTill time.Time // until then the SSRC may change at once
 
 	candidate     netip.AddrPort
 	candidateSSRC uint32
@@ -52,10 +52,10 @@ type latch struct {
 }
 
 // reset points the latch at the address of a new SDP. The same address keeps
-// what was learned and frees the SSRC only.
-func (l *latch) reset(sdp netip.AddrPort, allow []netip.Prefix, ssrcGap time.Duration) {
+// what was learned and lets the SSRC change once, as it may in a re-INVITE.
+func (l *latch) reset(sdp netip.AddrPort, allow []netip.Prefix, ssrcGap time.Duration, now time.Time) {
 	if l.sdp == sdp && l.sdp.IsValid() {
-		l.allow, l.hasSSRC, l.turns = allow, false, 0
+		l.allow, l.turns, l.freeTill = allow, 0, now.Add(ssrcFreeFor)
 		return
 	}
 	*l = latch{sdp: sdp, allow: allow, ssrcGap: ssrcGap}
@@ -72,7 +72,7 @@ func (l *latch) judge(src netip.AddrPort, ssrc uint32, now time.Time) verdict {
 	if src == l.sdp {
 		return latchNewSSRC
 	}
-	if l.closed || !l.near(src.Addr()) {
+	if !l.near(src.Addr()) {
 		return latchRefuse
 	}
 	if l.candidateN == 0 {
@@ -91,10 +91,10 @@ func (l *latch) judgeLocked(src netip.AddrPort, ssrc uint32, now time.Time) verd
 	switch {
 	case src != l.source:
 		return latchRefuse
-	case !l.hasSSRC:
-		return latchNewSSRC
 	case ssrc == l.ssrc:
 		return latchAccept
+	case now.Before(l.freeTill):
+		return latchNewSSRC
 	case l.ssrcGap < 0 || l.turns >= maxSSRCTurns || now.Sub(l.lastSeen) < l.ssrcGap:
 		return latchRefuse
 	default:
@@ -111,10 +111,10 @@ func (l *latch) take(v verdict, src netip.AddrPort, ssrc uint32, now time.Time) 
 		}
 		l.candidateN++
 	case latchNewSSRC:
-		if l.locked && l.hasSSRC {
+		if l.locked {
 			l.turns++
 		}
-		l.locked, l.closed, l.source, l.ssrc, l.hasSSRC = true, true, src, ssrc, true
+		l.locked, l.source, l.ssrc, l.freeTill = true, src, ssrc, time.Time{}
 		l.lastSeen = now
 	case latchAccept:
 		l.lastSeen = now

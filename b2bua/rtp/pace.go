@@ -48,7 +48,7 @@ func (p *Pool) pace() {
 		}
 		if now.After(check) {
 			check = now.Add(checkGap)
-			p.checkAll(now, sc)
+			p.checkAll(now)
 		}
 		timer.Reset(time.Until(due))
 	}
@@ -65,7 +65,7 @@ func (p *Pool) arrived() []*Session {
 }
 
 // checkAll runs the dead-media timers and sends the RTCP reports that are due.
-func (p *Pool) checkAll(now time.Time, sc *scratch) {
+func (p *Pool) checkAll(now time.Time) {
 	p.mu.Lock()
 	all := make([]*Session, 0, len(p.sessions))
 	for s := range p.sessions {
@@ -74,6 +74,6 @@ func (p *Pool) checkAll(now time.Time, sc *scratch) {
 	p.mu.Unlock()
 	for _, s := range all {
 		s.checkDead(now)
-		s.report(now, sc)
+		s.report(now)
 	}
 }

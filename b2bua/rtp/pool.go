@@ -59,7 +59,7 @@ func (p *Pool) Open() (*Session, error) {
 		return nil, fmt.Errorf("rtp: randomness: %v", err)
 	}
 	s := &Session{pool: p, events: make(chan Event, eventQueue)}
-	s.out.stream = stream
+	s.out.stream, s.ssrc = stream, stream.ssrc
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {

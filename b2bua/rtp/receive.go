@@ -89,13 +89,13 @@ func (s *Session) admit(b []byte, from netip.AddrPort, now time.Time, sc *scratc
 func (s *Session) begin() {
 	in := &s.in
 	in.stats.restart()
-	in.keys = eventReceiver{}
+	in.keys, in.muteKey = eventReceiver{}, false
 	in.decoder = decoder{}
 	if in.tones != nil {
 		in.tones = newToneDetector()
 	}
 	s.out.mu.Lock()
-	s.out.target = in.latch.target()
+	s.aim()
 	s.out.mu.Unlock()
 }
 
@@ -145,7 +145,7 @@ func (s *Session) receiveAudio(p *packet, c Codec, secret bool, now time.Time, s
 		return // keeps a NAT open, carries nothing
 	}
 	taps := s.taps.Load()
-	wanted := in.tones != nil || !secret && (taps != nil || s.mixed())
+	wanted := in.tones != nil || in.tail != nil || !secret && (taps != nil || s.mixed())
 	sc.pcm = sc.pcm[:0]
 	if wanted {
 		sc.pcm, _ = in.decoder.decode(sc.pcm, c, p.payload)
@@ -155,13 +155,27 @@ func (s *Session) receiveAudio(p *packet, c Codec, secret bool, now time.Time, s
 			s.emit(Event{Kind: EventDigit, Digit: digit, At: now})
 		}
 	}
-	if secret {
+	if s.tailOfTone(sc.pcm) || secret {
 		return
 	}
 	if taps != nil {
 		feedTaps(*taps, Received, sc.pcm, now)
 	}
 	s.spread(p, c, now, sc)
+}
+
+// tailOfTone reports whether a key's tone that began in a cut still sounds
+// after it. in.mu is held.
+func (s *Session) tailOfTone(pcm []int16) bool {
+	t := s.in.tail
+	if t == nil || len(pcm) == 0 {
+		return false
+	}
+	t.feed(pcm)
+	if t.quiet() {
+		s.in.tail = nil
+	}
+	return s.in.tail != nil
 }
 
 // InjectDigit reports a key that came by SIP INFO. It reports false, and no
@@ -187,7 +201,7 @@ func (s *Session) checkDead(now time.Time) {
 	in := &s.in
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.closed || !in.negotiated || in.dead || !in.params.Direction.receives() {
+	if in.closed || !in.negotiated || in.dead || !in.params.Direction.receives() || !in.params.Remote.IsValid() {
 		return
 	}
 	quiet := min(now.Sub(in.since), time.Duration(s.pool.clock(now)-s.heard.Load()))

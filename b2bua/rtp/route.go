@@ -98,16 +98,30 @@ func (s *Session) unhear(src *Session) {
 // far end stays unheard for 200 ms more, and until a key it is still pressing
 // is let go.
 func (s *Session) Cut(on bool) {
+	if !s.setCut(on) {
+		return
+	}
+	if list := s.hearers.Load(); list != nil {
+		for _, d := range *list {
+			d.forgetMix(s)
+		}
+	}
+}
+
+// setCut reports whether anything changed.
+func (s *Session) setCut(on bool) bool {
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
 	s.out.mu.Lock()
 	defer s.out.mu.Unlock()
 	if s.in.closed || s.cut.Load() == on {
-		return
+		return false
 	}
 	now := time.Now()
 	if !on {
 		s.reopen.Store(s.pool.clock(now.Add(cutTail)))
+		s.in.tail = newToneDetector()
+		s.in.muteKey, s.in.muteKeyTS = s.in.keys.started, s.in.keys.ts
 	}
 	s.cut.Store(on)
 	s.out.stream.relay.on = false
@@ -115,6 +129,18 @@ func (s *Session) Cut(on bool) {
 		m.clear()
 	}
 	s.markTaps(on, now)
+	return true
+}
+
+// forgetMix drops what of src waits to be mixed here.
+func (s *Session) forgetMix(src *Session) {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	for i, m := range s.out.mixes {
+		if s.out.hear[i] == src {
+			m.clear()
+		}
+	}
 }
 
 // spread hands a packet to the sessions that hear this one. in.mu is held.

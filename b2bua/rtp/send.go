@@ -19,7 +19,7 @@ func (s *Session) tick(due time.Time, sc *scratch) time.Duration {
 	codec := o.params.Payloads[0].Codec
 	n := int(o.params.Ptime / (time.Second / 8000))
 	switch {
-	case o.digits.busy():
+	case o.digits.busy() && o.params.EventType != 0:
 		s.sendDigit(n, due, sc)
 	case o.play != nil:
 		s.sendPlay(n, due, sc)
@@ -47,7 +47,10 @@ func (s *Session) relaying(now time.Time) bool {
 // sendPlay sends the next frame of the clip and reports its end.
 func (s *Session) sendPlay(n int, due time.Time, sc *scratch) {
 	o := &s.out
-	if !s.sendFrom(o.play, n, due, sc) {
+	codec := o.params.Payloads[0].Codec
+	if codec == Opus {
+		s.endPlay(false, due)
+	} else if !s.sendFrom(o.play, n, due, sc) {
 		s.endPlay(true, due)
 	}
 }

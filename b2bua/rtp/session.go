@@ -27,6 +27,7 @@ type Session struct {
 	media socket // RTP, and RTCP when muxed
 	ctl   socket // RTCP
 	local netip.AddrPort
+	ssrc  uint32 // ours, for the life of the session
 
 	heard   atomic.Int64               // when the last packet was accepted, in nanoseconds of the pool's clock
 	hearers atomic.Pointer[[]*Session] // sessions that hear this one
@@ -54,8 +55,9 @@ type receiver struct {
 	decoder    decoder
 	keys       eventReceiver
 	tones      *toneDetector
-	muteKey    bool   // the key pressed when a cut ended is still secret
-	muteKeyTS  uint32 // its timestamp
+	muteKey    bool          // the key pressed when a cut ended is still secret
+	muteKeyTS  uint32        // its timestamp
+	tail       *toneDetector // listens for the end of a tone after a cut; nil when it was heard
 	stats      receiveStats
 	dead       bool
 	since      time.Time // when the dead-media time began to count
@@ -73,6 +75,7 @@ type sender struct {
 	stream       outStream
 	encoder      encoder
 	digits       digitSender
+	nextReport   time.Time
 	keyTS        uint32 // timestamp of the key being sent
 	play         Source
 	playID       uint64
@@ -143,26 +146,38 @@ func (s *Session) Negotiated(p Params) error {
 // receiveAs applies p to the receiving half. Both mutexes are held.
 func (s *Session) receiveAs(p Params) {
 	in := &s.in
+	now := time.Now()
 	in.params, in.negotiated = p, true
 	in.codecs = [128]Codec{}
 	for _, pl := range p.Payloads {
 		in.codecs[pl.Type] = pl.Codec
 	}
-	in.latch.reset(p.Remote, p.Allow, s.pool.cfg.SSRCGap)
+	in.latch.reset(p.Remote, p.Allow, s.pool.cfg.SSRCGap, now)
 	in.tones = nil
 	if p.Digits == DigitsInband {
 		in.tones = newToneDetector()
 	}
-	in.since = time.Now()
+	in.since = now
 }
 
 // sendAs applies p to the sending half. Both mutexes are held.
 func (s *Session) sendAs(p Params) {
 	o := &s.out
 	o.params = p
-	o.target = s.in.latch.target()
-	o.control = p.RemoteRTCP
+	s.aim()
 	o.ready = p.Direction.sends() && p.Remote.IsValid()
+}
+
+// aim points the sending half at what the latch says. A far end behind a NAT
+// gets its RTCP at the address its media comes from. Both mutexes are held.
+func (s *Session) aim() {
+	o := &s.out
+	o.target, o.control = s.in.latch.target(), o.params.RemoteRTCP
+	if o.params.RTCPMux {
+		o.control = o.target
+	} else if o.control.IsValid() && o.target.Addr() != o.params.Remote.Addr() {
+		o.control = netip.AddrPortFrom(o.target.Addr(), o.control.Port())
+	}
 }
 
 // newStream returns a stream with the random start that RFC 3550, section 5.1
@@ -183,9 +198,6 @@ func newStream() (outStream, error) {
 // free and Events is closed. A clip that was playing is reported as cut.
 // Closing twice is harmless.
 func (s *Session) Close() {
-	s.Part()
-	s.Hear()
-	s.Stop()
 	s.in.mu.Lock()
 	s.out.mu.Lock()
 	was := s.in.closed
@@ -195,6 +207,8 @@ func (s *Session) Close() {
 	if was {
 		return
 	}
+	s.Part()
+	s.Stop()
 	s.media.close()
 	s.ctl.close()
 	s.pool.forget(s)

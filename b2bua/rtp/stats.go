@@ -24,6 +24,7 @@ type Stats struct {
 	Early        uint64 // before Negotiated
 	Held         uint64 // while the direction does not receive
 	Noise        uint64 // comfort noise
+	Reports      uint64 // RTCP packets that were used
 	Events       uint64 // telephone-event packets
 	Untranslated uint64 // not relayed to here for want of a common codec
 }
@@ -41,7 +42,11 @@ type receiveStats struct {
 	jitter  float64
 	transit float64
 	rtt     time.Duration
-	remote  float64
+	reports uint64
+
+	lastSR   uint32 // middle of the NTP time of the far end's last sender report
+	lastSRAt time.Time
+	remote   float64
 
 	priorExpected, priorGot uint32 // at the last report
 }
@@ -51,6 +56,7 @@ func (r *receiveStats) restart() {
 	r.lost += r.missing()
 	r.begun, r.got = false, 0
 	r.priorExpected, r.priorGot = 0, 0
+	r.lastSR, r.lastSRAt = 0, time.Time{}
 }
 
 // missing returns the packets of this stream that did not come.
@@ -94,7 +100,7 @@ func (s *Session) Stats() Stats {
 	r, o := &s.in.stats, &s.out
 	st := Stats{
 		Received: r.received, Lost: r.lost + r.missing(), Sent: uint64(o.stream.packets), SendFailed: o.failed,
-		RemoteLost: r.remote, RTT: r.rtt,
+		RemoteLost: r.remote, RTT: r.rtt, Reports: r.reports,
 		Foreign: r.foreign, Probes: r.probes, Malformed: r.malformed, Unauthentic: r.unauthentic,
 		Unknown: r.unknown, Early: r.early, Held: r.held, Noise: r.noise, Events: r.events,
 		Untranslated: o.untranslated,

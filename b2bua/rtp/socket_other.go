@@ -1,0 +1,5 @@
+//go:build !linux
+
+package rtp
+
+func newNetwork(Config) (network, error) { return &plainNetwork{}, nil }
