@@ -47,23 +47,31 @@ func (s *state) clone() *state {
 }
 
 // Update implements ledger.Store.
-func (m *Memory) Update(ctx context.Context, tenant ringfence.TenantID, f func(ledger.Tx) error) error {
-	m.mu.Lock()
-	tx := m.begin(tenant)
-	err := f(tx)
-	if err == nil && m.Fail != nil {
-		err = m.Fail()
-	}
+func (m *Memory) Update(_ context.Context, tenant ringfence.TenantID, f func(ledger.Tx) error) error {
+	tx, err := m.commit(tenant, f)
 	if err != nil {
-		m.mu.Unlock()
 		return err
 	}
-	m.tenants[tenant] = tx.state
-	m.mu.Unlock()
 	for _, after := range tx.after {
 		after()
 	}
-	return ctx.Err()
+	return nil
+}
+
+func (m *Memory) commit(tenant ringfence.TenantID, f func(ledger.Tx) error) (*tx, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	tx := m.begin(tenant)
+	if err := f(tx); err != nil {
+		return nil, err
+	}
+	if m.Fail != nil {
+		if err := m.Fail(); err != nil {
+			return nil, err
+		}
+	}
+	m.tenants[tenant] = tx.state
+	return tx, nil
 }
 
 // View implements ledger.Store.

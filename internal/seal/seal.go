@@ -1,0 +1,195 @@
+// Package seal keeps what a store holds unreadable and unforgeable without a
+// key that is not in the store.
+//
+// A Master is a Tink keyset in a file of mode 0600 (or, later, a KMS). It
+// wraps one Box key a tenant and one a subject; a Box encrypts rows with
+// AES-256-GCM, so that their content is authenticated together with tenant,
+// kind, id and version, and makes blind look-up values with HMAC-SHA-256.
+// Destroying a subject's wrapped key erases what was sealed with it.
+package seal
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/tink"
+)
+
+// Master wraps the keys of boxes. Its zero value does nothing but fail.
+type Master struct{ aead tink.AEAD }
+
+// Open reads the master keyset at path, or makes it, with mode 0600, when
+// there is none and create is set. A file that others may read is an error.
+func Open(path string, create bool) (*Master, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && create:
+		if err := writeNew(path); err != nil {
+			return nil, err
+		}
+	case err != nil:
+		return nil, fmt.Errorf("key file: %w", err)
+	case info.Mode().Perm()&0o077 != 0:
+		return nil, fmt.Errorf("key file %s may be read by others: chmod 600 it", path)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("key file: %w", err)
+	}
+	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(raw)))
+	if err != nil {
+		return nil, fmt.Errorf("key file %s is no keyset: %v", path, err)
+	}
+	primitive, err := aead.New(handle)
+	if err != nil {
+		return nil, fmt.Errorf("key file %s: %v", path, err)
+	}
+	return &Master{aead: primitive}, nil
+}
+
+// NewMaster returns a master that is kept nowhere, for throw-away stores.
+func NewMaster() (*Master, error) {
+	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return nil, err
+	}
+	primitive, err := aead.New(handle)
+	if err != nil {
+		return nil, err
+	}
+	return &Master{aead: primitive}, nil
+}
+
+func writeNew(path string) error {
+	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return err
+	}
+	var buf bytes.Buffer
+	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&buf)); err != nil {
+		return err
+	}
+	return WriteSecretFile(path, buf.Bytes())
+}
+
+// WriteSecretFile writes a new file of mode 0600, durably, and fails when
+// there is one already.
+func WriteSecretFile(path string, content []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// boxKeyBytes is the length of a box's key: AES-256.
+const boxKeyBytes = 32
+
+// NewBoxKey makes the key of a box and returns it wrapped for the owner, who
+// is named in aad and cannot be changed.
+func (m *Master) NewBoxKey(aad string) (wrapped []byte, err error) {
+	key := make([]byte, boxKeyBytes)
+	if _, err := rand.Read(key); err != nil {
+		return nil, err
+	}
+	return m.aead.Encrypt(key, []byte(aad))
+}
+
+// Box opens a wrapped key.
+func (m *Master) Box(wrapped []byte, aad string) (*Box, error) {
+	key, err := m.aead.Decrypt(wrapped, []byte(aad))
+	if err != nil || len(key) != boxKeyBytes {
+		return nil, fmt.Errorf("key of %s does not open under this key file", aad)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	gcm, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return nil, err
+	}
+	index, err := hkdf.Key(sha256.New, key, nil, "ringfence/blind-index/v1", 32)
+	if err != nil {
+		return nil, err
+	}
+	return &Box{gcm: gcm, index: index}, nil
+}
+
+// Rewrap returns a wrapped key wrapped anew, after the master was rotated.
+func (m *Master) Rewrap(wrapped []byte, aad string) ([]byte, error) {
+	key, err := m.aead.Decrypt(wrapped, []byte(aad))
+	if err != nil {
+		return nil, fmt.Errorf("key of %s does not open under this key file", aad)
+	}
+	return m.aead.Encrypt(key, []byte(aad))
+}
+
+// Box seals the rows of one tenant or subject. It is safe for concurrent use.
+type Box struct {
+	gcm   cipher.AEAD
+	index []byte
+}
+
+// ErrForged is returned by Open for content that this box did not seal for
+// exactly this row and version.
+var ErrForged = errors.New("seal: content does not verify")
+
+// Row names what is sealed; every part is authenticated.
+type Row struct {
+	Tenant, Kind, ID string
+	Version          int64
+}
+
+// aad encodes a row without two readings: each part is preceded by its length.
+func (r Row) aad() []byte {
+	out := make([]byte, 0, len(r.Tenant)+len(r.Kind)+len(r.ID)+20)
+	for _, part := range [...]string{r.Tenant, r.Kind, r.ID} {
+		out = binary.BigEndian.AppendUint32(out, uint32(len(part)))
+		out = append(out, part...)
+	}
+	return binary.BigEndian.AppendUint64(out, uint64(r.Version))
+}
+
+// Seal encrypts and authenticates body as the content of row.
+func (b *Box) Seal(body []byte, row Row) []byte { return b.gcm.Seal(nil, nil, body, row.aad()) }
+
+// Open returns the content of row, or ErrForged.
+func (b *Box) Open(sealed []byte, row Row) ([]byte, error) {
+	body, err := b.gcm.Open(nil, nil, sealed, row.aad())
+	if err != nil {
+		return nil, ErrForged
+	}
+	return body, nil
+}
+
+// Blind returns the keyed hash under which a look-up value is kept.
+func (b *Box) Blind(kind, key, value string) []byte {
+	mac := hmac.New(sha256.New, b.index)
+	for _, part := range [...]string{kind, key} {
+		var n [4]byte
+		binary.BigEndian.PutUint32(n[:], uint32(len(part)))
+		mac.Write(n[:])
+		mac.Write([]byte(part))
+	}
+	mac.Write([]byte(value))
+	return mac.Sum(nil)[:16]
+}

@@ -1,0 +1,125 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/ringfence/ringfence/ledger"
+)
+
+const (
+	defaultPage = 200
+	maxPage     = 1000
+)
+
+// page returns the limit a query means.
+func page(limit int) (int, error) {
+	if limit == 0 {
+		return defaultPage, nil
+	}
+	if limit < 0 || limit > maxPage {
+		return 0, fmt.Errorf("limit %d is not within 1 to %d", limit, maxPage)
+	}
+	return limit, nil
+}
+
+func (t *tx) List(ctx context.Context, kind ledger.Kind, q ledger.Query) ([]ledger.Record, error) {
+	if err := t.usable(false); err != nil {
+		return nil, err
+	}
+	limit, err := page(q.Limit)
+	if err != nil {
+		return nil, err
+	}
+	query, args, err := t.listQuery(ctx, kind, q)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil, nil // the tenant has no key, so it has no rows
+	}
+	if err != nil {
+		return nil, err
+	}
+	stmt, err := t.conn.prepare(ctx, query)
+	if err != nil {
+		return nil, t.broke("list", err)
+	}
+	rows, err := stmt.QueryContext(ctx, append(args, limit)...)
+	if err != nil {
+		return nil, t.broke("list", err)
+	}
+	found, err := scanAll(rows, kind)
+	if err != nil {
+		return nil, t.broke("list", err)
+	}
+	return t.openAll(ctx, found)
+}
+
+// sealedRecord is a row as it is stored.
+type sealedRecord struct {
+	ledger.Record
+	sealed []byte
+}
+
+func scanAll(rows *sql.Rows, kind ledger.Kind) ([]sealedRecord, error) {
+	defer rows.Close()
+	var out []sealedRecord
+	for rows.Next() {
+		r := sealedRecord{Record: ledger.Record{Kind: kind}}
+		if err := rows.Scan(&r.ID, &r.Version, &r.Subject, &r.Sort, &r.sealed); err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, rows.Err()
+}
+
+func (t *tx) openAll(ctx context.Context, rows []sealedRecord) ([]ledger.Record, error) {
+	out := make([]ledger.Record, 0, len(rows))
+	for _, r := range rows {
+		opened, err := t.open(ctx, r.Record, r.sealed)
+		if errors.Is(err, ledger.ErrNotFound) {
+			continue // its subject was erased
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, opened)
+	}
+	return out, nil
+}
+
+// listQuery builds one of a few fixed statements.
+func (t *tx) listQuery(ctx context.Context, kind ledger.Kind, q ledger.Query) (string, []any, error) {
+	var b strings.Builder
+	args := []any{t.tenant, kind}
+	if q.Key == "" {
+		b.WriteString(`SELECT r.id, r.version, r.subject, r.sort, r.sealed FROM records r WHERE r.tenant_id = ? AND r.kind = ?`)
+	} else {
+		box, err := t.store.keys.box(ctx, t, "", false)
+		if err != nil {
+			return "", nil, err
+		}
+		b.WriteString(`SELECT d.id, d.version, d.subject, d.sort, d.sealed FROM record_keys r JOIN records d ON d.tenant_id = r.tenant_id AND d.kind = r.kind AND d.id = r.id WHERE r.tenant_id = ? AND r.kind = ? AND r.blind = ?`)
+		args = append(args, box.Blind(string(kind), q.Key, q.Value))
+	}
+	if q.From != 0 {
+		b.WriteString(` AND r.sort >= ?`)
+		args = append(args, q.From)
+	}
+	if q.To != 0 {
+		b.WriteString(` AND r.sort < ?`)
+		args = append(args, q.To)
+	}
+	order, beyond := "ASC", ">"
+	if q.Desc {
+		order, beyond = "DESC", "<"
+	}
+	if q.AfterID != "" {
+		b.WriteString(` AND (r.sort, r.id) ` + beyond + ` (?, ?)`)
+		args = append(args, q.After, q.AfterID)
+	}
+	b.WriteString(` ORDER BY r.sort ` + order + `, r.id ` + order + ` LIMIT ?`)
+	return b.String(), args, nil
+}

@@ -1,0 +1,231 @@
+// Package sqlite is the embedded truth: one file in a data folder, WAL,
+// synchronous=FULL, one writer. It implements ledger.Store.
+//
+// Every Update of every goroutine passes one writer, which runs all that are
+// waiting as savepoints of one transaction and makes them durable with one
+// fsync. A caller gets its answer only after that fsync.
+//
+// What it is trusted for: durability and order. An attacker who can write the
+// file can delete it or put back an older copy of the whole; rows and entries
+// that they change or forge do not verify, and a roll-back shows against a
+// checkpoint kept outside.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/internal/seal"
+	"github.com/ringfence/ringfence/ledger"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Config opens a store. The zero value is refused: it names no folder.
+type Config struct {
+	// Dir is the data folder; made with mode 0700 when missing.
+	Dir string
+	// Master opens the keys of tenants and subjects; nil is an error.
+	Master *seal.Master
+	// Volatile allows a folder on tmpfs or the like, which forgets: for tests
+	// and the demo only.
+	Volatile bool
+	// Readers is how many Views run at once; zero means 4, at most 64.
+	Readers int
+}
+
+// fileName is the database within the data folder.
+const fileName = "ringfence.db"
+
+// maxBatch bounds how many Updates share one commit, so that the first of
+// them does not wait for ever.
+const maxBatch = 256
+
+// Store is an open database. It is safe for concurrent use.
+type Store struct {
+	db      *sql.DB
+	keys    keyCache
+	queue   chan *job
+	readers chan *conn
+	closing chan struct{}
+	once    sync.Once
+	writer  sync.WaitGroup
+}
+
+// Open opens or makes the store, brings its schema up to date and asserts the
+// settings that durability rests on.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	if cfg.Dir == "" || cfg.Master == nil {
+		return nil, errors.New("sqlite store: want a data folder and a master key")
+	}
+	if cfg.Readers == 0 {
+		cfg.Readers = 4
+	}
+	if cfg.Readers < 0 || cfg.Readers > 64 {
+		return nil, fmt.Errorf("sqlite store: %d readers is not within 1 to 64", cfg.Readers)
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	if !cfg.Volatile {
+		if err := durableFolder(cfg.Dir); err != nil {
+			return nil, err
+		}
+	}
+	db, err := sql.Open("sqlite", dsn(filepath.Join(cfg.Dir, fileName), "rwc"))
+	if err != nil {
+		return nil, fmt.Errorf("sqlite store: %w", err)
+	}
+	db.SetMaxOpenConns(cfg.Readers + 2)
+	s := &Store{db: db, queue: make(chan *job, maxBatch), readers: make(chan *conn, cfg.Readers), closing: make(chan struct{})}
+	s.keys = keyCache{master: cfg.Master, boxes: map[keyOwner]*seal.Box{}}
+	if err := s.start(ctx, cfg.Readers); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return s, nil
+}
+
+func dsn(path, mode string) string {
+	q := url.Values{"mode": {mode}, "_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"}}
+	return "file:" + path + "?" + q.Encode()
+}
+
+func (s *Store) start(ctx context.Context, readers int) error {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	up, err := goose.NewProvider(goose.DialectSQLite3, s.db, sub)
+	if err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	if _, err := up.Up(ctx); err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	w, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	for range readers {
+		c, err := s.connect(ctx)
+		if err != nil {
+			return errors.Join(err, w.Close())
+		}
+		s.readers <- c
+	}
+	s.writer.Go(func() { s.write(context.WithoutCancel(ctx), w) })
+	return nil
+}
+
+// connect opens one connection and asserts its settings.
+func (s *Store) connect(ctx context.Context) (*conn, error) {
+	raw, err := s.db.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite store: %w", err)
+	}
+	c := &conn{Conn: raw, stmts: map[string]*sql.Stmt{}}
+	for name, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1"} {
+		var got string
+		if err := raw.QueryRowContext(ctx, "PRAGMA "+name).Scan(&got); err != nil {
+			return nil, errors.Join(fmt.Errorf("sqlite store: %s: %w", name, err), raw.Close())
+		}
+		if got != want {
+			return nil, errors.Join(fmt.Errorf("sqlite store: %s is %s, want %s: durability cannot be promised", name, got, want), raw.Close())
+		}
+	}
+	return c, nil
+}
+
+// Close waits for running transactions and closes the file. Closing twice is
+// harmless. Updates that come later fail.
+func (s *Store) Close() error {
+	var err error
+	s.once.Do(func() {
+		close(s.closing)
+		s.writer.Wait()
+		for range cap(s.readers) {
+			c := <-s.readers
+			err = errors.Join(err, c.close())
+		}
+		err = errors.Join(err, s.db.Close())
+	})
+	return err
+}
+
+// View implements ledger.Store.
+func (s *Store) View(ctx context.Context, tenant ringfence.TenantID, f func(ledger.Tx) error) error {
+	var c *conn
+	select {
+	case c = <-s.readers:
+	case <-s.closing:
+		return errClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { s.readers <- c }()
+	detached := context.WithoutCancel(ctx)
+	if err := c.exec(detached, "BEGIN"); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	err := safely(f, &tx{store: s, ctx: detached, conn: c, tenant: tenant, now: now(), readOnly: true})
+	return errors.Join(err, c.exec(detached, "ROLLBACK"))
+}
+
+var errClosed = errors.New("sqlite store: closed")
+
+// conn is one connection with its prepared statements; one goroutine at a time.
+type conn struct {
+	*sql.Conn
+	stmts map[string]*sql.Stmt
+}
+
+func (c *conn) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if s := c.stmts[query]; s != nil {
+		return s, nil
+	}
+	s, err := c.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	c.stmts[query] = s
+	return s, nil
+}
+
+func (c *conn) exec(ctx context.Context, query string, args ...any) error {
+	_, err := c.change(ctx, query, args...)
+	return err
+}
+
+// change runs a statement and returns how many rows it changed.
+func (c *conn) change(ctx context.Context, query string, args ...any) (int64, error) {
+	s, err := c.prepare(ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	res, err := s.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (c *conn) close() error {
+	var err error
+	for _, s := range c.stmts {
+		err = errors.Join(err, s.Close())
+	}
+	return errors.Join(err, c.Close())
+}
