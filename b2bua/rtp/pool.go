@@ -36,18 +36,25 @@ func NewPool(cfg Config) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
+	net, err := newNetwork(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return newPool(cfg, net), nil
+}
+
+// newPool starts a pool on a network.
+func newPool(cfg Config, net network) *Pool {
 	p := &Pool{
+		net:      net,
 		cfg:      cfg,
 		start:    time.Now(),
 		done:     make(chan struct{}),
 		taken:    make([]bool, (int(cfg.PortMax)-int(cfg.PortMin)+1)/2),
 		sessions: make(map[*Session]struct{}),
 	}
-	if p.net, err = newNetwork(cfg); err != nil {
-		return nil, err
-	}
 	p.wg.Go(p.pace)
-	return p, nil
+	return p
 }
 
 // Open makes a session on the next free pair of ports. It returns ErrNoPorts

@@ -28,6 +28,7 @@ func (s *Session) Hear(sources ...*Session) {
 	s.out.hear = hear
 	s.out.stream.relay.on = false
 	s.out.mixes = newMixes(hear)
+	s.mixing.Store(s.out.mixes != nil)
 	s.out.mu.Unlock()
 	for _, src := range before {
 		if !slices.Contains(hear, src) {
@@ -165,7 +166,7 @@ func (s *Session) relay(src *Session, p packet, c Codec, now time.Time, sc *scra
 	}
 	if len(o.mixes) > 0 {
 		if c != NoCodec {
-			o.mixes[slices.Index(o.hear, src)].write(p.seq, sc.pcm)
+			o.mixes[slices.Index(o.hear, src)].write(sc.pcm)
 		}
 		return
 	}

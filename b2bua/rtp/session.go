@@ -32,6 +32,7 @@ type Session struct {
 	heard   atomic.Int64               // when the last packet was accepted, in nanoseconds of the pool's clock
 	hearers atomic.Pointer[[]*Session] // sessions that hear this one
 	cut     atomic.Bool                // set and cleared under in and out both
+	mixing  atomic.Bool                // it hears several; set under out
 	reopen  atomic.Int64               // until then a session that is no longer cut stays unheard
 	taps    atomic.Pointer[[]*Tap]
 
