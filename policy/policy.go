@@ -87,7 +87,8 @@ type Action struct {
 	Limits                  []Limit
 	Line                    int // in the file
 
-	ways [7][]FactSet // by class: minimal sets of proofs, extras aside
+	plain []FactSet    // minimal sets that meet Needs
+	ways  [7][]FactSet // by class: with the class's row as well
 }
 
 // Field returns the type of a field that the action carries.
@@ -191,7 +192,7 @@ type Callback struct {
 // days away, so a waiver written for longer never begins to count.
 type Waiver struct {
 	Action string // empty = every action
-	Rule   string // hold, lanes, fresh, number_age, signals, staff_wait, policy_wait
+	Rule   string // one of the Waive constants
 	Value  string
 	Reason string
 	Until  time.Time
