@@ -1,0 +1,258 @@
+// Package config reads ringfence.yaml and judges it.
+//
+// Order of precedence: flags, then environment (RINGFENCE_A_B for a.b), then
+// the file, then defaults. Unknown keys are errors, secrets stand only as
+// file: or env: references, and every zero value is the safe one. It knows no
+// room: cmd turns its parts into the rooms' own configurations.
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is the whole file.
+type Config struct {
+	// Data is the data folder. Default ./data.
+	Data    string   `koanf:"data"`
+	Tenants []Tenant `koanf:"tenants"`
+	SIP     SIP      `koanf:"sip"`
+	Media   Media    `koanf:"media"`
+	Web     Web      `koanf:"web"`
+	STIR    STIR     `koanf:"stirshaken"`
+	Verify  Verify   `koanf:"verify"`
+	Deliver Deliver  `koanf:"deliver"`
+	// Executors are the systems that redeem permits.
+	Executors []Executor `koanf:"executors"`
+	Ledger    Ledger     `koanf:"ledger"`
+	Store     Store      `koanf:"store"`
+	TTS       TTS        `koanf:"tts"`
+	Lines     []Line     `koanf:"lines"`
+	Queues    []Queue    `koanf:"queues"`
+	Telemetry Telemetry  `koanf:"telemetry"`
+	// Scripts is a folder of flows, policy, prompts and audio; empty = the
+	// shipped ones.
+	Scripts string `koanf:"scripts"`
+	// SingleOperator waives the second person for people and bundles, never
+	// for imports and approvals (invariant 20). Shown on every page.
+	SingleOperator bool `koanf:"single_operator"`
+}
+
+// Tenant is an isolation boundary. A fresh data folder has one, "default".
+type Tenant struct {
+	ID       string `koanf:"id"`
+	Name     string `koanf:"name"` // how callers know the firm
+	Language string `koanf:"language"`
+	Host     string `koanf:"host"` // of its web pages, when there are several tenants
+}
+
+// SIP is the signalling edge.
+type SIP struct {
+	Listeners []Listener `koanf:"listeners"`
+	Trunks    []Trunk    `koanf:"trunks"`
+	Limits    SIPLimits  `koanf:"limits"`
+	Emergency Emergency  `koanf:"emergency"`
+}
+
+// Listener is one address on which SIP is taken.
+type Listener struct {
+	Name      string   `koanf:"name"`
+	Transport string   `koanf:"transport"` // udp, tcp, tls
+	Addr      string   `koanf:"addr"`      // host:port
+	External  string   `koanf:"external"`  // address that peers see, behind NAT
+	TLS       TLS      `koanf:"tls"`
+	Trunks    []string `koanf:"trunks"`    // peers taken here; empty = all
+	Plaintext string   `koanf:"plaintext"` // "allowed": UDP or TCP off loopback
+}
+
+// TLS names certificate files. Client asks for a certificate signed by CA.
+type TLS struct {
+	Cert   string `koanf:"cert"`
+	Key    string `koanf:"key"`
+	CA     string `koanf:"ca"`
+	Client bool   `koanf:"client"`
+}
+
+// Trunk is a peer: a carrier, a PBX, a phone.
+type Trunk struct {
+	Name      string         `koanf:"name"`
+	Addrs     []string       `koanf:"addrs"` // host:port, tried in order
+	Transport string         `koanf:"transport"`
+	Sources   []netip.Prefix `koanf:"sources"` // whence its requests are taken
+	Username  string         `koanf:"username"`
+	Password  Secret         `koanf:"password"`
+	Trusted   bool           `koanf:"trust_identity"` // may assert PAI and verstat
+	SRTP      string         `koanf:"srtp"`           // required, optional, off; empty = required with TLS
+	Codecs    []string       `koanf:"codecs"`
+	From      string         `koanf:"from"` // number shown on calls we place
+	CA        string         `koanf:"ca"`   // roots for its TLS certificate
+	Outbound  bool           `koanf:"outbound"`
+	Agents    bool           `koanf:"agents"` // agents' places may be there
+	Register  bool           `koanf:"register"`
+}
+
+// SIPLimits bounds what strangers may ask. Zero means the default named.
+type SIPLimits struct {
+	Calls          int           `koanf:"calls"`            // calls in progress; 1,000
+	PerSecond      int           `koanf:"per_second"`       // new calls a second; 100
+	PerSource      int           `koanf:"per_source"`       // messages a second from one address that is no trunk; 20
+	MaxDuration    time.Duration `koanf:"max_duration"`     // of a call; 4h
+	SilentAfter    time.Duration `koanf:"dead_media"`       // no packets; 30s
+	AnswerStranger bool          `koanf:"answer_strangers"` // 403 instead of silence for sources that are no trunk
+}
+
+// Emergency routes emergency numbers of our own phones.
+type Emergency struct {
+	Numbers []string `koanf:"numbers"`
+	Trunk   string   `koanf:"trunk"`
+	Notify  []string `koanf:"notify"`
+}
+
+// Media is the RTP side.
+type Media struct {
+	Bind    string `koanf:"bind"`
+	PortMin uint16 `koanf:"port_min"`
+	PortMax uint16 `koanf:"port_max"`
+	Record  string `koanf:"record"`
+}
+
+// Web is the two listeners and the metrics.
+type Web struct {
+	Staff   WebListener `koanf:"staff"`
+	Public  WebListener `koanf:"public"`
+	Metrics string      `koanf:"metrics"` // host:port; empty = none
+}
+
+// WebListener is one origin. Off localhost it needs TLS.
+type WebListener struct {
+	Listen   string         `koanf:"listen"`
+	URL      string         `koanf:"url"`
+	TLS      TLS            `koanf:"tls"`
+	Networks []netip.Prefix `koanf:"networks"`
+}
+
+// STIR is the trust in callers' signatures.
+type STIR struct {
+	Roots    string        `koanf:"roots"` // PEM file of the STI-PA's roots; empty = nothing verifies
+	Mode     string        `koanf:"mode"`  // mark (default) or reject
+	MaxAge   time.Duration `koanf:"max_age"`
+	LabHosts []string      `koanf:"lab_certificate_hosts"`
+	Home     string        `koanf:"home_country"` // E.164 country code of national numbers
+	Sign     STIRSign      `koanf:"sign"`
+	Numbers  []string      `koanf:"numbers"` // our own numbers, as E.164
+}
+
+// STIRSign signs our outbound calls.
+type STIRSign struct {
+	Key    string `koanf:"key"`
+	Cert   string `koanf:"cert_url"`
+	Attest string `koanf:"attest"`
+	OrigID string `koanf:"origid"`
+}
+
+// Verify is how people prove things.
+type Verify struct {
+	Firm     string   `koanf:"firm"`
+	Prefixes []string `koanf:"prefixes"` // E.164 prefixes that may be rung or written to
+	RPID     string   `koanf:"passkey_rp_id"`
+	Pepper   Secret   `koanf:"pepper"` // empty = kept in the data folder
+}
+
+// Deliver is how messages travel.
+type Deliver struct {
+	Twilio  Twilio  `koanf:"twilio"`
+	SMTP    SMTP    `koanf:"smtp"`
+	Webhook Webhook `koanf:"webhook"`
+	Outbox  bool    `koanf:"outbox"` // lab only: messages as files in the data folder
+}
+
+// Twilio carries SMS.
+type Twilio struct {
+	AccountSID string `koanf:"account_sid"`
+	AuthToken  Secret `koanf:"auth_token"`
+	From       string `koanf:"from"`
+	Service    string `koanf:"messaging_service"`
+	BaseURL    string `koanf:"base_url"` // another host for tests
+}
+
+// SMTP carries links and notices.
+type SMTP struct {
+	Addr     string `koanf:"addr"`
+	From     string `koanf:"from"`
+	Username string `koanf:"username"`
+	Password Secret `koanf:"password"`
+	Insecure bool   `koanf:"insecure_loopback"`
+}
+
+// Webhook carries messages to a system of one's own.
+type Webhook struct {
+	URL    string `koanf:"url"`
+	Secret Secret `koanf:"secret"`
+}
+
+// Executor is a system that performs actions.
+type Executor struct {
+	Name       string         `koanf:"name"`
+	Actions    []string       `koanf:"actions"` // action types it performs
+	Credential Secret         `koanf:"credential"`
+	Networks   []netip.Prefix `koanf:"networks"`
+	Webhook    string         `koanf:"webhook"`
+	Secret     Secret         `koanf:"webhook_secret"`
+}
+
+// Ledger is the audit record.
+type Ledger struct {
+	Name        string      `koanf:"name"` // stands in the origin of checkpoints; default ringfence
+	Checkpoints Checkpoints `koanf:"checkpoints"`
+}
+
+// Checkpoints go outside, so that a cut tail shows.
+type Checkpoints struct {
+	Every  time.Duration `koanf:"every"`   // 60s; at most 5m
+	CopyTo string        `koanf:"copy_to"` // a folder or an https address
+}
+
+// Store is where the truth lives. Empty = SQLite in the data folder.
+type Store struct {
+	Postgres string `koanf:"postgres"`
+	Redis    string `koanf:"redis"`
+	KeyFile  string `koanf:"key_file"` // default <data>/keys/store.json
+}
+
+// TTS speaks what has no recording.
+type TTS struct {
+	Command []string      `koanf:"command"`
+	URL     string        `koanf:"url"`
+	Voice   string        `koanf:"voice"`
+	Timeout time.Duration `koanf:"timeout"`
+}
+
+// Line is an entry point: called numbers to a flow.
+type Line struct {
+	Name     string   `koanf:"name"`
+	Tenant   string   `koanf:"tenant"`
+	Numbers  []string `koanf:"numbers"` // E.164 or the user part that is called
+	Trunks   []string `koanf:"trunks"`  // empty = any trunk that is not for agents
+	Flow     string   `koanf:"flow"`
+	Fallback string   `koanf:"fallback"` // queue when the flow cannot start
+	Zone     string   `koanf:"timezone"`
+	Hours    []string `koanf:"hours"` // "mon-fri 09:00-17:00"; none = always open
+	Language string   `koanf:"language"`
+}
+
+// Queue is people, or one SIP address of a PBX queue.
+type Queue struct {
+	Name     string        `koanf:"name"`
+	Tenant   string        `koanf:"tenant"`
+	People   []string      `koanf:"people"` // e-mail addresses of staff
+	URI      string        `koanf:"uri"`
+	Strategy string        `koanf:"strategy"` // ring_all (default) or longest_idle
+	Max      int           `koanf:"max"`      // callers waiting; 0 = 20
+	Wait     time.Duration `koanf:"wait"`     // 2m
+}
+
+// Telemetry is what leaves for monitoring.
+type Telemetry struct {
+	LogLevel  string `koanf:"log_level"`
+	LogFormat string `koanf:"log_format"` // text or json
+}
