@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ringfence/ringfence"
@@ -36,6 +37,8 @@ type rule struct {
 	scope   Scope
 	open    bool // nobody need have signed in
 	page    bool // a person without a session is sent to the login page
+	once    bool // the answer holds a permit and is never given twice
+	again   bool // doing it again does no harm: no Idempotency-Key is asked for
 }
 
 var (
@@ -71,9 +74,28 @@ var access = []rule{
 	{pattern: "POST /v1/login/finish", open: true},
 	{pattern: "POST /v1/invite/begin", open: true},
 	{pattern: "POST /v1/invite/finish", open: true},
-	{pattern: "POST /v1/logout", roles: anyone},
-	{pattern: "POST /v1/session/touch", roles: anyone},
+	{pattern: "POST /v1/logout", roles: anyone, again: true},
+	{pattern: "POST /v1/session/touch", roles: anyone, again: true},
 	{pattern: "GET /v1/me", roles: anyone},
+	// live calls
+	{pattern: "GET /v1/events", roles: anyone, scope: ScopeEvents},
+	{pattern: "GET /v1/traversals", roles: floor, scope: ScopeTraversals},
+	{pattern: "POST /v1/traversals/take", roles: desk},
+	{pattern: "POST /v1/traversals/{id}/step-ups", roles: desk, scope: ScopeTraversals},
+	{pattern: "POST /v1/traversals/{id}/step-ups/cancel", roles: desk},
+	{pattern: "POST /v1/traversals/{id}/identify", roles: desk},
+	{pattern: "POST /v1/traversals/{id}/hand-over", roles: desk},
+	{pattern: "POST /v1/traversals/{id}/hang-up", roles: desk},
+	{pattern: "POST /v1/traversals/{id}/pressure", roles: desk},
+	{pattern: "POST /v1/traversals/{id}/report", roles: desk},
+	{pattern: "GET /v1/calls/{ref}", roles: anyone, scope: ScopeTraversals},
+	// directory
+	{pattern: "GET /v1/subjects", roles: floor, scope: ScopeDirectory},
+	{pattern: "GET /v1/contact-points", roles: floor, scope: ScopeDirectory},
+	{pattern: "GET /v1/colleagues", roles: floor},
+	// ledger
+	{pattern: "GET /v1/ledger/entries", roles: records, scope: ScopeLedger},
+	{pattern: "GET /v1/ledger/proof", roles: records, scope: ScopeLedger},
 }
 
 // principal is who asks: a person with a session, or a service account.
@@ -131,7 +153,11 @@ func (m *guardedMux) HandleFunc(pattern string, h func(http.ResponseWriter, *htt
 		panic("web: no rule for " + pattern)
 	}
 	m.used[pattern] = true
-	m.ServeMux.HandleFunc(pattern, m.s.guard(access[i], h))
+	r := access[i]
+	if strings.HasPrefix(pattern, "POST /v1/") && !r.open && !r.again {
+		h = m.s.idempotent(r.once, h)
+	}
+	m.ServeMux.HandleFunc(pattern, m.s.guard(r, h))
 }
 
 // guard admits who the rule admits, and tells nobody else more than that they

@@ -39,6 +39,10 @@ func (s *Server) api(m *guardedMux) {
 	}
 	a := humago.New(m, cfg)
 	s.sessionAPI(a)
+	s.deskAPI(a)
+	s.directoryAPI(a)
+	s.ledgerAPI(a)
+	m.HandleFunc("GET /v1/events", s.events)
 	doc, err := json.Marshal(a.OpenAPI())
 	if err != nil {
 		panic("web: " + err.Error()) // built from our own types only

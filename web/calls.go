@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/ringfence/ringfence"
 )
@@ -37,6 +38,9 @@ type Board interface {
 	// Watch returns a channel that holds a value whenever Live may have changed
 	// since the last receive, and a function that ends the watch.
 	Watch(ringfence.TenantID) (changed <-chan struct{}, stop func())
+	// Placed reports whether the reference (8 characters, upper case, without
+	// blanks) is that of a call WE placed within 30 days, and when.
+	Placed(ctx context.Context, tenant ringfence.TenantID, reference string) (at time.Time, ours bool, err error)
 }
 
 // Desk takes what a person does with a live traversal. The person is known to

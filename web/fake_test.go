@@ -73,6 +73,10 @@ func (f *fakeCalls) wakeLocked() {
 	}
 }
 
+func (f *fakeCalls) Placed(_ context.Context, _ ringfence.TenantID, ref string) (time.Time, bool, error) {
+	return time.Now().Add(-2 * time.Minute), ref == "K7M2P9QX", nil
+}
+
 func (f *fakeCalls) tell(who Act, what string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

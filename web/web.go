@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/ledger"
@@ -38,6 +39,10 @@ type Server struct {
 	staff   http.Handler
 	public  http.Handler
 	routes  *guardedMux
+	boards  boards
+	asked   bell         // somebody was asked to approve
+	tries   limiter      // four whispered digits
+	lookups limiter      // subjects
 	reports atomic.Int64 // content policy violations reported by browsers
 }
 
@@ -46,7 +51,8 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Store == nil || cfg.Calls == nil {
 		return nil, errors.New("web: a store and calls are needed")
 	}
-	s := &Server{cfg: cfg, log: cfg.Log}
+	s := &Server{cfg: cfg, log: cfg.Log, boards: boards{calls: cfg.Calls},
+		tries: limiter{every: 6 * time.Second, burst: 5}, lookups: limiter{every: time.Second, burst: 20}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -1,0 +1,160 @@
+package web
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/web/problem"
+)
+
+type (
+	subjectsIn struct {
+		Kind  ringfence.SubjectKind `query:"kind" pattern:"^[a-z_]{1,40}$" example:"customer"`
+		Field string                `query:"field" pattern:"^[a-z_]{1,40}$" doc:"an identifying field of the kind" example:"account"`
+		Value string                `query:"value" minLength:"1" maxLength:"80" doc:"its exact value"`
+	}
+	// subjectView shows that there is a subject, and nothing of its record:
+	// that stands on the console only after the policy's speak guard.
+	subjectView struct {
+		ID       ringfence.SubjectID   `json:"id"`
+		Kind     ringfence.SubjectKind `json:"kind"`
+		Language string                `json:"language,omitempty"`
+		Status   ringfence.Status      `json:"status"`
+	}
+	subjectsOut struct {
+		Body struct {
+			Subjects []subjectView `json:"subjects"`
+		}
+	}
+	contactPointsIn struct {
+		Subject ringfence.SubjectID `query:"subject" maxLength:"40" required:"true"`
+	}
+	// contactPointView shows a contact point with at most its last two
+	// characters, and the ages by which the gate judges it.
+	contactPointView struct {
+		ID      ringfence.ContactPointID `json:"id"`
+		Type    ringfence.ContactType    `json:"type"`
+		Masked  string                   `json:"masked" example:"…17"`
+		Since   time.Time                `json:"since" doc:"when ringfence first stored this value"`
+		Changed time.Time                `json:"changed,omitzero"`
+		Status  ringfence.Status         `json:"status"`
+	}
+	contactPointsOut struct {
+		Body struct {
+			ContactPoints []contactPointView `json:"contact_points"`
+		}
+	}
+	colleague struct {
+		ID   ringfence.PersonID `json:"id"`
+		Name string             `json:"name"`
+		Team string             `json:"team,omitempty"`
+	}
+	colleaguesOut struct {
+		Body struct {
+			Colleagues []colleague `json:"colleagues"`
+		}
+	}
+)
+
+func (s *Server) directoryAPI(a huma.API) {
+	add(s, a, huma.Operation{Method: "GET", Path: "/v1/subjects", Summary: "Find a subject by an identifying field",
+		Description: "An exact match or nothing; no field of the record is shown."},
+		func(ctx context.Context, in *subjectsIn) (*subjectsOut, error) {
+			p, out := who(ctx), &subjectsOut{}
+			if err := s.lookups.spend(p.actor()); err != nil {
+				return nil, err
+			}
+			out.Body.Subjects = []subjectView{}
+			return out, s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) error {
+				rows, err := tx.List(ctx, ledger.KindSubject, ledger.Query{Key: string(in.Kind) + ":" + in.Field, Value: strings.TrimSpace(in.Value), Limit: 5})
+				if err != nil {
+					return err
+				}
+				for _, rec := range rows {
+					sub, _, err := ledger.Read[ringfence.Subject](ctx, tx, ledger.KindSubject, rec.ID)
+					if err != nil {
+						return err
+					}
+					out.Body.Subjects = append(out.Body.Subjects, subjectView{sub.ID, sub.Kind, sub.Language, sub.Status})
+				}
+				return nil
+			})
+		})
+	add(s, a, huma.Operation{Method: "GET", Path: "/v1/contact-points", Summary: "A subject's contact points, masked, with their ages"},
+		func(ctx context.Context, in *contactPointsIn) (*contactPointsOut, error) {
+			p, out := who(ctx), &contactPointsOut{}
+			if !s.maySee(p, in.Subject) {
+				return nil, problem.New(problem.NotFound, "")
+			}
+			out.Body.ContactPoints = []contactPointView{}
+			return out, s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) error {
+				rows, err := tx.List(ctx, ledger.KindContactPoint, ledger.Query{Key: "subject", Value: string(in.Subject)})
+				if err != nil {
+					return err
+				}
+				for _, rec := range rows {
+					c, _, err := ledger.Read[ringfence.ContactPoint](ctx, tx, ledger.KindContactPoint, rec.ID)
+					if err != nil {
+						return err
+					}
+					out.Body.ContactPoints = append(out.Body.ContactPoints, contactPointView{ID: c.ID, Type: c.Type, Masked: masked(c.Value),
+						Since: c.StoredAt, Changed: c.ChangedAt, Status: c.Status})
+				}
+				return nil
+			})
+		})
+	add(s, a, huma.Operation{Method: "GET", Path: "/v1/colleagues", Summary: "Whom a call can be handed to"},
+		func(ctx context.Context, _ *struct{}) (*colleaguesOut, error) {
+			p, out := who(ctx), &colleaguesOut{}
+			out.Body.Colleagues = []colleague{}
+			return out, s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) error {
+				rows, err := tx.List(ctx, ledger.KindPerson, ledger.Query{Limit: 1000})
+				if err != nil {
+					return err
+				}
+				for _, rec := range rows {
+					one, _, err := ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, rec.ID)
+					if err != nil {
+						return err
+					}
+					if one.ID != p.person.ID && (one.Has(ringfence.RoleAgent, tx.Now()) || one.Has(ringfence.RoleSupervisor, tx.Now())) {
+						out.Body.Colleagues = append(out.Body.Colleagues, colleague{one.ID, one.Name, one.Team})
+					}
+				}
+				return nil
+			})
+		})
+}
+
+// maySee reports whether the principal may see facts about a subject: an agent
+// only while a call of theirs is about it.
+func (s *Server) maySee(p principal, subject ringfence.SubjectID) bool {
+	if p.client.ID != "" || p.watches() {
+		return true
+	}
+	for _, c := range s.boards.at(p.tenant, time.Now()).calls {
+		if c.Subject == subject && subject != "" && p.sees(c.LiveCall) {
+			return true
+		}
+	}
+	return false
+}
+
+// masked keeps the last two characters of a contact point.
+func masked(value string) string {
+	if local, _, ok := strings.Cut(value, "@"); ok {
+		if len(local) < 4 {
+			return "…@…"
+		}
+		return "…" + local[len(local)-2:] + "@…"
+	}
+	if len(value) < 5 {
+		return "…"
+	}
+	return "…" + value[len(value)-2:]
+}

@@ -1,0 +1,183 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/web/problem"
+)
+
+const (
+	// heartbeat is how often a silent stream says that it lives; proxies cut
+	// what is silent for 30 s.
+	heartbeat = 15 * time.Second
+	// logPoll is how often a stream of entries looks for new ones.
+	logPoll = 500 * time.Millisecond
+)
+
+// events is GET /v1/events. A person gets the live calls they may see, now and
+// at every change; a service account gets the entries of the ledger from
+// Last-Event-ID on. The stream never keeps a session alive, and ends with it.
+func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+	p := who(r.Context())
+	out := &stream{w: w, ctl: http.NewResponseController(w)}
+	from := int64(-1)
+	if last := r.Header.Get("Last-Event-ID"); last != "" && p.client.ID != "" {
+		n, err := strconv.ParseInt(last, 10, 64)
+		if err != nil || n < 0 {
+			s.refuse(w, r, problem.New(problem.Unprocessable, "Last-Event-ID is not an event of this stream."))
+			return
+		}
+		from = n + 1
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no")
+	out.ctl.SetWriteDeadline(time.Time{}) // unlimited on this route; an unsupported writer has none anyway
+	out.write("retry: 1000\n\n")
+	if p.client.ID != "" {
+		s.streamEntries(r.Context(), out, p, from)
+		return
+	}
+	s.streamCalls(r.Context(), out, p)
+}
+
+// stream writes server-sent events and remembers that the reader is gone.
+type stream struct {
+	w   http.ResponseWriter
+	ctl *http.ResponseController
+	err error
+}
+
+func (o *stream) write(text string) {
+	if o.err == nil {
+		_, o.err = o.w.Write([]byte(text))
+	}
+	o.flush()
+}
+
+func (o *stream) event(name, id string, data []byte) {
+	if o.err != nil {
+		return
+	}
+	if id != "" {
+		id = "id: " + id + "\n"
+	}
+	_, o.err = fmt.Fprintf(o.w, "%sevent: %s\ndata: %s\n\n", id, name, data)
+}
+
+func (o *stream) flush() {
+	if err := o.ctl.Flush(); o.err == nil && err != nil && !errors.Is(err, http.ErrNotSupported) {
+		o.err = err
+	}
+}
+
+// streamCalls sends the live calls until the reader or the session ends.
+func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
+	changed, stop := s.cfg.Calls.Watch(p.tenant)
+	defer stop()
+	asked, stopAsked := s.asked.watch(p.tenant)
+	defer stopAsked()
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	sent := map[ringfence.TraversalID]int64{}
+	s.sendCalls(out, p, sent)
+	out.event("ready", "", []byte("{}"))
+	out.flush()
+	for out.err == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+			s.sendCalls(out, p, sent)
+			out.flush()
+		case <-asked:
+			out.event("approvals", "", []byte("{}"))
+			out.flush()
+		case <-beat.C:
+			again, err := s.sessionOf(ctx, p.tenant, p.session.ID)
+			if err != nil && problem.Is(toProblem(err), problem.Unauthenticated) {
+				out.event("signed_out", "", []byte("{}"))
+				out.flush()
+				return
+			}
+			if err == nil {
+				p = again // a role given or taken counts from now on
+			}
+			out.write(":\n\n")
+		}
+	}
+}
+
+// sendCalls writes what changed for this reader since sent.
+func (s *Server) sendCalls(out *stream, p principal, sent map[ringfence.TraversalID]int64) {
+	seen := map[ringfence.TraversalID]bool{}
+	for _, c := range s.boards.at(p.tenant, time.Now()).calls {
+		if !p.sees(c.LiveCall) {
+			continue
+		}
+		seen[c.Traversal] = true
+		if version, ok := sent[c.Traversal]; ok && version >= c.Version {
+			continue
+		}
+		sent[c.Traversal] = c.Version
+		out.event("call", "", c.JSON())
+	}
+	for id := range sent {
+		if !seen[id] {
+			delete(sent, id)
+			out.event("gone", "", fmt.Appendf(nil, `{"traversal":%q}`, id))
+		}
+	}
+}
+
+// streamEntries sends the ledger's entries from an index on, the newest ones
+// only when from is negative.
+func (s *Server) streamEntries(ctx context.Context, out *stream, p principal, from int64) {
+	tick := time.NewTicker(logPoll)
+	defer tick.Stop()
+	silent := time.Now()
+	for out.err == nil {
+		var page []ledger.Entry
+		err := s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) (err error) {
+			if from < 0 {
+				from, err = tx.Size(ctx)
+				return err
+			}
+			page, err = tx.Entries(ctx, ledger.EntryQuery{From: from})
+			return err
+		})
+		if err != nil {
+			return // the reader comes again with Last-Event-ID
+		}
+		for _, e := range page {
+			text, err := json.Marshal(e)
+			if err != nil {
+				return
+			}
+			out.event(string(e.Event), strconv.FormatInt(e.Index, 10), text)
+			from = e.Index + 1
+		}
+		switch {
+		case len(page) > 0:
+			silent = time.Now()
+			out.flush()
+		case time.Since(silent) >= heartbeat:
+			silent = time.Now()
+			out.write(":\n\n")
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

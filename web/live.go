@@ -1,0 +1,94 @@
+package web
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ringfence/ringfence"
+)
+
+// boards shares one reading of the live calls between all consoles of a
+// tenant, so that two hundred calls and fifty consoles cost one reading and
+// one encoding a change. It starts no goroutine: the first console that was
+// woken reads, the others find what it read.
+type boards struct {
+	calls Board
+
+	mu   sync.Mutex
+	last map[ringfence.TenantID]*board // guarded by mu
+}
+
+// board is one reading of a tenant's live calls.
+type board struct {
+	readAt time.Time // before the reading began
+	calls  []*liveCall
+}
+
+// liveCall is one call of a board, encoded at most once.
+type liveCall struct {
+	ringfence.LiveCall
+	once sync.Once
+	text []byte
+}
+
+// JSON returns the call as the console reads it.
+func (c *liveCall) JSON() []byte {
+	c.once.Do(func() { c.text, _ = json.Marshal(clean(c.LiveCall)) }) // strings, times and numbers always marshal
+	return c.text
+}
+
+// at returns a reading that began no earlier than woken.
+func (b *boards) at(tenant ringfence.TenantID, woken time.Time) *board {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	old := b.last[tenant]
+	if old != nil && !old.readAt.Before(woken) {
+		return old
+	}
+	known := map[ringfence.TraversalID]*liveCall{}
+	if old != nil {
+		for _, c := range old.calls {
+			known[c.Traversal] = c
+		}
+	}
+	next := &board{readAt: time.Now()}
+	for _, c := range b.calls.Live(tenant) {
+		same := known[c.Traversal]
+		if same == nil || same.Version != c.Version || same.Owner != c.Owner {
+			same = &liveCall{LiveCall: c}
+		}
+		next.calls = append(next.calls, same)
+	}
+	slices.SortFunc(next.calls, func(a, b *liveCall) int {
+		return cmp.Or(a.Began.Compare(b.Began), cmp.Compare(a.Traversal, b.Traversal))
+	})
+	if b.last == nil {
+		b.last = map[ringfence.TenantID]*board{}
+	}
+	b.last[tenant] = next
+	return next
+}
+
+// sees reports whether the principal may see the call: its owner does, and
+// those who watch over the floor. Nobody else learns that it exists.
+func (p principal) sees(c ringfence.LiveCall) bool {
+	if p.client.ID != "" {
+		return true // the scope traversals was checked by the rule
+	}
+	return c.Owner != "" && c.Owner == p.person.ID || p.watches()
+}
+
+// watches reports whether the person watches over every call.
+func (p principal) watches() bool {
+	return p.has(ringfence.RoleSupervisor) || p.has(ringfence.RoleRisk)
+}
+
+// clean strips what a stranger's text could do to a screen or a log: control
+// and bidirectional characters, and length without end.
+func clean(c ringfence.LiveCall) ringfence.LiveCall {
+	c.Caller, c.CallerName, c.Claim = plain(c.Caller), plain(c.CallerName), plain(c.Claim)
+	return c
+}
