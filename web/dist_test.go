@@ -20,7 +20,7 @@ func build(t *testing.T) map[string][]byte {
 		Bundle:      true, MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true,
 		LegalComments: api.LegalCommentsNone, Format: api.FormatESModule, Target: api.ES2022,
 		JSX: api.JSXAutomatic, JSXImportSource: "preact",
-		Alias:  map[string]string{"preact": third, "preact/jsx-runtime": third, "@preact/signals": third},
+		Alias:  map[string]string{"preact": third, "preact/hooks": third, "preact/jsx-runtime": third, "@preact/signals": third},
 		Outdir: "dist", Write: false,
 	})
 	for _, m := range got.Errors {

@@ -61,6 +61,8 @@ type (
 			Name  string             `json:"name"`
 			Roles []ringfence.Role   `json:"roles"`
 			Team  string             `json:"team,omitempty"`
+			// Pages are the pages of the console that the roles open.
+			Pages []string `json:"pages"`
 		}
 	}
 	nothing struct{}
@@ -136,6 +138,7 @@ func (s *Server) sessionAPI(a huma.API) {
 		func(ctx context.Context, _ *struct{}) (*me, error) {
 			p, out := who(ctx), &me{}
 			out.Body.ID, out.Body.Name, out.Body.Roles, out.Body.Team = p.person.ID, p.person.Name, p.person.Roles, p.person.Team
+			out.Body.Pages = pagesOf(p)
 			return out, nil
 		})
 }

@@ -22,5 +22,19 @@ func (s *Server) loginPage(invite bool) http.HandlerFunc {
 	}
 }
 
+// pagesOf lists the console's pages that the principal may open, in the order
+// of the navigation.
+func pagesOf(p principal) []string {
+	out := []string{}
+	for _, name := range []string{"console", "board", "calls", "audit", "people", "approvals"} {
+		for _, r := range access {
+			if r.pattern == "GET /"+name && r.may(p) {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}
+
 // publicPages registers what callers see.
 func (s *Server) publicPages(m *http.ServeMux) {}

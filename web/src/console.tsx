@@ -1,2 +1,122 @@
 import { render } from "preact";
-render(<main><h1>Console</h1></main>, document.getElementById("app")!);
+import { useEffect } from "preact/hooks";
+import { signal } from "@preact/signals";
+import { get, post, Refused } from "./api";
+import { CallView, pressure } from "./call";
+import { asked, calls, link, now, start } from "./live";
+import { attempt, Bar, Panel, Pill, tell } from "./parts";
+import { lasts, stateName } from "./words";
+import type { Call, Me } from "./types";
+
+const me = signal<Me | null>(null);
+const selected = signal("");
+
+const TITLES: Record<string, string> = { console: "Console", board: "Board", calls: "Calls", audit: "Audit", people: "People", approvals: "Approvals" };
+
+function Header() {
+  const m = me.value!;
+  const here = location.pathname.split("/")[1] || m.pages[0];
+  return (
+    <header class="top">
+      <span class="brand">ringfence</span>
+      <nav aria-label="Pages">{m.pages.map((p) => <a href={`/${p}`} aria-current={p === here ? "page" : undefined}>{TITLES[p] ?? p}</a>)}</nav>
+      <span class="me"><bdi>{m.name}</bdi> <span class="aside">({m.roles.join(", ")})</span></span>
+      <Badge />
+      <button type="button" class="quiet" onClick={() => attempt(async () => { await post("/v1/logout"); location.assign("/login"); })}>Sign out</button>
+    </header>
+  );
+}
+
+const Badge = () => <span class={`badge ${link.value}`} role="status">{link.value === "live" ? "Live" : link.value === "connecting" ? "Connecting" : "Reconnecting"}</span>;
+
+function ConsolePage() {
+  const all = [...calls.value.values()];
+  const mine = all.filter((c) => c.owner === me.value!.id);
+  const shown = me.value!.roles.includes("agent") && !me.value!.roles.includes("supervisor") ? mine : [...mine, ...all.filter((c) => c.owner !== me.value!.id)];
+  const one = shown.find((c) => c.traversal === selected.value) ?? shown[0];
+  useEffect(() => { document.title = one ? `● ${stateName(one.state)} · ringfence` : "ringfence console"; }, [one?.traversal, one?.state]);
+  return (
+    <main>
+      <h1 class="hidden">Console</h1>
+      {shown.length > 1 && (
+        <nav class="tabs" aria-label="Calls">
+          {shown.map((c) => (
+            <button type="button" aria-current={c === one ? "true" : undefined} onClick={() => { selected.value = c.traversal; }}>
+              <bdi>{c.claim || c.caller || "Withheld"}</bdi><span class="aside">{stateName(c.state)} · {lasts(now.value - Date.parse(c.began))}</span>
+            </button>
+          ))}
+        </nav>
+      )}
+      {one ? <CallView key={one.traversal} call={one} me={me.value!} /> : <Quiet />}
+    </main>
+  );
+}
+
+function Quiet() {
+  const take = (e: Event) => {
+    e.preventDefault();
+    const form = e.currentTarget as HTMLFormElement;
+    const code = (form.elements.namedItem("code") as HTMLInputElement).value;
+    void attempt(async () => { await post("/v1/traversals/take", { code }); form.reset(); });
+  };
+  return (
+    <div class="quiet-page">
+      <Panel title="No call for you now">
+        <p>A call appears here by itself. Nothing needs refreshing.</p>
+        <form class="inline" onSubmit={take}>
+          <label for="code">Four digits whispered to you</label>
+          <input id="code" name="code" inputMode="numeric" pattern="[0-9]{4}" maxLength={4} autocomplete="off" required />
+          <button type="submit">Take the call</button>
+        </form>
+      </Panel>
+    </div>
+  );
+}
+
+function App() {
+  if (!me.value) return null;
+  const page = location.pathname.split("/")[1] || me.value.pages[0];
+  return (
+    <>
+      <a class="skip" href="#content">Skip to content</a>
+      <Header />
+      <div id="content" tabIndex={-1}>{page === "console" ? <ConsolePage /> : <main><h1>{TITLES[page ?? ""] ?? "ringfence"}</h1></main>}</div>
+      <Bar />
+    </>
+  );
+}
+
+// Somebody who works is not idle: tell the server, at most once a minute.
+let touched = Date.now();
+for (const kind of ["keydown", "pointerdown"]) {
+  addEventListener(kind, () => {
+    if (Date.now() - touched < 60_000) return;
+    touched = Date.now();
+    post("/v1/session/touch").catch(() => {});
+  });
+}
+
+// Alt+Shift+U says the same as the quiet button, without reaching for it.
+addEventListener("keydown", (e) => {
+  if (!e.altKey || !e.shiftKey || e.code !== "KeyU") return;
+  const mine = [...calls.value.values()].find((c) => c.traversal === selected.value) ?? [...calls.value.values()].find((c) => c.owner === me.value?.id);
+  if (mine) pressure(mine);
+});
+
+async function begin() {
+  try {
+    me.value = await get<Me>("/v1/me");
+  } catch (e) {
+    if (e instanceof Refused && e.kind === "unauthenticated") return location.assign("/login");
+    tell("The server cannot be reached. Trying again.", true);
+    setTimeout(begin, 2000);
+    return;
+  }
+  start();
+}
+
+void begin();
+render(<App />, document.getElementById("app")!);
+
+export type { Call };
+export { asked, Pill };

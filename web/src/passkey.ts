@@ -12,7 +12,7 @@ async function ceremony(run: (signal: AbortSignal) => Promise<Credential | null>
   try {
     const made = (await run(stop.signal)) as PublicKeyCredential | null;
     if (!made) throw new NotDone();
-    return made.toJSON() as JSONish;
+    return made.toJSON() as unknown as JSONish;
   } catch (e) {
     const name = (e as Error).name;
     if (name === "NotAllowedError" || name === "AbortError" || name === "InvalidStateError") throw new NotDone();

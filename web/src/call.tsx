@@ -1,0 +1,192 @@
+// One live call: who claims to be calling, what is proved, what can be done.
+
+import { useEffect, useState } from "preact/hooks";
+import { get, post } from "./api";
+import { ActionPanel } from "./action";
+import { now } from "./live";
+import { attempt, Button, Panel, Pill, tell, TriPill } from "./parts";
+import { age, asking, attestSays, clock, factName, lasts, outcomeSays, over, stateName } from "./words";
+import type { Call, ContactPoint, Me, Release } from "./types";
+
+const path = (call: Call, verb: string) => `/v1/traversals/${call.traversal}/${verb}`;
+
+// current is the action the page works on: the newest that is not over.
+export const current = (call: Call): Release | undefined => {
+  const all = call.releases ?? [];
+  return all.findLast((r) => !over(r.state)) ?? all.at(-1);
+};
+
+export function CallView({ call, me }: { call: Call; me: Me }) {
+  const mine = call.owner === me.id;
+  return (
+    <div class="call">
+      <div class="left col">
+        <Caller call={call} mine={mine} />
+        <ActionPanel key={call.traversal} call={call} me={me} mine={mine} release={current(call)} />
+        <Timeline call={call} />
+        <Leave call={call} mine={mine} me={me} />
+      </div>
+      <div class="right col">
+        {call.say_now && <Panel at="o-say" title="Say this now"><p class="say">“{call.say_now}”</p></Panel>}
+        <EvidenceList call={call} />
+        <Why call={call} />
+      </div>
+    </div>
+  );
+}
+
+function Caller({ call, mine }: { call: Call; mine: boolean }) {
+  const good = (call.evidence ?? []).filter((e) => e.good === "yes").map((e) => e.fact);
+  const strong = ["passkey", "callback", "totp", "otp", "proofed"].filter((f) => good.includes(f));
+  return (
+    <Panel at="o-caller" title={`${stateName(call.state)} · ${lasts(now.value - Date.parse(call.began))}`} live={call.state !== "ended"}
+      side={<span class="pills">
+        <Pill how={call.attest === "A" ? "ok" : call.stir === "no" ? "bad" : "warn"}>{call.attest ? `Attestation ${call.attest}` : call.stir === "no" ? "Signature failed" : "No attestation"}</Pill>
+        <Pill how={strong.length ? "ok" : "warn"}>{strong.length ? `Proved: ${factName(strong[0]!).toLowerCase()}` : good.includes("pin") ? "PIN only" : "Not verified"}</Pill>
+      </span>}>
+      <p class="who">Claims to be <bdi>{call.claim || "nobody we know yet"}</bdi></p>
+      <p class="number"><bdi>{call.caller || "Number withheld"}</bdi>{call.caller_name && <span class="aside"> “<bdi>{call.caller_name}</bdi>”</span>}</p>
+      <p class="aside">{call.stir_says || attestSays(call.attest)}</p>
+      <Meter call={call} />
+      {mine && <Ways call={call} />}
+    </Panel>
+  );
+}
+
+// The meter shows on which independent lanes something is proved.
+function Meter({ call }: { call: Call }) {
+  const lanes: [string, string[]][] = [["Network", ["attested", "known_number"]], ["Memory", ["pin"]], ["Handset", ["otp", "totp", "passkey", "callback"]], ["Colleague", ["approved"]]];
+  return (
+    <ul class="meter" aria-label="What is proved, by lane">
+      {lanes.map(([name, facts]) => {
+        const all = (call.evidence ?? []).filter((e) => facts.includes(e.fact));
+        const how = all.some((e) => e.good === "yes") ? "ok" : all.some((e) => e.good === "no") ? "bad" : "open";
+        return <li class={how}><span>{name}</span><span class="hidden">: {how === "ok" ? "proved" : how === "bad" ? "failed" : "nothing yet"}</span></li>;
+      })}
+    </ul>
+  );
+}
+
+// Ways starts console flows. While one runs the agent's leg is parked, and the
+// page says in words what the caller hears.
+function Ways({ call }: { call: Call }) {
+  const release = current(call);
+  const [points, setPoints] = useState<ContactPoint[]>([]);
+  useEffect(() => {
+    setPoints([]);
+    if (call.subject) get<{ contact_points: ContactPoint[] }>(`/v1/contact-points?subject=${call.subject}`).then((a) => setPoints(a.contact_points), () => {});
+  }, [call.subject]);
+  if (call.state === "step_up" || call.state === "suspended") {
+    return (
+      <div class="running" role="status">
+        <p><strong>{call.playing || "A step is running."}</strong></p>
+        <p class="aside">You and the caller do not hear each other meanwhile.</p>
+        {call.state === "step_up" && <Button act={() => attempt(() => post(path(call, "step-ups/cancel")))}>Stop this step</Button>}
+      </div>
+    );
+  }
+  const why = call.state !== "talking" ? "Possible while you talk to the caller."
+    : !release || over(release.state) ? "Open the action first: a proof counts for one action only."
+    : !asking(release.state) ? "This action asks for no more proof now." : undefined;
+  const begin = (flow: string, doing: string) => attempt(async () => {
+    await post(path(call, "step-ups"), { flow, release: release!.id });
+    tell(doing);
+  });
+  const phone = points.find((p) => (p.type === "mobile" || p.type === "landline") && p.status === "active");
+  const wanted = release?.missing ?? [];
+  const main = (fact: string) => !why && wanted[0] === fact;
+  return (
+    <>
+      <div class="ways">
+        <Button why={why} main={main("passkey")} act={() => begin("step-up-passkey", "A link is on its way. The caller hears a code for it.")}>Send passkey link</Button>
+        <Button why={why} main={main("callback")} act={() => begin("step-up-call-back", "The number on file will be rung.")}>Call back {phone ? phone.masked : "number on file"}</Button>
+        <Button why={why} main={main("otp") || main("totp") || main("pin")} act={() => begin("step-up-code", "The caller is asked for a code.")}>Send code</Button>
+        <Button why={why} main={main("approved")} act={() => begin("step-up-colleague", "A colleague is asked.")}>Ask a colleague</Button>
+      </div>
+      {why && <p class="aside">{why}</p>}
+      {phone && <p class="aside">The number on file {phone.masked} is {lasts(now.value - Date.parse(phone.since))} old.</p>}
+      {call.outcome && <p class={`outcome ${call.outcome === "ok" ? "ok" : "warn"}`} role="status">Last step: {outcomeSays(call.outcome)}</p>}
+    </>
+  );
+}
+
+function EvidenceList({ call }: { call: Call }) {
+  const have = call.evidence ?? [];
+  const open = (current(call)?.missing ?? []).filter((f) => !have.some((e) => e.fact === f && e.good === "yes"));
+  return (
+    <Panel at="o-evidence" title="Evidence">
+      {have.length + open.length === 0 && <p class="aside">Nothing is proved yet.</p>}
+      <ul class="rows">
+        {have.map((e) => (
+          <li>
+            <div><strong>{factName(e.fact)}</strong><p class="aside">{[e.says, e.source].filter(Boolean).join(" · ")}</p></div>
+            <div class="end"><TriPill good={e.good} /><span class="aside">{age(e.at, now.value)}</span></div>
+          </li>
+        ))}
+        {open.map((f) => <li><div><strong>{factName(f)}</strong><p class="aside">Asked for by this action.</p></div><div class="end"><TriPill good="unknown" /></div></li>)}
+      </ul>
+    </Panel>
+  );
+}
+
+function Why({ call }: { call: Call }) {
+  const release = current(call);
+  if (!call.alert && !release?.why) return null;
+  return (
+    <Panel at="o-why" title="Why">
+      {call.alert && <p class="alert" role="alert">{call.alert}</p>}
+      {release?.why && <p>{release.why}</p>}
+    </Panel>
+  );
+}
+
+function Timeline({ call }: { call: Call }) {
+  return (
+    <Panel at="o-time" title="Timeline" live>
+      <ol class="timeline">
+        {(call.timeline ?? []).map((m) => <li class={m.bad ? "bad" : ""}><time dateTime={m.at}>{clock(m.at)}</time><span>{m.text}</span></li>)}
+      </ol>
+    </Panel>
+  );
+}
+
+// Leave is the way out of a call: to a colleague, to risk, or by hanging up.
+function Leave({ call, mine, me }: { call: Call; mine: boolean; me: Me }) {
+  const [open, setOpen] = useState<"" | "over" | "report">("");
+  const [people, setPeople] = useState<{ id: string; name: string }[]>([]);
+  const [to, setTo] = useState("");
+  const [text, setText] = useState("");
+  useEffect(() => { if (open === "over") void attempt(async () => setPeople((await get<{ colleagues: typeof people }>("/v1/colleagues")).colleagues)); }, [open]);
+  if (!mine && !me.roles.includes("supervisor")) return null;
+  const toggle = (what: "over" | "report") => setOpen(open === what ? "" : what);
+  return (
+    <section class="leave o-leave" aria-label="Leave or report the call">
+      <div class="ways">
+        <Button act={() => toggle("over")}>Hand over</Button>
+        <Button act={() => toggle("report")}>Report this call</Button>
+        {mine && <Button stop act={() => attempt(() => post(path(call, "hang-up")))}>Hang up</Button>}
+        {mine && <Button quiet act={() => pressure(call)}>I am under pressure</Button>}
+      </div>
+      {open === "over" && (
+        <form class="inline" onSubmit={(e) => { e.preventDefault(); void attempt(async () => { await post(path(call, "hand-over"), { to }); setOpen(""); tell("The call is your colleague’s now, with everything proved."); }); }}>
+          <label for="to">Colleague</label>
+          <select id="to" value={to} onChange={(e) => setTo(e.currentTarget.value)} required>
+            <option value="">Choose …</option>
+            {people.map((p) => <option value={p.id}>{p.name}</option>)}
+          </select>
+          <button type="submit">Hand over now</button>
+        </form>
+      )}
+      {open === "report" && (
+        <form class="inline" onSubmit={(e) => { e.preventDefault(); void attempt(async () => { await post(path(call, "report"), { text }); setOpen(""); setText(""); tell("Risk has your report."); }); }}>
+          <label for="report">What is wrong with this call?</label>
+          <input id="report" value={text} maxLength={500} required onInput={(e) => setText(e.currentTarget.value)} />
+          <button type="submit">Send report</button>
+        </form>
+      )}
+    </section>
+  );
+}
+
+// pressure changes nothing that somebody looking over a shoulder could see.
+export const pressure = (call: Call) => { post(path(call, "pressure")).catch(() => {}); };
