@@ -19,7 +19,7 @@ const (
 // pace runs until the pool closes. Pool.Close waits for it.
 func (p *Pool) pace() {
 	sc := newScratch()
-	due := time.Now()
+	due := time.Now().Add(paceStep)
 	check := due.Add(checkGap)
 	timer := time.NewTimer(paceStep)
 	defer timer.Stop()
