@@ -56,21 +56,22 @@ const (
 	EffTimer
 
 	// EffCollect opens the collection of a secret on leg On: the runner keeps
-	// the keys in a buffer that it zeroes, Min to Max of them. "#" ends the
+	// the keys in a buffer that it zeroes, Min to Max of them (0: as many as
+	// the challenge has). It comes before the Speak it belongs to. "#" ends the
 	// entry and "*" clears it; with Star, "*" is instead the answer "I did not
 	// ask for this": the challenge is rejected, outcome refused. Keys that come
 	// before the Speak named Open has ended are dropped (with Void they spend
 	// a try: the entry is wrong); Open 0 lets them cut the speech, and count.
-	// First is the longest wait for the first key after the speech, Between
+	// First is the longest wait for the first key after all queued speech, Between
 	// that between keys; then: outcome silent if nothing was keyed, else the
 	// entry is complete.
 	//
 	// With Challenge set, the entry goes to verify for that challenge, and the
-	// answer is InOutcome with Ref = Challenge. With Into set instead (a secret
-	// ask), the runner keeps the value under that name for a later Identify or
-	// OpenAction, and the answer is InOutcome with Ref: ok, wrong (bad length)
-	// or silent. An InOutcome with Again leaves the challenge open for another
-	// try; the engine then sends another Speak and Collect, or EffCancel.
+	// answer is InOutcome with Ref = Challenge; with Again if the challenge stays
+	// open for another try (the engine then sends Speak and Collect once more,
+	// or EffCancel). With Into set instead (a secret ask), the runner keeps the
+	// value under that name for a later Identify or OpenAction, and the answer
+	// is InOutcome with the Ref of this effect: ok, wrong (bad length) or silent.
 	EffCollect
 
 	// EffCancel tells that the engine waits no longer for Challenge: the
@@ -120,20 +121,20 @@ const (
 	// speaks the code), or InOutcome: busy (hold, and the number is the one the
 	// caller shows: ring nobody), diverted, refused, down.
 	EffCallback
-	// EffDial places the leg of call-back Challenge, in slot On. Answer:
-	// InAnswered, or InOutcome with Ref = Challenge: busy, diverted, silent
-	// (no answer), refused (declined), down.
+	// EffDial places the leg of call-back Challenge, in slot On; it rings for at
+	// most Life. Answer, with the Ref of this effect: InAnswered, or InOutcome
+	// busy, diverted, silent (no answer), refused (declined), down.
 	EffDial
-	// EffSuspend stores the State (MarshalJSON) and then hangs up: the
-	// traversal is suspended and the job of Challenge rings. All within one
-	// durable move: if it cannot be stored, answer InOutcome down and do not
-	// hang up. Answer when a person picked up: InAnswered (slot 0 is the new
-	// leg); when no attempt is answered or the leg is diverted: InOutcome
-	// silent, and the flow goes on with no leg.
+	// EffSuspend stores the State (as JSON) and then hangs up leg On: the
+	// traversal is suspended and the job of call-back Challenge rings. If it
+	// cannot be stored, answer InOutcome down and do not hang up. Answers carry
+	// the Ref of this effect: InAnswered when a phone was picked up (slot 0 is
+	// the new leg); InOutcome silent when no attempt is answered or the leg is
+	// diverted: the flow then goes on with no leg.
 	EffSuspend
 
-	// EffApprove asks Group (Count persons) to approve Action, for at most
-	// Life. Store the State first. Answer: InOutcome ok, refused, silent, down.
+	// EffApprove asks Group to approve Action, for at most Life; Count is what
+	// the policy asks without extras. Store the State first. Answer: InOutcome ok, refused, silent, down.
 	EffApprove
 	// EffRelease asks the gate to release Action. Store the State first.
 	// Answer: InOutcome ok (executed), later (cooling, waiting, unknown),

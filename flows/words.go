@@ -1,6 +1,11 @@
 package flows
 
-import "github.com/ringfence/ringfence/policy"
+import (
+	"strings"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/policy"
+)
 
 // The engine's own sentences. Ops cannot edit them: they stand here, in every
 // language the engine speaks, and not in the scripts.
@@ -59,3 +64,33 @@ func base(tag string) string {
 
 // givenFor is the sentence before a proof for a given action.
 func givenFor(a *policy.Action) string { return itIsFor + a.Says + "." }
+
+// engineSpeeches are the engine's sentences, built once: they never change.
+var engineSpeeches = buildEngineSpeeches()
+
+func buildEngineSpeeches() map[string]map[string]ringfence.Speech {
+	out := map[string]map[string]ringfence.Speech{}
+	for _, lang := range []string{"en", "de"} {
+		out[lang] = map[string]ringfence.Speech{}
+		for _, source := range EngineTexts() {
+			said, _ := EngineText(source, lang)
+			speech := ringfence.Speech{Language: lang, Source: source}
+			before, after, coded := strings.Cut(said, PlaceFresh)
+			speech.Parts = append(speech.Parts, ringfence.SpeechPart{Text: before})
+			if coded {
+				speech.Parts = append(speech.Parts, ringfence.SpeechPart{As: ringfence.SayDigits, Text: PlaceFresh, Secret: true},
+					ringfence.SpeechPart{Text: after})
+			}
+			out[lang][source] = speech
+		}
+	}
+	return out
+}
+
+// engineSpeech is one of the engine's sentences in the call's language.
+func engineSpeech(source, language string) ringfence.Speech {
+	if s, ok := engineSpeeches[base(language)][source]; ok {
+		return s
+	}
+	return engineSpeeches["en"][source]
+}
