@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ringfence/ringfence/policy"
 )
 
 // ErrUnspeakable is returned, wrapped, when a value cannot be spoken whole:
@@ -158,21 +160,12 @@ func decimal(minor string, exponent int) string {
 }
 
 // currencyExponent returns how many digits of a currency's amount are minor
-// units (ISO 4217, list one). Nearly all have two; the others stand here.
+// units; false for what is no ISO 4217 code.
 func currencyExponent(code string) (int, bool) {
 	if len(code) != 3 || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 		return 0, false
 	}
-	switch code {
-	case "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF",
-		"UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF":
-		return 0, true
-	case "BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND":
-		return 3, true
-	case "CLF", "UYW":
-		return 4, true
-	}
-	return 2, true
+	return policy.Exponent(code), true
 }
 
 // sayDate speaks YYYY-MM-DD.

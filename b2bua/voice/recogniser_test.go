@@ -201,8 +201,8 @@ func TestHearsEveryRecording(t *testing.T) {
 // with its place.
 func TestHearsALine(t *testing.T) {
 	lib := shipped(t)
-	clip, err := newVoice(t, Config{Library: lib}).Render(t.Context(), line(text("Please enter these two digits. "),
-		ringfence.SpeechPart{As: ringfence.SayDigits, Text: "44", Secret: true, Slow: true}, text(". Then enter the code. Thank you.")))
+	clip, err := newVoice(t, Config{Library: lib}).Render(t.Context(), line(text("Now key these two digits, "),
+		ringfence.SpeechPart{As: ringfence.SayDigits, Text: "44", Secret: true, Slow: true}, text(", and then the code. Thank you.")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestHearsALine(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := listen(r, append(append(HoldMusic()[:Rate], make([]int16, 400)...), clip...))
-	if want := "[Please enter these two digits]44[Then enter the code][Thank you]"; digitsOf(got) != want {
+	if want := "[Now key these two digits]44[and then the code][Thank you]"; digitsOf(got) != want {
 		t.Fatalf("heard %s, want %s", digitsOf(got), want)
 	}
 	for i := 1; i < len(got); i++ {

@@ -147,14 +147,14 @@ func TestSecretStaysOut(t *testing.T) {
 func TestCacheHoldsFixedTextOnly(t *testing.T) {
 	tts, dir := &sayer{}, t.TempDir()
 	v := newVoice(t, Config{Library: shipped(t), TTS: tts, CacheDir: dir})
-	s := ringfence.Speech{Language: "en", Source: "Pay {payee} now, it says: {note}.", Parts: []ringfence.SpeechPart{
-		text("Pay "), {As: ringfence.SayName, Text: "Planted Holdings"}, text(" now, it says: "), text("urgent, really"), text(".")}}
+	s := ringfence.Speech{Language: "en", Source: "Kindly pay {payee} now, it says: {note}.", Parts: []ringfence.SpeechPart{
+		text("Kindly pay "), {As: ringfence.SayName, Text: "Planted Holdings"}, text(" now, it says: "), text("urgent, really"), text(".")}}
 	for range 2 {
 		if _, err := v.Render(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want := []string{"Pay ", "Planted Holdings", " now, it says: ", "urgent, really", "Planted Holdings", "urgent, really"}
+	want := []string{"Kindly pay ", "Planted Holdings", " now, it says: ", "urgent, really", "Planted Holdings", "urgent, really"}
 	if !slices.Equal(tts.said, want) {
 		t.Errorf("the TTS was told %q, want %q", tts.said, want)
 	}

@@ -12,25 +12,33 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/ringfence/ringfence/flows"
+	"github.com/ringfence/ringfence/policy"
 )
 
-// textsFile, in a language's folder, lists further texts, one a line: what
-// the engine itself says, and values that the shipped data speaks.
+// textsFile, in a language's folder, lists further texts, one a line: values
+// that the shipped data speaks, and what no flow says.
 const textsFile = "TEXTS"
 
-// spokenKeys are the keys of a flow, or of an action of the policy, whose
-// value is spoken.
-var spokenKeys = map[string]bool{"say": true, "ask": true, "choose": true, "reach": true, "says": true}
+// policyFile is no flow; of its actions the engine reads aloud what they do.
+const policyFile = "policy.yaml"
+
+// spokenKeys are the keys of a flow whose value is spoken.
+var spokenKeys = map[string]bool{"say": true, "ask": true, "choose": true, "reach": true}
 
 // readTexts returns all texts by language, in a fixed order.
 func readTexts(root string) (map[string][]string, error) {
 	texts := make(map[string][]string)
-	flows, err := filepath.Glob(filepath.Join(root, "*.yaml"))
+	files, err := filepath.Glob(filepath.Join(root, "*.yaml"))
 	if err != nil {
 		return nil, err
 	}
-	sort.Strings(flows)
-	for _, name := range flows {
+	sort.Strings(files)
+	for _, name := range files {
+		if filepath.Base(name) == policyFile {
+			continue
+		}
 		var flow struct {
 			Language string `yaml:"language"`
 		}
@@ -45,7 +53,15 @@ func readTexts(root string) (map[string][]string, error) {
 			texts[flow.Language] = append(texts[flow.Language], text)
 		})
 	}
+	if texts["en"], err = readPolicy(filepath.Join(root, policyFile), texts["en"]); err != nil {
+		return nil, err
+	}
 	for _, s := range speakers {
+		for _, source := range flows.EngineTexts() {
+			if t, ok := flows.EngineText(source, s.language); ok {
+				texts[s.language] = append(texts[s.language], t)
+			}
+		}
 		if err := readPrompts(root, s.language, texts); err != nil {
 			return nil, err
 		}
@@ -60,6 +76,29 @@ func readTexts(root string) (map[string][]string, error) {
 		}
 	}
 	return texts, nil
+}
+
+// readPolicy adds the sentences in which the engine itself names an action and
+// reads its fields back (flows: the texts of given lines).
+func readPolicy(name string, texts []string) ([]string, error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	pol, ds := policy.Load(name, b)
+	if policy.Failed(ds) {
+		return nil, fmt.Errorf("%s: %v", name, ds[0])
+	}
+	for _, a := range pol.Actions() {
+		texts = append(texts, "This is to "+a.Says+".", "You asked us to "+a.Says+".")
+		for _, f := range a.Carries {
+			if !f.Type.Secret && f.Type.Base != policy.BaseName {
+				label := strings.ReplaceAll(f.Name, "_", " ")
+				texts = append(texts, strings.ToUpper(label[:1])+label[1:]+":")
+			}
+		}
+	}
+	return append(texts, "The name given to us is {name}. If that is right, press {yes}. If not, press 2."), nil
 }
 
 // readPrompts adds the translations of prompts/LANGUAGE.yaml that have no
