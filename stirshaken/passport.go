@@ -1,0 +1,394 @@
+package stirshaken
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ringfence/ringfence"
+)
+
+// The PASSporT types that are known here (RFC 8225, section 8). The empty type
+// is the baseline PASSporT.
+const (
+	PPTShaken = "shaken" // RFC 8588
+	PPTDiv    = "div"    // RFC 8946
+	PPTRCD    = "rcd"    // RFC 9795
+)
+
+// PASSporT is a parsed token. Parsing checks form and claims, not the
+// signature: nothing in it is true until a Verifier has said so.
+type PASSporT struct {
+	Compact bool   // only the signature was received (RFC 8225, section 7)
+	Alg     string // JOSE alg
+	Typ     string // JOSE typ
+	PPT     string // JOSE ppt; "" is baseline
+	X5U     string // JOSE x5u
+	Iat     time.Time
+	Orig    Party
+	Dest    []Party
+	Attest  ringfence.Attest // shaken only
+	OrigID  string           // shaken only
+	Div     Party            // div only: the party that diverted the call
+	CRN     string           // call reason, RFC 9795, section 8; a claim until verified
+	Name    string           // rcd nam
+
+	signed string   // what the signature covers, as received
+	sig    [64]byte // r and s
+	claims jdoc
+	jose   jdoc
+}
+
+// known reports whether a PASSporT type is one that is checked here.
+func known(ppt string) bool { return ppt == PPTShaken || ppt == PPTDiv || ppt == PPTRCD }
+
+// ParsePASSporT reads the token of an Identity header in full form. The order
+// of its checks is fixed: form, JOSE header (alg before anything that names a
+// key), claims.
+func ParsePASSporT(id Identity) (*PASSporT, *Refusal) {
+	p := new(PASSporT)
+	return p, p.parse(id, nil, nil)
+}
+
+func (p *PASSporT) parse(id Identity, joseNodes, claimNodes []jnode) *Refusal {
+	if id.Alg != "" && !strings.EqualFold(id.Alg, "ES256") {
+		return refuse(ReasonAlgParam, strconv.Quote(clip(id.Alg)))
+	}
+	head, rest, ok1 := strings.Cut(id.Token, ".")
+	body, sig, ok2 := strings.Cut(rest, ".")
+	if !ok1 || !ok2 || strings.IndexByte(sig, '.') >= 0 {
+		return refuse(ReasonSegments, strconv.Itoa(strings.Count(id.Token, ".")+1)+" parts")
+	}
+	if head == "" && body == "" {
+		p.Compact = true
+		p.PPT, p.X5U, p.Alg, p.Typ = id.PPT, id.Info, "ES256", "passport"
+		return p.signature(sig)
+	}
+	if head == "" || body == "" {
+		return refuse(ReasonSegments, "an empty part")
+	}
+	buf, ok := decode64(nil, head)
+	if !ok {
+		return refuse(ReasonBase64, "header part")
+	}
+	var why string
+	if p.jose, why = parseJSON(string(buf), joseNodes); why != "" {
+		return refuse(ReasonHeaderJSON, why)
+	}
+	if p.jose.nodes[0].kind != jObject {
+		return refuse(ReasonHeaderJSON, "not an object")
+	}
+	if r := p.header(id); r != nil {
+		return r
+	}
+	if buf, ok = decode64(buf[:0], body); !ok {
+		return refuse(ReasonBase64, "claims part")
+	}
+	if p.claims, why = parseJSON(string(buf), claimNodes); why != "" {
+		return refuse(ReasonClaimsJSON, why)
+	}
+	if p.claims.nodes[0].kind != jObject {
+		return refuse(ReasonClaimsJSON, "not an object")
+	}
+	if r := p.signature(sig); r != nil {
+		return r
+	}
+	p.signed = id.Token[:len(head)+1+len(body)]
+	return p.readClaims()
+}
+
+// header checks the JOSE header (RFC 8225, section 4; RFC 8224, section 4.1).
+func (p *PASSporT) header(id Identity) *Refusal {
+	alg, _ := p.jose.text(0, "alg")
+	if p.Alg = alg; alg != "ES256" {
+		return refuse(ReasonAlg, strconv.Quote(clip(alg)))
+	}
+	if p.jose.member(0, "crit") >= 0 {
+		return refuse(ReasonCrit, "")
+	}
+	if p.jose.member(0, "b64") >= 0 {
+		return refuse(ReasonB64, "")
+	}
+	typ, _ := p.jose.text(0, "typ")
+	if p.Typ = typ; typ != "passport" {
+		return refuse(ReasonTyp, strconv.Quote(clip(typ)))
+	}
+	ppt, isText := p.jose.text(0, "ppt")
+	if p.PPT = ppt; !strings.EqualFold(ppt, id.PPT) || !isText && p.jose.member(0, "ppt") >= 0 || isText && ppt == "" {
+		return refuse(ReasonPPTMismatch, "token "+strconv.Quote(clip(ppt))+", parameter "+strconv.Quote(clip(id.PPT)))
+	}
+	x5u, _ := p.jose.text(0, "x5u")
+	if p.X5U = x5u; x5u == "" {
+		return refuse(ReasonX5UMissing, "")
+	}
+	if x5u != id.Info {
+		return refuse(ReasonX5UMismatch, "")
+	}
+	return nil
+}
+
+// order is n of P-256 (FIPS 186-5), big-endian.
+var order = [32]byte{
+	0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+}
+
+// signature reads r and s: 32 bytes each, in [1, n-1] (RFC 7518, section 3.4).
+// A high s is accepted, as ECDSA does.
+func (p *PASSporT) signature(s string) *Refusal {
+	if len(s) != 86 {
+		return refuse(ReasonSignatureForm, "86 characters expected, not "+strconv.Itoa(len(s)))
+	}
+	var buf [66]byte
+	b, ok := decode64(buf[:0], s)
+	if !ok {
+		return refuse(ReasonBase64, "signature part")
+	}
+	copy(p.sig[:], b)
+	if !inRange(p.sig[:32]) {
+		return refuse(ReasonSignatureForm, "r out of range")
+	}
+	if !inRange(p.sig[32:]) {
+		return refuse(ReasonSignatureForm, "s out of range")
+	}
+	return nil
+}
+
+func inRange(b []byte) bool {
+	zero := true
+	for _, c := range b {
+		zero = zero && c == 0
+	}
+	if zero {
+		return false
+	}
+	for i, c := range b {
+		if c != order[i] {
+			return c < order[i]
+		}
+	}
+	return false
+}
+
+func (p *PASSporT) readClaims() *Refusal {
+	d := &p.claims
+	iat, r := readIat(d)
+	if r != nil {
+		return r
+	}
+	p.Iat = iat
+	var why string
+	if p.Orig, why = readParty(d, d.member(0, "orig"), p.PPT == PPTShaken); why != "" {
+		return refuse(ReasonOrig, why)
+	}
+	if p.Dest, why = readDest(d, d.member(0, "dest")); why != "" {
+		return refuse(ReasonDest, why)
+	}
+	switch p.PPT {
+	case PPTShaken:
+		if r := p.readShaken(); r != nil {
+			return r
+		}
+	case PPTDiv:
+		if p.Div, why = readDiv(d, d.member(0, "div")); why != "" {
+			return refuse(ReasonDiv, why)
+		}
+	}
+	return p.readRCD()
+}
+
+// readShaken checks the claims of RFC 8588, sections 4 and 5.
+func (p *PASSporT) readShaken() *Refusal {
+	attest, ok := p.claims.text(0, "attest")
+	switch a := ringfence.Attest(attest); a {
+	case ringfence.AttestFull, ringfence.AttestPartial, ringfence.AttestGateway:
+		p.Attest = a
+	default:
+		if !ok {
+			return refuse(ReasonAttest, "missing or not a string")
+		}
+		return refuse(ReasonAttest, strconv.Quote(clip(attest)))
+	}
+	p.OrigID, ok = p.claims.text(0, "origid")
+	if !ok {
+		return refuse(ReasonOrigID, "missing or not a string")
+	}
+	if !validUUID(p.OrigID) {
+		return refuse(ReasonOrigID, strconv.Quote(clip(p.OrigID)))
+	}
+	return nil
+}
+
+// validUUID checks the text form of RFC 9562, section 4 (RFC 8588, section 5:
+// the value of origid is a UUID). Version and variant are not looked at.
+func validUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if s[i] != '-' {
+				return false
+			}
+		} else if _, ok := unhex(s, i); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// readIat reads NumericDate (RFC 7519, section 2): a JSON number of seconds.
+// Fractions are cut; anything outside the years 1970 to 9999 is refused, so
+// that no sum with it can overflow.
+func readIat(d *jdoc) (time.Time, *Refusal) {
+	at := d.member(0, "iat")
+	if at < 0 {
+		return time.Time{}, refuse(ReasonIat, "missing")
+	}
+	if d.nodes[at].kind != jNumber {
+		return time.Time{}, refuse(ReasonIat, "not a number")
+	}
+	const most = 253402300800
+	text := d.nodes[at].text
+	if sec, err := strconv.ParseInt(text, 10, 64); err == nil {
+		if sec < 0 || sec >= most {
+			return time.Time{}, refuse(ReasonIat, "out of range")
+		}
+		return time.Unix(sec, 0), nil
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(f) || f < 0 || f >= most {
+		return time.Time{}, refuse(ReasonIat, "out of range")
+	}
+	return time.Unix(int64(f), 0), nil
+}
+
+// readParty reads an object with exactly one identity (RFC 8225, section
+// 5.2.1).
+func readParty(d *jdoc, at int, tnOnly bool) (Party, string) {
+	if at < 0 {
+		return Party{}, "missing"
+	}
+	if d.nodes[at].kind != jObject {
+		return Party{}, "not an object"
+	}
+	if d.nodes[at].n != 1 {
+		return Party{}, "not exactly one identity"
+	}
+	return readIdentity(d, at, tnOnly)
+}
+
+func readIdentity(d *jdoc, at int, tnOnly bool) (Party, string) {
+	if tn, ok := d.text(at, "tn"); ok {
+		if !canonicalTN(tn) {
+			return Party{}, "tn is not a canonical number"
+		}
+		return Party{TN: ringfence.TN(tn)}, ""
+	}
+	if d.member(at, "tn") >= 0 {
+		return Party{}, "tn is not a string"
+	}
+	uri, ok := d.text(at, "uri")
+	if !ok {
+		return Party{}, "neither a tn nor a uri string"
+	}
+	if tnOnly {
+		return Party{}, "a uri where a tn is demanded"
+	}
+	return readURI(uri)
+}
+
+func readURI(uri string) (Party, string) {
+	n, ok := normalURI(uri)
+	if !ok {
+		return Party{}, "uri is not a URI"
+	}
+	return Party{URI: n}, ""
+}
+
+// readDiv reads the div claim (RFC 8946, section 3): one tn or uri, and an
+// optional hi.
+func readDiv(d *jdoc, at int) (Party, string) {
+	if at < 0 {
+		return Party{}, "missing"
+	}
+	if d.nodes[at].kind != jObject {
+		return Party{}, "not an object"
+	}
+	tn, uri, hi := d.member(at, "tn"), d.member(at, "uri"), d.member(at, "hi")
+	n := int32(0)
+	for _, m := range []int{tn, uri, hi} {
+		if m >= 0 {
+			n++
+		}
+	}
+	if n != d.nodes[at].n || tn >= 0 && uri >= 0 || hi >= 0 && d.nodes[hi].kind != jString {
+		return Party{}, "not exactly one identity"
+	}
+	return readIdentity(d, at, false)
+}
+
+// readDest reads tn and uri arrays, at least one of them, none empty.
+func readDest(d *jdoc, at int) ([]Party, string) {
+	if at < 0 {
+		return nil, "missing"
+	}
+	if d.nodes[at].kind != jObject {
+		return nil, "not an object"
+	}
+	tn, uri := d.member(at, "tn"), d.member(at, "uri")
+	total := int32(0)
+	for _, list := range []int{tn, uri} {
+		if list < 0 {
+			continue
+		}
+		if d.nodes[list].kind != jArray {
+			return nil, d.nodes[list].key + " is not an array"
+		}
+		if d.nodes[list].n == 0 {
+			return nil, d.nodes[list].key + " is empty"
+		}
+		total += d.nodes[list].n
+	}
+	if total == 0 {
+		return nil, "neither tn nor uri"
+	}
+	if total > MaxDestinations {
+		return nil, "more than " + strconv.Itoa(MaxDestinations) + " parties"
+	}
+	out := make([]Party, 0, total)
+	for _, list := range []int{tn, uri} {
+		if list < 0 {
+			continue
+		}
+		for c := d.nodes[list].child; c != 0; c = d.nodes[c].next {
+			n := &d.nodes[c]
+			switch {
+			case n.kind != jString:
+				return nil, d.nodes[list].key + " holds something other than a string"
+			case list == tn:
+				if !canonicalTN(n.text) {
+					return nil, "tn is not a canonical number"
+				}
+				out = append(out, Party{TN: ringfence.TN(n.text)})
+			default:
+				p, why := readURI(n.text)
+				if why != "" {
+					return nil, why
+				}
+				out = append(out, p)
+			}
+		}
+	}
+	return out, ""
+}
+
+// text returns a string member.
+func (d *jdoc) text(at int, key string) (string, bool) {
+	m := d.member(at, key)
+	if m < 0 || d.nodes[m].kind != jString {
+		return "", false
+	}
+	return d.nodes[m].text, true
+}
