@@ -79,7 +79,10 @@ func (v *Verifier) finish(ctx context.Context, tenant ringfence.TenantID, id rin
 		res.At = r.EndedAt
 		return nil
 	})
-	return res, err
+	if err != nil {
+		return Result{}, err
+	}
+	return res, nil
 }
 
 // Cancel ends a challenge that nobody waits for any more. why is one word for
@@ -130,7 +133,10 @@ func (v *Verifier) Reject(ctx context.Context, tenant ringfence.TenantID, id rin
 		res.At = tx.Now()
 		return nil
 	})
-	return res, err
+	if err != nil {
+		return Result{}, err
+	}
+	return res, nil
 }
 
 // late raises the alarm of a reject that came after the end, once.

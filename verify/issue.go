@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
@@ -46,7 +47,7 @@ func (v *Verifier) Issue(ctx context.Context, tenant ringfence.TenantID, id ring
 		}
 		send = len(out.Message.Text) > 0
 		out.Message.Tenant, out.Message.To, out.Message.Ref = tenant, d.Contact.Value, string(id)
-		r.Private, r.Link = d.Private, d.Link
+		r.Private, r.Link, r.Presents = d.Private, d.Link, d.presents
 		r.State, r.IssuedAt = StateIssued, tx.Now()
 		r.ExpiresAt = tx.Now().Add(r.Life)
 		v.wake(tx, r.result(OutcomeOpen))
@@ -145,7 +146,10 @@ func (v *Verifier) Present(ctx context.Context, tenant ringfence.TenantID, id ri
 		}
 		return saveRow(ctx, tx, r, version)
 	})
-	return r.public(), err
+	if err != nil {
+		return Challenge{}, err
+	}
+	return r.public(), nil
 }
 
 func (v *Verifier) present(ctx context.Context, tx Tx, r *row) error {
@@ -188,7 +192,10 @@ func (v *Verifier) Change(ctx context.Context, tenant ringfence.TenantID, id rin
 		res = r.result(r.standing())
 		return nil
 	})
-	return r.public(), res, err
+	if err != nil {
+		return Challenge{}, Result{}, err
+	}
+	return r.public(), res, nil
 }
 
 // apply books what a method did to its draft.
@@ -202,6 +209,8 @@ func (v *Verifier) apply(ctx context.Context, tx Tx, r *row, version int64, d *D
 	switch {
 	case d.next.Final() && d.next != "":
 		return v.endInto(ctx, tx, r, version, d.next, d.why)
+	case d.counted && r.Tries >= r.Max && r.Judged >= r.Counted:
+		return v.endInto(ctx, tx, r, version, StateFailed, whyTries)
 	case d.next == StatePresented && r.State == StateIssued:
 		if err := v.present(ctx, tx, r); err != nil {
 			return err
@@ -213,6 +222,7 @@ func (v *Verifier) apply(ctx context.Context, tx Tx, r *row, version int64, d *D
 // draft gathers what a method may see of its challenge.
 func (v *Verifier) draft(ctx context.Context, tx Tx, r row) (*Draft, error) {
 	d := &Draft{Challenge: r.public(), Private: r.Private, Link: r.Link, Now: tx.Now()}
+	d.proved = func(fact ringfence.Fact) (bool, error) { return proved(ctx, tx, r, fact) }
 	if r.Decoy {
 		return d, nil
 	}
@@ -234,6 +244,24 @@ func (v *Verifier) draft(ctx context.Context, tx Tx, r row) (*Draft, error) {
 		d.Contact = p
 	}
 	return d, nil
+}
+
+// proved looks for Evidence of fact on r's own leg and for r's own action.
+func proved(ctx context.Context, tx Tx, r row, fact ringfence.Fact) (bool, error) {
+	if r.Traversal == "" || r.Leg == "" || r.Decoy {
+		return false, nil
+	}
+	recs, err := tx.List(ctx, ledger.KindEvidence, Query{Key: "traversal", Value: string(r.Traversal), Limit: 1000})
+	for _, rec := range recs {
+		var e ringfence.Evidence
+		if err := json.Unmarshal(rec.Body, &e); err != nil {
+			return false, fmt.Errorf("evidence %s: %v", rec.ID, err)
+		}
+		if e.Fact == fact && e.Subject == r.Subject && e.Leg == r.Leg && e.Release == r.Release && e.Digest == r.Digest {
+			return true, nil
+		}
+	}
+	return false, err
 }
 
 // pace remembers how long messages lately took, so that a decoy takes as long.

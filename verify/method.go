@@ -28,7 +28,9 @@ type Issuer interface {
 
 // Spec is what the core has to know of a method.
 type Spec struct {
-	Fact     ringfence.Fact
+	Fact ringfence.Fact
+	// Strength is how hard the proof is to fake; empty for what proves nothing
+	// by itself (confirmed).
 	Strength ringfence.Strength
 	// Authenticator is the type of authenticator that answers; empty for
 	// methods that rest on a contact point or on the leg alone.
@@ -69,17 +71,23 @@ type Draft struct {
 	Authenticators []ringfence.Authenticator
 	Now            time.Time
 
+	proved   func(ringfence.Fact) (bool, error)
 	next     State
 	why      string
 	counted  bool
 	presents *bool
 }
 
+// Proved reports whether Evidence of the fact exists for the same subject, on
+// the same leg, for the same action.
+func (d *Draft) Proved(fact ringfence.Fact) (bool, error) { return d.proved(fact) }
+
 // Present moves an issued challenge to presented when the change commits.
 func (d *Draft) Present() { d.next = StatePresented }
 
-// CountTry counts one try over the chain in the same transaction. The caller
-// looks at TryLeft first.
+// CountTry counts one wrong try over the chain in the same transaction, so
+// that nobody learns that it was wrong before it is counted; the last one fails
+// the challenge. The caller looks at TryLeft first.
 func (d *Draft) CountTry() { d.counted = true }
 
 // TryLeft reports whether the chain has a try left.

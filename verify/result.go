@@ -80,3 +80,22 @@ type Result struct {
 
 // Satisfied reports whether the proof was given.
 func (r Result) Satisfied() bool { return r.Outcome == OutcomeSatisfied }
+
+// Signature is what a person's own passkey signed: SHA-256 of a message, with
+// user verification. It holds everything that an auditor needs to check it
+// again, and no secret.
+type Signature struct {
+	Person        ringfence.PersonID        `json:"person"`
+	Authenticator ringfence.AuthenticatorID `json:"authenticator"`
+	Purpose       string                    `json:"purpose"` // login, approval, bundle, …
+	Message       [32]byte                  `json:"message"` // what was to be signed
+	// Random and Message make the WebAuthn challenge: Random ‖
+	// SHA-256(Random ‖ Message).
+	Random            []byte    `json:"random"`
+	Credential        []byte    `json:"credential"` // credential id
+	PublicKey         []byte    `json:"public_key"` // COSE_Key
+	ClientDataJSON    []byte    `json:"client_data"`
+	AuthenticatorData []byte    `json:"authenticator_data"`
+	Signature         []byte    `json:"signature"`
+	At                time.Time `json:"at"`
+}

@@ -100,7 +100,10 @@ func (v *Verifier) count(ctx context.Context, tenant ringfence.TenantID, id ring
 		t.attempt = Attempt{Challenge: r.public(), Private: r.Private, Authenticators: t.booked, Answer: answer, Now: tx.Now()}
 		return saveRow(ctx, tx, r, version)
 	})
-	return t, done, err
+	if err != nil {
+		return try{}, nil, err
+	}
+	return t, done, nil
 }
 
 // countChain counts one try of r and its chain, with its entry.
@@ -158,7 +161,10 @@ func (v *Verifier) judge(ctx context.Context, tenant ringfence.TenantID, t try, 
 		v.wake(tx, res)
 		return saveRow(ctx, tx, r, version)
 	})
-	return res, err
+	if err != nil {
+		return Result{}, err // nothing of it is durable: not finding out means no
+	}
+	return res, nil
 }
 
 // satisfy moves r to its good end with everything that belongs to it.

@@ -105,8 +105,8 @@ func New(cfg Config, methods ...Method) (*Verifier, error) {
 func (v *Verifier) add(m Method) error {
 	s := m.Spec()
 	switch {
-	case s.Fact == "" || s.Strength == "":
-		return errors.New("verify: a method without fact or strength")
+	case s.Fact == "":
+		return errors.New("verify: a method without a fact")
 	case v.methods[s.Fact] != nil:
 		return fmt.Errorf("verify: two methods for %s", s.Fact)
 	case s.Life <= 0 || s.MaxLife < s.Life:
