@@ -1,0 +1,308 @@
+package b2bua
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ringfence/ringfence/b2bua/rtp"
+	"github.com/ringfence/ringfence/b2bua/sdp"
+)
+
+// Config is everything a UA is made of. The zero value takes and places no
+// call: it has no listener and no trunk.
+type Config struct {
+	// Name is the user part of our Contact and the Server header. Empty means
+	// "ringfence".
+	Name      string
+	Listeners []Listener
+	Trunks    []Trunk
+	// Media says where RTP is received; see rtp.Config. Its zero value binds
+	// the address of each leg's listener.
+	Media  rtp.Config
+	Limits Limits
+	// Strangers says what a message owes that comes from no trunk.
+	Strangers Strangers
+}
+
+// Strangers is the treatment of sources that are no trunk.
+type Strangers string
+
+// The treatments. Either way a stranger reaches nothing.
+const (
+	StrangersRefuse Strangers = ""     // 403, a few a second for each source
+	StrangersDrop   Strangers = "drop" // silence
+)
+
+// Listener is one local address with one protocol. Each has its own SIP stack,
+// so that an answer leaves by the address its call came to.
+type Listener struct {
+	Name      string
+	Transport string // udp, tcp or tls
+	Addr      string // IP address and port; port 0 takes a free one
+	// External is the host and port that peers see, when it is not Addr: behind
+	// NAT. It stands in Contact, Via and, its host, in SDP. It must be an
+	// IP address, optionally with a port; no port means the bound one.
+	External string
+	// TLS is required with tls and refused without. The minimum version is
+	// raised to 1.2. Its certificate functions are called for each handshake, so
+	// certificates can be renewed without a restart.
+	TLS *tls.Config
+	// Trunks names the trunks that may use this listener. Empty means all that
+	// have its transport.
+	Trunks []string
+}
+
+// Trunk is a configured peer.
+type Trunk struct {
+	Name string
+	// Addrs are where its calls are placed to: IP address, optionally with
+	// port, tried in order. Names are resolved by whoever makes the
+	// configuration, never by the SIP stack.
+	Addrs     []string
+	Transport string // udp, tcp or tls; empty means udp
+	// Sources are the networks its messages may come from, beside Addrs. A
+	// SIP URI inside them may be placed to.
+	Sources []netip.Prefix
+	// Username and Password answer digest challenges (RFC 3261, section 22)
+	// of Realm, and of no other realm if Realm is set.
+	Username, Password string
+	Realm              string
+	// TLS is the client configuration towards Addrs; nil means the system's
+	// roots. ServerName empty means the address itself.
+	TLS *tls.Config
+	// PeerName, if set, is a DNS name that the peer's verified client
+	// certificate must carry before anything it sends over TLS is read.
+	PeerName string
+	// TrustIdentity says that what the trunk asserts about a caller
+	// (P-Asserted-Identity, verstat) may be believed.
+	TrustIdentity bool
+	SRTP          string   // required, optional or off; empty means required with tls, else off
+	Codecs        []string // PCMU, PCMA; empty means both
+	// From is the number or user part shown when a placement names none.
+	From string
+	// Outbound allows placing calls through this trunk.
+	Outbound bool
+	// Calls caps the calls in progress with this trunk, both directions. Zero
+	// means the cap of all.
+	Calls int
+	// Bare sends numbers without the leading plus.
+	Bare bool
+
+	addrs []netip.AddrPort // of Addrs
+}
+
+// Limits are the bounds on what the outside may ask for. Zeros mean the
+// defaults written beside them.
+type Limits struct {
+	Calls         int           // calls in progress, both directions: 1000
+	TrunkRate     int           // messages a second from one trunk address: 2000
+	StrangerRate  int           // answers a second to one stranger: 5
+	Connections   int           // open stream connections: 1000
+	PerSource     int           // open stream connections of one address: 20
+	HeaderTime    time.Duration // from a message's first byte to its last: 5 s
+	HandshakeTime time.Duration // of TLS: 10 s
+	Idle          time.Duration // of a connection without a call: 60 s
+	CallTime      time.Duration // greatest duration of a leg: 4 h
+	RetryAfter    time.Duration // told with 503: 10 s
+}
+
+func (l Limits) withDefaults() Limits {
+	set := func(p *int, v int) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	dur := func(p *time.Duration, v time.Duration) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	set(&l.Calls, 1000)
+	set(&l.TrunkRate, 2000)
+	set(&l.StrangerRate, 5)
+	set(&l.Connections, 1000)
+	set(&l.PerSource, 20)
+	dur(&l.HeaderTime, 5*time.Second)
+	dur(&l.HandshakeTime, 10*time.Second)
+	dur(&l.Idle, time.Minute)
+	dur(&l.CallTime, 4*time.Hour)
+	dur(&l.RetryAfter, 10*time.Second)
+	return l
+}
+
+var transports = []string{"udp", "tcp", "tls"}
+
+// defaultPort is the port of a SIP address that states none (RFC 3261,
+// section 19.1.2).
+func defaultPort(transport string) uint16 {
+	if transport == "tls" {
+		return 5061
+	}
+	return 5060
+}
+
+// check judges c and returns a copy with every default filled in. Its errors
+// are one line that says what to change.
+func (c Config) check() (Config, error) {
+	if c.Name == "" {
+		c.Name = "ringfence"
+	}
+	if !isToken(c.Name) {
+		return c, fmt.Errorf("sip: name %q: use letters, digits, dots and dashes", c.Name)
+	}
+	if c.Strangers != StrangersRefuse && c.Strangers != StrangersDrop {
+		return c, fmt.Errorf("sip: strangers %q: use drop, or leave it empty to refuse them", c.Strangers)
+	}
+	if len(c.Listeners) == 0 {
+		return c, errors.New("sip: no listener: add one to sip.listeners")
+	}
+	c.Limits = c.Limits.withDefaults()
+	c.Trunks = slices.Clone(c.Trunks)
+	names := map[string]bool{}
+	for i := range c.Trunks {
+		t := &c.Trunks[i]
+		if t.Name == "" || names[t.Name] {
+			return c, fmt.Errorf("sip: trunk %d: give it a name of its own", i+1)
+		}
+		names[t.Name] = true
+		if err := t.check(); err != nil {
+			return c, fmt.Errorf("sip: trunk %s: %v", t.Name, err)
+		}
+	}
+	c.Listeners = slices.Clone(c.Listeners)
+	seen := map[string]bool{}
+	for i := range c.Listeners {
+		l := &c.Listeners[i]
+		if l.Name == "" {
+			l.Name = l.Transport + " " + l.Addr
+		}
+		if seen[l.Name] {
+			return c, fmt.Errorf("sip: two listeners are called %q", l.Name)
+		}
+		seen[l.Name] = true
+		if err := l.check(); err != nil {
+			return c, fmt.Errorf("sip: listener %s: %v", l.Name, err)
+		}
+		for _, t := range l.Trunks {
+			if !names[t] {
+				return c, fmt.Errorf("sip: listener %s: no trunk is called %q", l.Name, t)
+			}
+		}
+	}
+	return c, nil
+}
+
+func (l *Listener) check() error {
+	if !slices.Contains(transports, l.Transport) {
+		return fmt.Errorf("transport %q: use udp, tcp or tls", l.Transport)
+	}
+	a, err := netip.ParseAddrPort(l.Addr)
+	if err != nil {
+		return fmt.Errorf("address %q: write an IP address and a port, such as 192.0.2.1:5060", l.Addr)
+	}
+	if a.Addr().IsMulticast() {
+		return errors.New("address is multicast")
+	}
+	if (l.Transport == "tls") != (l.TLS != nil) {
+		return errors.New("a tls listener needs a certificate, and only a tls listener has one")
+	}
+	if l.External == "" && a.Addr().IsUnspecified() {
+		return errors.New("listens on every address: set external to the address that peers see")
+	}
+	if l.External != "" {
+		if _, err := addrPort(l.External, 0); err != nil {
+			return fmt.Errorf("external %q: write an IP address, optionally with a port", l.External)
+		}
+	}
+	return nil
+}
+
+func (t *Trunk) check() error {
+	if t.Transport == "" {
+		t.Transport = "udp"
+	}
+	if !slices.Contains(transports, t.Transport) {
+		return fmt.Errorf("transport %q: use udp, tcp or tls", t.Transport)
+	}
+	switch t.SRTP {
+	case "":
+		t.SRTP = "off"
+		if t.Transport == "tls" {
+			t.SRTP = "required"
+		}
+	case string(sdp.SRTPRequired), string(sdp.SRTPOptional), string(sdp.SRTPOff):
+	default:
+		return fmt.Errorf("srtp %q: use required, optional or off", t.SRTP)
+	}
+	if t.PeerName != "" && t.Transport != "tls" {
+		return errors.New("peer name without tls: only a certificate carries a name")
+	}
+	if len(t.Addrs) == 0 && len(t.Sources) == 0 {
+		return errors.New("no address and no source network: it could neither call nor be called")
+	}
+	for _, s := range t.Addrs {
+		a, err := addrPort(s, defaultPort(t.Transport))
+		if err != nil {
+			return fmt.Errorf("address %q: write an IP address, optionally with a port", s)
+		}
+		t.addrs = append(t.addrs, a)
+	}
+	for _, p := range t.Sources {
+		if !p.IsValid() {
+			return errors.New("a source network is not valid")
+		}
+	}
+	for _, c := range t.Codecs {
+		if c != "PCMU" && c != "PCMA" {
+			return fmt.Errorf("codec %q: use PCMU or PCMA", c)
+		}
+	}
+	if t.From != "" && !isUser(t.From) {
+		return fmt.Errorf("from %q: use digits, or letters, dots and dashes", t.From)
+	}
+	return nil
+}
+
+// owns reports whether messages from a are this trunk's.
+func (t *Trunk) owns(a netip.Addr) bool {
+	for _, p := range t.addrs {
+		if p.Addr() == a {
+			return true
+		}
+	}
+	for _, p := range t.Sources {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// addrPort reads an IP address with or without a port.
+func addrPort(s string, port uint16) (netip.AddrPort, error) {
+	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return netip.AddrPortFrom(a.Unmap(), port), nil
+	}
+	host, p, err := net.SplitHostPort(s)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	n, err := strconv.ParseUint(p, 10, 16)
+	return netip.AddrPortFrom(a.Unmap(), uint16(n)), err
+}
+
+// isUser allows what may stand unescaped before the @ of our own URIs.
+func isUser(s string) bool {
+	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-_.*#") == ""
+}

@@ -1,0 +1,315 @@
+package b2bua
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/emiago/diago"
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/ringfence/ringfence"
+)
+
+// inbound is the signalling of a leg that came.
+type inbound struct {
+	l      *Leg
+	body   []byte // our description for the 200: an answer, or an offer if they sent none
+	infoOK bool   // they take INFO
+	d      *diago.DialogServerSession
+
+	mu    sync.Mutex // orders responses to the INVITE; guards final
+	final bool       // a final response was sent
+}
+
+// offer judges what the INVITE proposes before anybody hears of the call. It
+// reports false when it has refused.
+func (in *inbound) offer(req *sip.Request, tx sip.ServerTransaction) bool {
+	l := in.l
+	in.infoOK = hasToken(req, "Allow", "INFO")
+	l.asserted = value(req, "P-Asserted-Identity")
+	l.theirTag = req.From().Params.GetOr("tag", "")
+	if r := l.session.request(req); r != nil {
+		respond(req, tx, r.code, r.reason, sip.NewHeader(r.headers[0].name, r.headers[0].value))
+		return false
+	}
+	if len(req.Body()) == 0 {
+		l.offered = true
+		return true
+	}
+	body, err := l.answerTo(req.Body(), in.infoOK)
+	if err != nil {
+		l.u.log.Info("offer refused", "leg", l.info.ID, "trunk", l.info.Trunk, "error", err)
+		respond(req, tx, 488, "Not Acceptable Here", sip.NewHeader("Warning", "305 "+l.u.cfg.Name+" \"incompatible media\""))
+		return false
+	}
+	in.body = body
+	return true
+}
+
+// serve runs the leg until it is over.
+func (in *inbound) serve(d *diago.DialogServerSession) {
+	l := in.l
+	in.d = d
+	l.u.register(l, text(d.InviteRequest.CallID()), d.InviteRequest.To().Params.GetOr("tag", ""))
+	l.start()
+	stop := context.AfterFunc(d.Context(), func() { in.gone(context.Cause(d.Context())) })
+	defer stop()
+	stopParent := context.AfterFunc(l.u.ctx, func() { l.finish(ringfence.EndShutdown, 0) })
+	defer stopParent()
+	func() {
+		defer l.u.recovered("handler")
+		l.u.h.HandleLeg(l.ctx, l)
+	}()
+	l.finish(ringfence.EndHangup, 0)
+	<-l.settled
+	<-l.ctx.Done() // pump has sent LegEnded
+}
+
+// gone is called when the stack says that the dialog is over.
+func (in *inbound) gone(cause error) {
+	switch {
+	case in.l.established():
+		in.l.finish(ringfence.EndBye, 0)
+	case errors.Is(cause, sip.ErrTransactionCanceled):
+		in.sent()
+		in.l.finish(ringfence.EndCancel, 0)
+	default:
+		in.l.finish(ringfence.EndFailed, 0)
+	}
+}
+
+// sent notes that the INVITE has had its final response.
+func (in *inbound) sent() {
+	in.mu.Lock()
+	in.final = true
+	in.mu.Unlock()
+}
+
+// inboundOf returns the inbound signalling of l, or nil.
+func inboundOf(l *Leg) *inbound {
+	in, _ := l.call.(*inbound)
+	return in
+}
+
+// Ring tells the caller that the called side is alerted (180).
+func (l *Leg) Ring(context.Context) error {
+	in := inboundOf(l)
+	if in == nil {
+		return errors.New("sip: ring: the leg was placed by us")
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.final || l.over() {
+		return ErrEnded
+	}
+	return in.d.Respond(180, "Ringing", nil, l.s.contact(), sip.NewHeader(allowField.name, allowField.value))
+}
+
+// Refuse ends an unanswered inbound leg with a status of its own, 300 to 699,
+// and header fields as name and value. It returns once the refusal was sent and
+// acknowledged, or ctx ended.
+func (l *Leg) Refuse(ctx context.Context, code int, reason string, headers ...[2]string) error {
+	in := inboundOf(l)
+	if in == nil || code < 300 || code > 699 {
+		return errors.New("sip: refuse: wants an inbound leg and a status from 300 to 699")
+	}
+	if hasControl(reason) {
+		return errors.New("sip: refuse: control character in reason")
+	}
+	var hs []sip.Header
+	for _, h := range headers {
+		if !isToken(h[0]) || hasControl(h[1]) {
+			return errors.New("sip: refuse: bad header field")
+		}
+		hs = append(hs, sip.NewHeader(h[0], h[1]))
+	}
+	in.mu.Lock()
+	if in.final {
+		in.mu.Unlock()
+		return ErrEnded
+	}
+	in.final = true
+	in.mu.Unlock()
+	done := make(chan error, 1)
+	l.u.goOwned("refusal", func() { done <- in.d.Respond(code, reason, nil, append(hs, l.s.contact())...) })
+	select {
+	case err := <-done:
+		l.finish(ringfence.EndHangup, code)
+		return err
+	case <-ctx.Done():
+		l.finish(ringfence.EndHangup, code)
+		return nil
+	}
+}
+
+// Answer takes the call (200) and returns when the caller has acknowledged it.
+func (l *Leg) Answer(ctx context.Context) error {
+	in := inboundOf(l)
+	if in == nil {
+		return errors.New("sip: answer: the leg was placed by us")
+	}
+	in.mu.Lock()
+	if in.final || l.over() {
+		in.mu.Unlock()
+		return ErrEnded
+	}
+	in.final = true
+	in.mu.Unlock()
+	if l.offered {
+		in.body = l.offer()
+	}
+	l.mu.Lock()
+	l.answered = true
+	l.mu.Unlock()
+	failed := make(chan struct{})
+	l.u.goOwned("answer", func() {
+		if err := in.respond200(); err != nil {
+			close(failed)
+		}
+	})
+	select {
+	case <-l.acked:
+	case <-failed:
+		select {
+		case <-l.acked: // a BYE or a late ACK says that they had our 200
+		default:
+			l.finish(ringfence.EndFailed, 0)
+		}
+	case <-l.ctx.Done():
+		return ErrEnded
+	case <-ctx.Done():
+		l.finish(ringfence.EndHangup, 0)
+		return ctx.Err()
+	}
+	if l.over() {
+		return ErrEnded
+	}
+	l.limit()
+	return nil
+}
+
+// respond200 sends the 200 and its retransmissions until the ACK.
+func (in *inbound) respond200() error {
+	headers := []sip.Header{in.l.s.contact(), sip.NewHeader(allowField.name, allowField.value),
+		sip.NewHeader("Content-Type", "application/sdp")}
+	headers = append(headers, in.l.session.answer()...)
+	return in.d.Respond(200, "OK", in.body, headers...)
+}
+
+// limit starts what bounds an answered leg.
+func (l *Leg) limit() {
+	l.after(l.u.cfg.Limits.CallTime, func() { l.finish(ringfence.EndLimit, 0) })
+	l.watchSession()
+}
+
+// onAck takes the ACK of the INVITE's 200, or of one of a re-INVITE's.
+func (l *Leg) onAck(req *sip.Request, tx sip.ServerTransaction) {
+	l.mu.Lock()
+	re := l.reAck
+	awaits := l.offered && l.answered && re == nil
+	l.mu.Unlock()
+	if re != nil {
+		select {
+		case re <- req:
+		default:
+		}
+		return
+	}
+	in := inboundOf(l)
+	if in == nil || l.over() && in.d.LoadState() != sip.DialogStateEstablished {
+		return
+	}
+	select {
+	case <-l.acked:
+		return // a copy
+	default:
+	}
+	if awaits {
+		if err := l.accept(req.Body(), in.infoOK); err != nil {
+			l.u.log.Info("answer refused", "leg", l.info.ID, "trunk", l.info.Trunk, "error", err)
+			_ = in.d.DialogServerSession.ReadAck(req, tx)
+			l.finish(ringfence.EndFailed, 488)
+			l.ack()
+			return
+		}
+		l.mu.Lock()
+		l.offered = false
+		l.mu.Unlock()
+	}
+	_ = in.d.DialogServerSession.ReadAck(req, tx)
+	l.ack()
+}
+
+// refusalOf is the status by which an unanswered inbound leg ends.
+var refusalOf = map[ringfence.EndCause]int{ringfence.EndBusy: 486, ringfence.EndDeclined: 603, ringfence.EndShutdown: 503,
+	ringfence.EndLimit: 503, ringfence.EndFailed: 500, ringfence.EndMedia: 500}
+
+func (in *inbound) end(cause ringfence.EndCause) {
+	defer close(in.l.settled)
+	in.mu.Lock()
+	final := in.final
+	in.final = true
+	in.mu.Unlock()
+	l := in.l
+	switch {
+	case !final:
+		code := refusalOf[cause]
+		if cause == ringfence.EndCancel {
+			code = 487
+		}
+		if code == 0 {
+			code = 480
+		}
+		_ = in.d.Respond(code, reasons[code], nil, l.s.contact())
+	case !l.established():
+	default:
+		// RFC 3261, section 15: no BYE before the ACK, or before the 200 gave up.
+		select {
+		case <-l.acked:
+		case <-in.d.Context().Done():
+			return
+		case <-time.After(ackTime):
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), byeTimeout)
+		defer cancel()
+		bye := sip.NewRequest(sip.BYE, in.target())
+		bye.SetTransport(in.d.InviteRequest.Transport())
+		_ = in.d.DialogServerSession.WriteBye(ctx, bye)
+	}
+}
+
+// ackTime is how long an ACK may take: 64 × T1. byeTimeout bounds a BYE.
+const (
+	ackTime    = 32 * time.Second
+	byeTimeout = 10 * time.Second
+)
+
+var reasons = map[int]string{480: "Temporarily Unavailable", 486: "Busy Here", 487: "Request Terminated", 500: "Server Internal Error",
+	503: "Service Unavailable", 603: "Decline"}
+
+func (in *inbound) bye(req *sip.Request, tx sip.ServerTransaction) {
+	if !in.l.established() {
+		// RFC 3261, section 15.1.2: the INVITE is answered too.
+		respond(req, tx, 200, "OK")
+		in.l.finish(ringfence.EndCancel, 0)
+		return
+	}
+	in.l.ack() // whoever sends BYE had our 200
+	_ = in.d.DialogServerSession.ReadBye(req, tx)
+}
+
+func (in *inbound) do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
+	return in.d.DialogServerSession.Do(ctx, req)
+}
+
+func (in *inbound) write(req *sip.Request) error { return in.d.DialogServerSession.WriteRequest(req) }
+
+func (in *inbound) check(req *sip.Request, tx sip.ServerTransaction) error {
+	return in.d.ReadRequest(req, tx)
+}
+
+func (in *inbound) target() sip.Uri {
+	return in.l.targetOr(in.d.InviteRequest.Contact().Address)
+}

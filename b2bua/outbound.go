@@ -1,0 +1,628 @@
+package b2bua
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emiago/diago"
+	"github.com/emiago/sipgo"
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/ringfence/ringfence"
+)
+
+// Bounds on ringing.
+const (
+	defaultRing = 30 * time.Second
+	maxRing     = 3 * time.Minute
+)
+
+// outbound is the signalling of a leg that we placed.
+type outbound struct {
+	l       *Leg
+	p       ringfence.Placement
+	headers []sip.Header // beyond those of every INVITE
+	user    string       // of the Request-URI
+	tag     string       // ours
+	callID  string
+	byeOnce sync.Once
+
+	mu      sync.Mutex // guards everything below
+	cd      *diago.DialogClientSession
+	invite  *sip.Request // as sent last
+	tx      sip.ClientTransaction
+	heard   bool // a provisional response came
+	giveUp  bool // the leg is over: CANCEL as soon as allowed, BYE if too late
+	cancels bool // CANCEL was sent
+	final   bool // the INVITE has its final response
+}
+
+// Place sends an INVITE and returns at once; the leg's events tell what comes of
+// it. The end of ctx hangs the leg up. Its error says why nothing was sent.
+func (u *UA) Place(ctx context.Context, p ringfence.Placement) (*Leg, error) {
+	return u.PlaceWith(ctx, p)
+}
+
+// PlaceWith is Place with further header fields, as name and value. It is for
+// peers that play a carrier; the engine's own INVITEs are built by Place alone.
+func (u *UA) PlaceWith(ctx context.Context, p ringfence.Placement, headers ...[2]string) (*Leg, error) {
+	if p.Ring == 0 {
+		p.Ring = defaultRing
+	}
+	if p.Ring < 0 || p.Ring > maxRing {
+		return nil, fmt.Errorf("sip: place: ring for %v: at most %v", p.Ring, maxRing)
+	}
+	trunk, user, addrs, err := u.route(p)
+	if err != nil {
+		return nil, err
+	}
+	s := u.sideFor(trunk)
+	if s == nil {
+		return nil, fmt.Errorf("sip: place: no %s listener for trunk %s", trunk.Transport, trunk.Name)
+	}
+	o := &outbound{p: p, user: user, tag: ringfence.NewID[string]("t")[2:], callID: ringfence.NewID[string]("c")[2:]}
+	if o.headers, err = o.extra(headers); err != nil {
+		return nil, err
+	}
+	info := ringfence.LegInfo{ID: p.Leg, Direction: ringfence.Outbound, Trunk: trunk.Name, Listener: s.l.Name, Transport: s.l.Transport,
+		Source: addrs[0], TrustedIDs: trunk.TrustIdentity, Called: user, RequestURI: o.uri(s, addrs[0]).String(), UUI: p.UUI,
+		CallID: o.callID, ReceivedAt: time.Now()}
+	u.mu.Lock()
+	parent, running := u.ctx, u.started && !u.draining
+	_, taken := u.legs[p.Leg]
+	u.mu.Unlock()
+	if !running {
+		return nil, ErrDraining
+	}
+	if taken {
+		return nil, errors.New("sip: place: leg identifier in use")
+	}
+	l, err := s.newLeg(trunk, info, parent)
+	if err != nil {
+		return nil, err
+	}
+	l.call, o.l = o, l
+	if err := u.enter(l, "", ""); err != nil {
+		l.media.Close()
+		l.cancel(ErrEnded)
+		return nil, err
+	}
+	u.register(l, o.callID, o.tag)
+	l.start()
+	u.goOwned("placement", func() {
+		defer u.leave(l, "")
+		stop := context.AfterFunc(ctx, func() { l.finish(ringfence.EndHangup, 0) })
+		defer stop()
+		o.run(addrs)
+		<-l.settled
+	})
+	return l, nil
+}
+
+// route finds the trunk, the user part and the addresses of a placement. A URI
+// must name an address of a trunk; what a caller said never gets here.
+func (u *UA) route(p ringfence.Placement) (*Trunk, string, []netip.AddrPort, error) {
+	var trunk *Trunk
+	for i := range u.cfg.Trunks {
+		if t := &u.cfg.Trunks[i]; t.Name == p.Trunk {
+			trunk = t
+		}
+	}
+	if p.Trunk != "" && (trunk == nil || !trunk.Outbound) {
+		return nil, "", nil, fmt.Errorf("sip: place: trunk %q takes no outbound calls", p.Trunk)
+	}
+	if !strings.Contains(p.To, ":") {
+		if trunk == nil || len(trunk.addrs) == 0 || !isUser(p.To) {
+			return nil, "", nil, errors.New("sip: place: a number needs a trunk with an address")
+		}
+		user := p.To
+		if !trunk.Bare && len(user) >= 7 && strings.Trim(user, "0123456789") == "" {
+			user = "+" + user
+		}
+		return trunk, user, trunk.addrs, nil
+	}
+	uri := strings.TrimSuffix(strings.TrimPrefix(p.To, "<"), ">")
+	if err := checkSIPURI(uri); err != nil || !strings.HasPrefix(uri, "sip:") || strings.Contains(uri, "?") {
+		return nil, "", nil, errors.New("sip: place: not a SIP URI")
+	}
+	user, host, ok := strings.Cut(strings.TrimPrefix(uri, "sip:"), "@")
+	if !ok {
+		user, host = "", user
+	}
+	host, params, _ := strings.Cut(host, ";")
+	transport := ""
+	for _, kv := range strings.Split(params, ";") {
+		if v, ok := strings.CutPrefix(strings.ToLower(kv), "transport="); ok {
+			transport = v
+		}
+	}
+	port := defaultPort(transport)
+	at, err := addrPort(host, port)
+	if err != nil {
+		return nil, "", nil, errors.New("sip: place: host must be an IP address")
+	}
+	for i := range u.cfg.Trunks {
+		t := &u.cfg.Trunks[i]
+		if (trunk == nil || t == trunk) && t.Outbound && t.owns(at.Addr()) && (transport == "" || transport == t.Transport) {
+			return t, user, []netip.AddrPort{at}, nil
+		}
+	}
+	return nil, "", nil, fmt.Errorf("sip: place: %s is no trunk's address", at)
+}
+
+// sideFor returns the side by which t is reached.
+func (u *UA) sideFor(t *Trunk) *side {
+	for _, s := range u.sides {
+		for _, have := range s.trunks {
+			if have == t {
+				return s
+			}
+		}
+	}
+	return nil
+}
+
+// extra are the header fields that only some INVITEs have.
+func (o *outbound) extra(headers [][2]string) ([]sip.Header, error) {
+	var out []sip.Header
+	add := func(name, v string) error {
+		if !isToken(name) || v == "" || hasControl(v) || len(v) > maxFieldBytes {
+			return fmt.Errorf("sip: place: bad header field %q", name)
+		}
+		out = append(out, sip.NewHeader(name, v))
+		return nil
+	}
+	for _, id := range o.p.Identity {
+		if err := add("Identity", id); err != nil {
+			return nil, err
+		}
+	}
+	if o.p.UUI != "" {
+		if err := add("User-to-User", o.p.UUI); err != nil {
+			return nil, err
+		}
+	}
+	dated := false
+	for _, h := range headers {
+		dated = dated || strings.EqualFold(h[0], "Date")
+		if err := add(h[0], h[1]); err != nil {
+			return nil, err
+		}
+	}
+	if !dated {
+		out = append(out, sip.NewHeader("Date", time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")))
+	}
+	return out, nil
+}
+
+func (o *outbound) uri(s *side, at netip.AddrPort) *sip.Uri {
+	u := &sip.Uri{Scheme: "sip", User: o.user, Host: at.Addr().String(), Port: int(at.Port())}
+	if s.l.Transport != "udp" {
+		u.UriParams = sip.NewParams()
+		u.UriParams.Add("transport", s.l.Transport)
+	}
+	return u
+}
+
+// run tries the addresses in turn until one gives a final response.
+func (o *outbound) run(addrs []netip.AddrPort) {
+	l := o.l
+	l.after(o.p.Ring, func() {
+		if !l.established() {
+			l.finish(ringfence.EndNoAnswer, 0)
+		}
+	})
+	for i, at := range addrs {
+		l.mu.Lock()
+		l.peer = at
+		l.mu.Unlock()
+		if !o.attempt(at, i+1 < len(addrs)) {
+			return
+		}
+	}
+}
+
+// attempt calls one address. It returns true when the next should be tried: this
+// one could not be reached or has no room (RFC 3263, section 4.3).
+func (o *outbound) attempt(at netip.AddrPort, more bool) bool {
+	l := o.l
+	cd, err := l.s.dg.NewDialog(*o.uri(l.s, at), diago.NewDialogOptions{TransportID: transportID})
+	if err != nil {
+		l.finish(ringfence.EndFailed, 0)
+		return false
+	}
+	o.build(cd.InviteRequest)
+	o.mu.Lock()
+	if o.giveUp {
+		o.mu.Unlock()
+		return false
+	}
+	o.cd, o.heard, o.final, o.tx = cd, false, false, nil
+	o.mu.Unlock()
+	ctx := context.WithoutCancel(l.ctx) // what is owed after CANCEL is waited for; the stack's end ends it
+	err = cd.DialogClientSession.Invite(ctx)
+	if err == nil {
+		err = o.await(ctx, cd)
+	}
+	o.mu.Lock()
+	o.final = true
+	over, tx := o.giveUp, o.tx
+	o.mu.Unlock()
+	if err == nil {
+		o.answered(ctx, cd)
+		return false
+	}
+	if tx != nil {
+		tx.Terminate()
+	}
+	_ = cd.Close()
+	var refused *sipgo.ErrDialogResponse
+	if !errors.As(err, &refused) {
+		l.u.log.Info("trunk not reached", "leg", l.info.ID, "trunk", l.info.Trunk, "error", err)
+		if more && !over {
+			return true
+		}
+		l.finish(ringfence.EndFailed, 408)
+		return false
+	}
+	if more && !over && refused.Res.StatusCode == 503 {
+		return true
+	}
+	o.refused(refused.Res)
+	return false
+}
+
+// build fills in the INVITE. Nothing in it comes from another leg.
+func (o *outbound) build(req *sip.Request) {
+	l := o.l
+	from := &sip.FromHeader{DisplayName: displayText(o.p.Name), Address: l.s.uri(o.from()), Params: sip.NewParams()}
+	from.Address.Port, from.Address.UriParams = 0, nil
+	from.Params.Add("tag", o.tag)
+	to := &sip.ToHeader{Address: *req.Recipient.Clone()}
+	to.Address.UriParams = nil
+	id := sip.CallIDHeader(o.callID)
+	for _, h := range []sip.Header{from, to, &id, l.s.contact(), sip.NewHeader(allowField.name, allowField.value),
+		sip.NewHeader("Supported", "timer, histinfo, uui"), sip.NewHeader("Session-Expires", strconv.Itoa(int(sessionInterval/time.Second))),
+		sip.NewHeader("Min-SE", "90"), sip.NewHeader("Accept", "application/sdp")} {
+		req.AppendHeader(h)
+	}
+	for _, h := range o.headers {
+		req.AppendHeader(h)
+	}
+	req.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
+	req.SetBody(l.offer())
+}
+
+func (o *outbound) from() string {
+	switch {
+	case isUser(o.p.From):
+		return o.p.From
+	case o.l.trunk.From != "":
+		return o.l.trunk.From
+	default:
+		return o.l.u.cfg.Name
+	}
+}
+
+// displayText is name without what would end a quoted string.
+func displayText(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f || r == '"' || r == '\\' || r == '<' || r == '>' {
+			return -1
+		}
+		return r
+	}, name)
+}
+
+// errDigest refuses a digest challenge that is not our trunk's.
+var errDigest = errors.New("sip: digest challenge of another realm")
+
+// await reads responses until the final one. The stack gives up after eleven
+// responses; a phone that rings long sends more, so it is asked again.
+func (o *outbound) await(ctx context.Context, cd *diago.DialogClientSession) error {
+	opts := sipgo.AnswerOptions{OnResponse: o.response, Username: o.l.trunk.Username, Password: o.l.trunk.Password}
+	for {
+		err := cd.DialogClientSession.WaitAnswer(ctx, opts)
+		if err == nil {
+			return nil
+		}
+		var refused *sipgo.ErrDialogResponse
+		if errors.As(err, &refused) || errors.Is(err, errDigest) || o.dead() || cd.InviteResponse == nil || !cd.InviteResponse.IsProvisional() {
+			return err
+		}
+	}
+}
+
+// dead reports whether the transaction is over.
+func (o *outbound) dead() bool {
+	o.mu.Lock()
+	tx := o.tx
+	o.mu.Unlock()
+	if tx == nil {
+		return true
+	}
+	select {
+	case <-tx.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// response sees every response before the stack acts on it.
+func (o *outbound) response(res *sip.Response) error {
+	l := o.l
+	if diverted(res) {
+		l.emit(ringfence.LegEvent{Kind: ringfence.LegDiverted, Code: res.StatusCode})
+		if o.p.Contact {
+			l.finish(ringfence.EndDiverted, res.StatusCode)
+		}
+	}
+	switch {
+	case res.StatusCode == 401 || res.StatusCode == 407:
+		name := "WWW-Authenticate"
+		if res.StatusCode == 407 {
+			name = "Proxy-Authenticate"
+		}
+		if !o.ours(value(res, name)) {
+			return errDigest
+		}
+	case res.IsProvisional() && res.StatusCode > 100:
+		l.emit(ringfence.LegEvent{Kind: ringfence.LegRinging, Code: res.StatusCode})
+		fallthrough
+	case res.IsProvisional():
+		o.mu.Lock()
+		o.heard = true
+		due := o.giveUp && !o.cancels
+		o.cancels = o.cancels || due
+		o.mu.Unlock()
+		if due {
+			l.u.goOwned("cancel", o.cancel)
+		}
+	}
+	return nil
+}
+
+// ours reports whether a challenge may be answered with the trunk's password.
+func (o *outbound) ours(challenge string) bool {
+	t := o.l.trunk
+	if t.Password == "" || t.Realm == "" {
+		return true // nothing to give away, or no realm configured: the trunk's address is the only bound
+	}
+	_, rest, _ := strings.Cut(challenge, "realm=\"")
+	realm, _, ok := strings.Cut(rest, "\"")
+	return ok && realm == t.Realm
+}
+
+// diverted reports any sign that the call goes to somebody else: 181, a
+// redirection, History-Info or Diversion.
+func diverted(res *sip.Response) bool {
+	if res.StatusCode == 181 || res.IsRedirection() {
+		return true
+	}
+	return res.StatusCode < 300 && (value(res, "Diversion") != "" || len(values(res, "History-Info")) > 1)
+}
+
+// answered takes the 2xx.
+func (o *outbound) answered(ctx context.Context, cd *diago.DialogClientSession) {
+	l := o.l
+	res := cd.InviteResponse
+	l.mu.Lock()
+	l.theirTag = res.To().Params.GetOr("tag", "")
+	l.asserted = value(res, "P-Asserted-Identity")
+	l.session.response(res)
+	l.answered = true
+	ended := l.ended
+	l.mu.Unlock()
+	var bad error
+	if !ended {
+		bad = l.accept(res.Body(), hasToken(res, "Allow", "INFO"))
+	}
+	err := cd.DialogClientSession.Ack(ctx)
+	l.ack()
+	switch {
+	case bad != nil:
+		l.u.log.Info("answer refused", "leg", l.info.ID, "trunk", l.info.Trunk, "error", bad)
+		l.finish(ringfence.EndFailed, 488)
+	case err != nil:
+		l.finish(ringfence.EndFailed, 0)
+	case ended: // CANCEL came too late
+		o.hangUp(cd)
+	default:
+		context.AfterFunc(cd.Context(), func() { l.finish(ringfence.EndBye, 0) })
+		l.emit(ringfence.LegEvent{Kind: ringfence.LegAnswered})
+		l.limit()
+	}
+}
+
+// refused takes a final response that is no success.
+func (o *outbound) refused(res *sip.Response) {
+	cause := ringfence.EndDeclined
+	switch code := res.StatusCode; {
+	case res.IsRedirection():
+		cause = ringfence.EndDiverted
+	case code == 486 || code == 600:
+		cause = ringfence.EndBusy
+	case code == 408 || code == 480 || code == 487:
+		cause = ringfence.EndNoAnswer
+	case code >= 500 && code < 600:
+		cause = ringfence.EndFailed
+	}
+	o.l.finish(cause, res.StatusCode)
+}
+
+// sent is called by egress after each INVITE.
+func (l *Leg) sent(req *sip.Request, tx sip.ClientTransaction) {
+	o, ok := l.call.(*outbound)
+	if !ok || l.established() {
+		return
+	}
+	o.mu.Lock()
+	o.invite, o.tx = req.Clone(), tx
+	o.mu.Unlock()
+	tx.OnRetransmission(func(res *sip.Response) {
+		// A 2xx with another tag is another phone that a proxy rang (RFC 3261,
+		// section 13.2.2.4). The stack calls this under its lock.
+		if l.otherFork(res) {
+			l.u.goLoose("fork", func() { o.drop(res) })
+		}
+	})
+}
+
+func (l *Leg) otherFork(res *sip.Response) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return res.IsSuccess() && l.theirTag != "" && res.To() != nil && res.To().Params.GetOr("tag", "") != l.theirTag
+}
+
+// drop acknowledges and ends a dialog that we do not want.
+func (o *outbound) drop(res *sip.Response) {
+	o.mu.Lock()
+	invite := o.invite
+	o.mu.Unlock()
+	target := invite.Recipient
+	if c := res.Contact(); c != nil {
+		target = c.Address
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(o.l.ctx), byeTimeout)
+	defer cancel()
+	ack := o.inDialog(sip.ACK, target, invite, res, 0)
+	if _, err := (*egress)(o.l.s).Request(ctx, ack); err != nil {
+		return
+	}
+	tx, err := (*egress)(o.l.s).Request(ctx, o.inDialog(sip.BYE, target, invite, res, 1))
+	if err == nil {
+		awaitFinal(ctx, tx)
+	}
+}
+
+// inDialog builds a request in the dialog that res began.
+func (o *outbound) inDialog(method sip.RequestMethod, target sip.Uri, invite *sip.Request, res *sip.Response, later uint32) *sip.Request {
+	req := sip.NewRequest(method, *target.Clone())
+	v := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: sip.NetworkToUpper(o.l.s.l.Transport),
+		Host: o.l.s.ext.Addr().String(), Port: int(o.l.s.ext.Port()), Params: sip.NewParams()}
+	v.Params.Add("branch", sip.GenerateBranchN(16))
+	v.Params.Add("rport", "")
+	forwards := sip.MaxForwardsHeader(70)
+	for _, h := range []sip.Header{v, sip.HeaderClone(invite.From()), sip.HeaderClone(res.To()), sip.HeaderClone(invite.CallID()),
+		&sip.CSeqHeader{SeqNo: invite.CSeq().SeqNo + later, MethodName: method}, &forwards} {
+		req.AppendHeader(h)
+	}
+	routes := values(res, "Record-Route")
+	for i := len(routes) - 1; i >= 0; i-- {
+		req.AppendHeader(sip.NewHeader("Route", routes[i]))
+	}
+	req.SetBody(nil)
+	return req
+}
+
+func awaitFinal(ctx context.Context, tx sip.ClientTransaction) {
+	defer tx.Terminate()
+	for {
+		select {
+		case res := <-tx.Responses():
+			if !res.IsProvisional() {
+				return
+			}
+		case <-tx.Done():
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// cancel sends CANCEL for the INVITE as sent last (RFC 3261, section 9.1), and
+// lets go of an INVITE that gets no final response in 64 × T1 after it.
+func (o *outbound) cancel() {
+	o.mu.Lock()
+	invite, tx := o.invite, o.tx
+	o.mu.Unlock()
+	req := sip.NewRequest(sip.CANCEL, *invite.Recipient.Clone())
+	forwards := sip.MaxForwardsHeader(70)
+	for _, h := range []sip.Header{invite.Via().Clone(), sip.HeaderClone(invite.From()), sip.HeaderClone(invite.To()),
+		sip.HeaderClone(invite.CallID()), &sip.CSeqHeader{SeqNo: invite.CSeq().SeqNo, MethodName: sip.CANCEL}, &forwards} {
+		req.AppendHeader(h)
+	}
+	sip.CopyHeaders("Route", invite, req)
+	req.SetBody(nil)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(o.l.ctx), ackTime)
+	defer cancel()
+	if cancelTx, err := (*egress)(o.l.s).Request(ctx, req); err == nil {
+		awaitFinal(ctx, cancelTx)
+	}
+	select {
+	case <-tx.Done():
+	case <-ctx.Done():
+		tx.Terminate()
+	}
+}
+
+// end is called once the leg is over.
+func (o *outbound) end(ringfence.EndCause) {
+	defer close(o.l.settled)
+	o.mu.Lock()
+	o.giveUp = true
+	due := o.heard && !o.final && !o.cancels
+	o.cancels = o.cancels || due
+	cd := o.cd
+	o.mu.Unlock()
+	if due {
+		o.cancel()
+		return
+	}
+	if cd != nil && o.l.established() {
+		o.hangUp(cd)
+	}
+}
+
+// hangUp sends BYE once.
+func (o *outbound) hangUp(cd *diago.DialogClientSession) {
+	o.byeOnce.Do(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(o.l.ctx), byeTimeout)
+		defer cancel()
+		select {
+		case <-o.l.acked:
+		case <-ctx.Done():
+			return
+		}
+		_ = cd.DialogClientSession.WriteBye(ctx, sip.NewRequest(sip.BYE, o.target()))
+		_ = cd.Close()
+	})
+}
+
+func (o *outbound) session() *diago.DialogClientSession {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.cd
+}
+
+func (o *outbound) bye(req *sip.Request, tx sip.ServerTransaction) {
+	_ = o.session().DialogClientSession.ReadBye(req, tx)
+}
+
+func (o *outbound) do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
+	return o.session().DialogClientSession.Do(ctx, req)
+}
+
+func (o *outbound) write(req *sip.Request) error {
+	return o.session().DialogClientSession.WriteRequest(req)
+}
+
+func (o *outbound) check(req *sip.Request, tx sip.ServerTransaction) error {
+	return o.session().ReadRequest(req, tx)
+}
+
+func (o *outbound) target() sip.Uri {
+	cd := o.session()
+	if c := cd.InviteResponse.Contact(); c != nil {
+		return o.l.targetOr(c.Address)
+	}
+	return o.l.targetOr(cd.InviteRequest.Recipient)
+}
