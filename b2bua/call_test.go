@@ -87,8 +87,7 @@ func wholeCall(t *testing.T, transport string, byCaller bool) {
 			t.Errorf("Place: %v", err)
 			return
 		}
-		await(t, out, ringfence.LegRinging)
-		await(t, out, ringfence.LegAnswered)
+		await(t, out, ringfence.LegAnswered) // the stack may lose a 180 that a 200 follows at once
 		if err := leg.Join(out.ID()); err != nil {
 			t.Errorf("Join: %v", err)
 		}
@@ -181,7 +180,11 @@ func TestOutcomes(t *testing.T) {
 				if tt.serve != nil {
 					called.Serve(tt.serve)
 				}
-				leg, err := ua.Place(context.Background(), ringfence.Placement{To: called.URI("7"), Contact: true, Ring: 500 * time.Millisecond})
+				ring := patience
+				if tt.code == 0 {
+					ring = 300 * time.Millisecond
+				}
+				leg, err := ua.Place(context.Background(), ringfence.Placement{To: called.URI("7"), Contact: true, Ring: ring})
 				if err != nil {
 					t.Fatal(err)
 				}

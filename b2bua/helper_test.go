@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"log/slog"
 	"math"
 	"math/big"
 	"net"
@@ -60,7 +61,7 @@ func gateway(t testing.TB, transport string, h b2bua.HandlerFunc, change ...func
 	for _, f := range change {
 		f(&cfg)
 	}
-	ua, err := b2bua.New(cfg, h, nil)
+	ua, err := b2bua.New(cfg, h, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

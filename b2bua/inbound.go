@@ -19,8 +19,9 @@ type inbound struct {
 	infoOK bool   // they take INFO
 	d      *diago.DialogServerSession
 
-	mu    sync.Mutex // orders responses to the INVITE; guards final
-	final bool       // a final response was sent
+	mu    sync.Mutex     // orders responses to the INVITE; guards final
+	final bool           // a final response was sent
+	wg    sync.WaitGroup // its sender, who stays until the ACK; added to under mu
 }
 
 // offer judges what the INVITE proposes before anybody hears of the call. It
@@ -131,9 +132,13 @@ func (l *Leg) Refuse(ctx context.Context, code int, reason string, headers ...[2
 		return ErrEnded
 	}
 	in.final = true
+	in.wg.Add(1)
 	in.mu.Unlock()
 	done := make(chan error, 1)
-	l.u.goOwned("refusal", func() { done <- in.d.Respond(code, reason, nil, append(hs, l.s.contact())...) })
+	l.u.goOwned("refusal", func() {
+		defer in.wg.Done()
+		done <- in.d.Respond(code, reason, nil, append(hs, l.s.contact())...)
+	})
 	select {
 	case err := <-done:
 		l.finish(ringfence.EndHangup, code)
@@ -156,6 +161,7 @@ func (l *Leg) Answer(ctx context.Context) error {
 		return ErrEnded
 	}
 	in.final = true
+	in.wg.Add(1)
 	in.mu.Unlock()
 	if l.offered {
 		in.body = l.offer()
@@ -165,6 +171,7 @@ func (l *Leg) Answer(ctx context.Context) error {
 	l.mu.Unlock()
 	failed := make(chan struct{})
 	l.u.goOwned("answer", func() {
+		defer in.wg.Done()
 		if err := in.respond200(); err != nil {
 			close(failed)
 		}
@@ -248,6 +255,7 @@ var refusalOf = map[ringfence.EndCause]int{ringfence.EndBusy: 486, ringfence.End
 
 func (in *inbound) end(cause ringfence.EndCause) {
 	defer close(in.l.settled)
+	defer in.wg.Wait()
 	in.mu.Lock()
 	final := in.final
 	in.final = true

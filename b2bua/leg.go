@@ -48,6 +48,7 @@ type Leg struct {
 	ackOnce sync.Once
 
 	dialogKey string // guarded by UA.mu
+	vacated   bool   // guarded by UA.mu
 
 	mu       sync.Mutex // guards everything below
 	agreed   sdp.Agreed
@@ -263,6 +264,7 @@ func (l *Leg) finish(cause ringfence.EndCause, code int) {
 	}
 	l.mu.Unlock()
 	l.media.Close() // pump sends LegEnded
+	l.u.vacate(l)
 	l.u.goOwned("leg end", func() { l.call.end(cause) })
 }
 

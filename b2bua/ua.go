@@ -274,8 +274,26 @@ func (u *UA) pruneLocked() {
 	}
 }
 
-// leave gives l's slot back, once its signalling is over.
+// vacate gives l's slot back, once: when it has ended, not when its last message
+// is acknowledged, or whoever withholds an ACK could hold slots.
+func (u *UA) vacate(l *Leg) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if l.vacated {
+		return
+	}
+	l.vacated = true
+	u.active--
+	if u.perTrunk[l.trunk]--; u.perTrunk[l.trunk] == 0 {
+		delete(u.perTrunk, l.trunk)
+	}
+	close(u.changed)
+	u.changed = make(chan struct{})
+}
+
+// leave forgets l, once its signalling is over.
 func (u *UA) leave(l *Leg, key string) {
+	u.vacate(l)
 	u.mu.Lock()
 	if u.legs[l.info.ID] == l {
 		delete(u.legs, l.info.ID)
@@ -286,15 +304,9 @@ func (u *UA) leave(l *Leg, key string) {
 	if a := u.attempts[key]; a != nil && key != "" {
 		a.until = time.Now().Add(attemptTime)
 	}
-	u.active--
-	if u.perTrunk[l.trunk]--; u.perTrunk[l.trunk] == 0 {
-		delete(u.perTrunk, l.trunk)
-	}
 	if u.streams[l.info.Source]--; u.streams[l.info.Source] == 0 {
 		delete(u.streams, l.info.Source)
 	}
-	close(u.changed)
-	u.changed = make(chan struct{})
 	u.mu.Unlock()
 	u.wg.Done()
 }
