@@ -149,7 +149,7 @@ func TestHearsDigits(t *testing.T) {
 	for i, way := range ways {
 		t.Run(way.name, func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(7, uint64(i)))
-			for _, want := range codes(rnd, 12) {
+			for _, want := range codes(rnd, 8) {
 				clip, err := v.Render(t.Context(), line(ringfence.SpeechPart{As: ringfence.SayDigits, Text: want, Secret: true}))
 				if err != nil {
 					t.Fatal(err)

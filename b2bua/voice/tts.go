@@ -1,7 +1,6 @@
 package voice
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -79,7 +78,7 @@ func (c *Command) Speak(ctx context.Context, language, voice, text string) (ring
 	case err != nil:
 		return nil, fmt.Errorf("tts command: %v", err)
 	}
-	return readSpoken(out.Bytes(), c.Raw)
+	return readSpoken(out.taken, c.Raw)
 }
 
 // Endpoint is a TTS behind HTTP. The text is the body of a POST, the answer
@@ -161,20 +160,22 @@ func readSpoken(b []byte, raw int) (ringfence.Clip, error) {
 }
 
 // boundedBuffer takes limit bytes; at one more it calls full and takes none.
+// It is no io.ReaderFrom, which would get round the limit.
 type boundedBuffer struct {
-	bytes.Buffer
+	taken []byte
 	limit int64
 	over  bool
 	full  func()
 }
 
 func (b *boundedBuffer) Write(p []byte) (int, error) {
-	if b.over || int64(b.Len()+len(p)) > b.limit {
+	if b.over || int64(len(b.taken)+len(p)) > b.limit {
 		b.over = true
 		b.full()
 		return 0, io.ErrShortWrite
 	}
-	return b.Buffer.Write(p)
+	b.taken = append(b.taken, p...)
+	return len(p), nil
 }
 
 func orDefault[T time.Duration | int64](v, zero T) T {
