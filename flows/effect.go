@@ -30,8 +30,9 @@ const (
 	// EffLine tells which line is now being played: At, and Text in words for
 	// the console. No answer.
 	EffLine
-	// EffOutcome tells how the line At ended: Outcome. For console, coverage
-	// and replay. No answer.
+	// EffOutcome tells how the line At ended: Outcome, and in Text which way on
+	// it took where it has several (then, else, a key of choose). For console,
+	// coverage and replay. No answer.
 	EffOutcome
 
 	// EffPrivate with Flag cuts the leg On both ways from agent, barging

@@ -82,8 +82,7 @@ func (s *State) enter(l *Line, digit byte) bool {
 			return s.reprompt(l, Wrong)
 		}
 		s.Wait = wait{}
-		s.emit(EffOutcome).Text = string(digit)
-		s.out[len(s.out)-1].Outcome = OK
+		s.emitWay(keyNames[keyIndex(digit)])
 		return s.follow(t)
 	}
 	switch digit {

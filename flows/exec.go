@@ -94,10 +94,19 @@ func (s *State) branch(l *Line) bool {
 		s.fault(err.Error())
 		return false
 	case yes:
-		s.emit(EffOutcome).Outcome = OK
+		s.emitWay("then")
 		return s.follow(l.Go)
 	}
-	return s.next()
+	s.emitWay("else")
+	s.top().Line++
+	return true
+}
+
+// emitWay tells which of several ways on a line took: then or else of an if,
+// the key of a choose.
+func (s *State) emitWay(way string) {
+	e := s.emit(EffOutcome)
+	e.Outcome, e.Text = OK, way
 }
 
 // result emits an effect that is answered by an outcome, within life.
