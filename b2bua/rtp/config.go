@@ -3,6 +3,7 @@ package rtp
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"time"
 )
@@ -37,6 +38,9 @@ type Config struct {
 	SSRCGap time.Duration
 	// DSCP marks outgoing packets. Zero means 46; negative marks nothing.
 	DSCP int
+	// Log gets what must never happen: a panic that was caught while one packet
+	// was handled, with where it was and nothing of the packet. Nil logs nothing.
+	Log *slog.Logger
 }
 
 // withDefaults fills zeros and refuses what cannot work.
@@ -68,6 +72,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.DSCP == 0 {
 		c.DSCP = defaultDSCP
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.DSCP > 63 {
 		return c, fmt.Errorf("rtp: DSCP %d is over 63", c.DSCP)

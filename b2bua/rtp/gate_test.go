@@ -2,6 +2,7 @@ package rtp
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -545,6 +546,80 @@ func TestClosedSessionsRefuse(t *testing.T) {
 		a.s.Cut(true)
 		a.s.Loop(ringfence.Clip{1})
 		a.s.Stop()
+	})
+}
+
+type brokenSource struct{}
+
+func (brokenSource) Read([]int16) (int, bool) { panic("broken") }
+
+// A bug in a source, or in ours, costs one packet and not every call.
+func TestAPanicCostsOneSession(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, p *Pool) {
+		bad, good := newFar(t, p, 10, nil), newFar(t, p, 20, nil)
+		bad.s.PlaySource(brokenSource{})
+		pass(time.Second)
+		if n := len(good.wire.take()); n < 45 {
+			t.Fatalf("the other call gets %d packets", n)
+		}
+		if p.Panics() == 0 {
+			t.Fatal("not counted")
+		}
+		bad.s.Stop()
+		bad.wire.take()
+		pass(time.Second)
+		if n := len(bad.wire.take()); n < 45 {
+			t.Fatalf("the call itself gets %d packets afterwards", n)
+		}
+	})
+}
+
+func TestComfortNoiseIsRelayedOnlyWhereAgreed(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, p *Pool) {
+		agreed := func(x *Params) { x.ComfortNoise = true }
+		a, b, c := newFar(t, p, 10, agreed), newFar(t, p, 20, agreed), newFar(t, p, 30, nil)
+		b.s.Hear(a.s)
+		c.s.Hear(a.s)
+		tap := a.s.Tap()
+		a.say(1)
+		b.wire.take()
+		c.wire.take()
+		a.arrive(a.addr, a.bytes(comfortNoiseType, false, a.ts, []byte{60}))
+		if have := b.wire.take(); len(have) != 1 || have[0].pt != comfortNoiseType {
+			t.Errorf("agreed on both sides: %d packets", len(have))
+		}
+		if n := len(c.wire.take()); n != 0 {
+			t.Errorf("not agreed: %d packets", n)
+		}
+		if n := len(drain(tap)); n != 1 {
+			t.Errorf("the tap holds %d frames, want the audio only", n)
+		}
+	})
+}
+
+// A caller behind a NAT speaks from another port than its SDP says. It is
+// answered there once it is locked, and not before.
+func TestAudioFollowsTheLatch(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, p *Pool) {
+		f := newFar(t, p, 10, nil)
+		nat := netip.AddrPortFrom(f.addr.Addr(), 61000)
+		for i := range 6 {
+			pass(20 * time.Millisecond)
+			for _, q := range f.wire.take() {
+				want := f.addr
+				if i >= latchPackets {
+					want = nat
+				}
+				if q.to != want {
+					t.Fatalf("after %d packets audio goes to %v, want %v", i, q.to, want)
+				}
+			}
+			f.arrive(nat, f.bytes(0, false, f.ts, fill(1, 160)))
+			f.ts += 160
+		}
+		if st := f.s.Stats(); st.Probes != latchPackets-1 || st.Received != 2 {
+			t.Fatalf("%d probes, %d received", st.Probes, st.Received)
+		}
 	})
 }
 

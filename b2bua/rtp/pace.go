@@ -24,6 +24,7 @@ func (p *Pool) pace() {
 	timer := time.NewTimer(paceStep)
 	defer timer.Stop()
 	var slots [paceSlots][]*Session
+	var ready []*Session
 	for slot := 0; ; {
 		select {
 		case <-p.done:
@@ -36,8 +37,9 @@ func (p *Pool) pace() {
 		}
 		for ; !due.After(now); due = due.Add(paceStep) {
 			slots[slot] = append(slots[slot], p.arrived()...)
-			ready := slots[slot]
-			slots[slot] = ready[:0:0]
+			ready = append(ready[:0], slots[slot]...)
+			clear(slots[slot])
+			slots[slot] = slots[slot][:0]
 			for _, s := range ready {
 				if ptime := s.tick(due, sc); ptime > 0 {
 					next := (slot + int(ptime/paceStep)) % paceSlots

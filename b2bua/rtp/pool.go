@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,6 +21,7 @@ type Pool struct {
 	done  chan struct{}
 	wg    sync.WaitGroup
 
+	panics atomic.Uint64
 	hearMu sync.Mutex // orders changes of who hears whom
 
 	mu       sync.Mutex // guards everything below

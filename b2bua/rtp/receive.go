@@ -11,8 +11,9 @@ const cutTail = 200 * time.Millisecond
 
 // receive handles one datagram of the RTP socket. It is the only way in.
 func (s *Session) receive(b []byte, from netip.AddrPort, now time.Time, sc *scratch) {
+	defer s.pool.caught()
 	if isRTCP(b) {
-		s.receiveMuxed(b, from, now, sc)
+		s.receiveMuxed(b, from, now)
 		return
 	}
 	in := &s.in
@@ -194,6 +195,7 @@ func (s *Session) InjectDigit(digit byte, now time.Time) bool {
 
 // checkDead reports a far end that fell silent.
 func (s *Session) checkDead(now time.Time) {
+	defer s.pool.caught()
 	after := s.pool.cfg.DeadAfter
 	if after < 0 {
 		return

@@ -109,7 +109,7 @@ func ntpTime(t time.Time) uint64 {
 }
 
 // receiveMuxed handles RTCP that came to the RTP port.
-func (s *Session) receiveMuxed(b []byte, from netip.AddrPort, now time.Time, _ *scratch) {
+func (s *Session) receiveMuxed(b []byte, from netip.AddrPort, now time.Time) {
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
 	if !s.in.negotiated || !s.in.params.RTCPMux || !s.in.latch.locked || from != s.in.latch.source {
@@ -121,6 +121,7 @@ func (s *Session) receiveMuxed(b []byte, from netip.AddrPort, now time.Time, _ *
 
 // receiveControl handles one datagram of the RTCP socket.
 func (s *Session) receiveControl(b []byte, from netip.AddrPort, now time.Time, _ *scratch) {
+	defer s.pool.caught()
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
 	// The port is not judged: NATs change it, and a report moves nothing but
@@ -172,6 +173,7 @@ func (s *Session) takeReport(b []byte, now time.Time) {
 // report sends a report when one is due: about every 5 s, spread over half to
 // one and a half of it (RFC 3550, section 6.3.1).
 func (s *Session) report(now time.Time) {
+	defer s.pool.caught()
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
 	s.out.mu.Lock()

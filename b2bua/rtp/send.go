@@ -4,7 +4,9 @@ import "time"
 
 // tick sends what is due and returns the ptime until the next tick, 0 when
 // the session is closed. Called by the pacing goroutine only.
-func (s *Session) tick(due time.Time, sc *scratch) time.Duration {
+func (s *Session) tick(due time.Time, sc *scratch) (ptime time.Duration) {
+	defer s.pool.caught()
+	ptime = 20 * time.Millisecond // also after a panic, perhaps of a Source
 	o := &s.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -12,7 +14,7 @@ func (s *Session) tick(due time.Time, sc *scratch) time.Duration {
 	case o.closed:
 		return 0
 	case o.params.Ptime == 0: // not negotiated yet
-		return 20 * time.Millisecond
+		return ptime
 	case !o.ready:
 		return o.params.Ptime // on media hold a clip waits
 	}

@@ -128,6 +128,43 @@ func TestSRTPStrangersCostNoMemory(t *testing.T) {
 	})
 }
 
+// Reports are sealed and opened with the same keys, and a plain one is refused.
+func TestSRTCP(t *testing.T) {
+	for _, suite := range Suites {
+		bubble(t, Config{}, func(t *testing.T, p *Pool) {
+			f, send, hear, _ := secured(t, p, suite)
+			f.arrive(f.addr, sealed(t, send, f.bytes(0, false, f.ts, fill(1, 160))))
+			pass(20 * time.Second)
+			ours := f.ctl.take()
+			if len(ours) < 2 {
+				t.Fatalf("%s: %d reports in 20 s", suite, len(ours))
+			}
+			open, err := hear.ctx.DecryptRTCP(nil, ours[0].raw, nil)
+			var r report
+			if err != nil || !parseReport(open, f.ssrc, &r) || !r.about {
+				t.Fatalf("%s: our report does not open: %v", suite, err)
+			}
+			other := &Session{ssrc: f.ssrc}
+			other.out.params.Payloads = []Payload{{0, PCMU}}
+			plain := other.compose(nil, time.Now())
+			f.ctl.handle(plain, f.addr, time.Now(), f.ctl.sc)
+			if n := f.s.Stats().Reports; n != 0 {
+				t.Fatalf("%s: a plain report is used", suite)
+			}
+			sealedReport, err := send.ctx.EncryptRTCP(nil, plain, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // the second is a replay
+				f.ctl.handle(sealedReport, f.addr, time.Now(), f.ctl.sc)
+			}
+			if st := f.s.Stats(); st.Reports != 1 || st.Unauthentic != 2 {
+				t.Fatalf("%s: %d reports used, %d refused", suite, st.Reports, st.Unauthentic)
+			}
+		})
+	}
+}
+
 // What we send is one keystream: no two packets have the same SSRC and
 // sequence number over prompts, relays and re-INVITEs, and all of it opens.
 func TestSRTPNeverUsesAKeystreamTwice(t *testing.T) {

@@ -1,0 +1,36 @@
+package rtp
+
+import (
+	"runtime"
+	"strconv"
+)
+
+// caught ends a panic in the handling of one packet or one session, so that a
+// bug of ours costs that packet and not every call. Deferred first, so that
+// mutexes are free again when it runs. It logs where, never what: a packet
+// may hold a secret.
+func (p *Pool) caught() {
+	r := recover()
+	if r == nil {
+		return
+	}
+	p.panics.Add(1)
+	var pcs [16]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	var where []string
+	for {
+		f, more := frames.Next()
+		where = append(where, f.Function+":"+strconv.Itoa(f.Line))
+		if !more {
+			break
+		}
+	}
+	kind := "panic"
+	if err, ok := r.(runtime.Error); ok {
+		kind = err.Error()
+	}
+	p.cfg.Log.Error("rtp: caught a panic", "kind", kind, "where", where)
+}
+
+// Panics returns how many panics were caught. Anything but 0 is a bug.
+func (p *Pool) Panics() uint64 { return p.panics.Load() }
