@@ -271,3 +271,49 @@ func ExampleVoice_Missing() {
 		Parts: []ringfence.SpeechPart{{Text: "Goodbye. See you on Tuesday."}}}))
 	// Output: [See you on Tuesday.]
 }
+
+// The Source of a translated line is the text it was translated from, so a
+// translation counts as fixed text once it was prepared.
+func TestPrepareKnowsTranslations(t *testing.T) {
+	tts := &sayer{}
+	v := newVoice(t, Config{TTS: tts, CacheDir: t.TempDir()})
+	if err := v.Prepare(t.Context(), "nl", "Toets {code} in, en wacht."); err != nil {
+		t.Fatal(err)
+	}
+	s := ringfence.Speech{Language: "nl", Source: "Enter {x}, and wait.", Parts: []ringfence.SpeechPart{
+		text("Toets "), text("een naam"), text(" in, en wacht.")}}
+	for range 2 {
+		if _, err := v.Render(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"Toets ", " in, en wacht.", "een naam", "een naam"}; !slices.Equal(tts.said, want) {
+		t.Errorf("the TTS was told %q, want %q", tts.said, want)
+	}
+}
+
+// A cache that cannot be written costs time, not the call.
+func TestCacheThatCannotBeWritten(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	var warned error
+	v := newVoice(t, Config{TTS: &sayer{}, CacheDir: dir, Warn: func(err error) { warned = err }})
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Render(t.Context(), line(text("Nobody recorded this."))); err != nil {
+		t.Errorf("Render: %v", err)
+	}
+	if warned == nil {
+		t.Error("nobody was told")
+	}
+}
+
+func TestCacheFolderThatIsAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Config{CacheDir: file}); err == nil {
+		t.Error("New took a file for the cache folder")
+	}
+}

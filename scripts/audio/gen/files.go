@@ -68,7 +68,8 @@ func writeIndex(name string, entries []voice.Entry) error {
 const sourcesHead = `# Where the recordings come from. Written by scripts/audio/render.sh.
 #
 # Each was spoken by the program and voice of its language, resampled to 8 kHz
-# (b2bua/voice.Resample), brought to -19 dB of full scale, cut at its silent
+# (b2bua/voice.Resample) with its sibilants folded into the telephone band and
+# weak consonants lifted, brought to -19 dB of full scale, cut at its silent
 # ends and written as G.711 µ-law by scripts/audio/gen. Tones and hold music
 # are computed by b2bua/voice and are the project's own.
 #
