@@ -108,14 +108,11 @@ func (p Party) Masked() string {
 	if p.TN != "" {
 		return p.TN.Masked()
 	}
-	if p.URI == "" {
+	scheme, _, _ := strings.Cut(p.URI, ":")
+	if scheme == "" {
 		return ""
 	}
-	_, host, ok := strings.Cut(p.URI, "@")
-	if !ok {
-		return "…"
-	}
-	return "…@" + clip(host)
+	return clip(scheme) + ":…"
 }
 
 // address is what one name-addr or addr-spec says.

@@ -68,11 +68,15 @@ func (p *PASSporT) parse(id Identity, joseNodes, claimNodes []jnode) *Refusal {
 	if head == "" || body == "" {
 		return refuse(ReasonSegments, "an empty part")
 	}
-	buf, ok := decode64(nil, head)
+	var room [512]byte
+	buf, ok := decode64(room[:0], head)
 	if !ok {
 		return refuse(ReasonBase64, "header part")
 	}
 	var why string
+	if joseNodes == nil {
+		joseNodes = make([]jnode, 0, 6)
+	}
 	if p.jose, why = parseJSON(string(buf), joseNodes); why != "" {
 		return refuse(ReasonHeaderJSON, why)
 	}
@@ -84,6 +88,9 @@ func (p *PASSporT) parse(id Identity, joseNodes, claimNodes []jnode) *Refusal {
 	}
 	if buf, ok = decode64(buf[:0], body); !ok {
 		return refuse(ReasonBase64, "claims part")
+	}
+	if claimNodes == nil {
+		claimNodes = make([]jnode, 0, 12)
 	}
 	if p.claims, why = parseJSON(string(buf), claimNodes); why != "" {
 		return refuse(ReasonClaimsJSON, why)

@@ -578,7 +578,8 @@ func (c *chain) check(k *candidate, now time.Time) *Refusal {
 
 // verify checks the signature over the received bytes (RFC 7515, section 5.2).
 func (p *PASSporT) verify(pub *ecdsa.PublicKey) bool {
-	digest := sha256.Sum256([]byte(p.signed))
+	var room [1024]byte
+	digest := sha256.Sum256(append(room[:0], p.signed...))
 	var buf [72]byte
 	return ecdsa.VerifyASN1(pub, digest[:], appendSignature(buf[:0], &p.sig))
 }
