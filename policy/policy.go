@@ -230,8 +230,12 @@ func (p *Policy) Kind(name ringfence.SubjectKind) (Kind, bool) {
 // Actions lists the actions in file order.
 func (p *Policy) Actions() []*Action { return slices.Clone(p.actions) }
 
-// Action returns one action; an unlisted one is not allowed.
+// Action returns one action; an unlisted one is not allowed, and the nil
+// Policy lists none.
 func (p *Policy) Action(name string) (*Action, bool) {
+	if p == nil {
+		return nil, false
+	}
 	for _, a := range p.actions {
 		if a.Name == name {
 			return a, true
@@ -242,10 +246,20 @@ func (p *Policy) Action(name string) (*Action, bool) {
 
 // Spoken returns what a field needs to be spoken, "customer.balance" or
 // "payment.payee"; an unlisted one may not be spoken.
-func (p *Policy) Spoken(field string) (*Guard, bool) { return guardOf(p.spoken, field) }
+func (p *Policy) Spoken(field string) (*Guard, bool) {
+	if p == nil {
+		return nil, false
+	}
+	return guardOf(p.spoken, field)
+}
 
 // Queue returns what a queue needs; an unlisted one may not be connected.
-func (p *Policy) Queue(name string) (*Guard, bool) { return guardOf(p.queues, name) }
+func (p *Policy) Queue(name string) (*Guard, bool) {
+	if p == nil {
+		return nil, false
+	}
+	return guardOf(p.queues, name)
+}
 
 // SpokenFields lists the guards of spoken fields in file order.
 func (p *Policy) SpokenFields() []*Guard { return slices.Clone(p.spoken) }

@@ -84,6 +84,9 @@ func (w Waiver) Duration() time.Duration {
 func (p *Policy) Waived(action, rule string, now time.Time) (Waiver, bool) {
 	var found Waiver
 	ok := false
+	if p == nil {
+		return found, false
+	}
 	for _, w := range p.waivers {
 		if w.Rule != rule || !w.InEffect(now) {
 			continue

@@ -1,0 +1,166 @@
+package gate
+
+import (
+	"context"
+	"crypto"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/policy"
+)
+
+// The errors that a caller branches on.
+var (
+	// ErrNotFound is returned for what is not there, or is another tenant's.
+	ErrNotFound = ledger.ErrNotFound
+	// ErrConflict is returned when the release does not stand where the
+	// request needs it, or an idempotency key came with another body.
+	ErrConflict = errors.New("gate: the release has moved on")
+	// ErrHeld is returned for a release that is held.
+	ErrHeld = errors.New("gate: the release is held")
+	// ErrExpired is returned for a permit or release past its time.
+	ErrExpired = errors.New("gate: expired")
+	// ErrForbidden is returned to a person, client or executor that may not
+	// ask this.
+	ErrForbidden = errors.New("gate: not allowed")
+)
+
+// An InvalidError names the field of a request that cannot be used, and why.
+type InvalidError struct {
+	Field string // "" = the request as a whole
+	Says  string // one sentence, without the value
+}
+
+func (e *InvalidError) Error() string {
+	if e.Field == "" {
+		return "gate: " + e.Says
+	}
+	return "gate: " + e.Field + ": " + e.Says
+}
+
+// The kinds of records the gate writes, beside those of ledger.
+const (
+	KindRelease     ledger.Kind = "release"     // keys: state, subject, traversal, window, ready
+	KindApproval    ledger.Kind = "approval"    // keys: release, person
+	KindPermit      ledger.Kind = "permit"      // keys: release
+	KindPayee       ledger.Kind = "payee"       // keys: subject; known payees, from our own releases or a signed import
+	KindMandate     ledger.Kind = "mandate"     // keys: subject
+	KindImport      ledger.Kind = "import"      // one, of the first import
+	KindIdempotency ledger.Kind = "idempotency" // answers already given
+	kindAlarm       ledger.Kind = "alarm"       // written by verify
+)
+
+// The numbers of 2-domain.md, 2.6.
+const (
+	permitLife     = 60 * time.Second
+	permitTries    = 3 // permits that may lapse unredeemed
+	approvalLife   = 15 * time.Minute
+	pendingLife    = 24 * time.Hour
+	readyLife      = 15 * time.Minute // C0–C3
+	readyLifeLong  = 24 * time.Hour   // C4–C5
+	payeeAge       = 72 * time.Hour   // since the payment that made a payee known
+	sumWindow      = 24 * time.Hour
+	lockLife       = 24 * time.Hour
+	staffWait      = 24 * time.Hour
+	mandateWait    = 24 * time.Hour
+	idempotentLife = 24 * time.Hour
+)
+
+// Policies gives the policies of a tenant. Both may return nil, which refuses.
+type Policies interface {
+	Current(ringfence.TenantID) *policy.Policy
+	ByHash(ringfence.TenantID, [32]byte) *policy.Policy
+}
+
+// Config is what the gate is built from. Store, Policies, Key and Log are
+// needed; without the others, what needs them is refused.
+type Config struct {
+	Store    ledger.Store
+	Policies Policies
+	// Key signs permits: Ed25519, apart from every transport key.
+	Key crypto.Signer
+	// Issuer stands in each permit; empty means "ringfence".
+	Issuer string
+	// Log signs the head that each permit carries (invariant 22).
+	Log *ledger.Signer
+	// Executor names the system that performs a type of action; "" = nobody
+	// does, and such a release never leaves ready.
+	Executor func(tenant ringfence.TenantID, action string) string
+	// Signals asks for the passive observations about a release's subject and
+	// call, outside any transaction and within 2 s. What it leaves out is
+	// unknown. nil = all unknown.
+	Signals func(ctx context.Context, r Release) map[string]ringfence.Tri
+	// CheckApproval verifies that the assertion is by the named passkey of the
+	// approver, with user verification, over the 32 bytes of ApprovalMessage.
+	// nil refuses every approval.
+	CheckApproval func(ctx context.Context, passkey ringfence.Authenticator, message [32]byte, assertion []byte) error
+	// Frozen says why nothing of C2 and above may go now (clock, store), or "".
+	Frozen func(ringfence.TenantID) policy.Reason
+}
+
+// Gate decides and releases. It is safe for concurrent use.
+type Gate struct {
+	cfg Config
+	pub ed25519.PublicKey
+
+	mu       sync.Mutex
+	watchers map[ringfence.ReleaseID][]chan struct{}
+}
+
+// New returns a gate.
+func New(cfg Config) (*Gate, error) {
+	if cfg.Store == nil || cfg.Policies == nil || cfg.Key == nil || cfg.Log == nil {
+		return nil, errors.New("gate: want a store, policies, a permit key and a log signer")
+	}
+	pub, ok := cfg.Key.Public().(ed25519.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("gate: permit key is %T, want ed25519", cfg.Key.Public())
+	}
+	if cfg.Issuer == "" {
+		cfg.Issuer = "ringfence"
+	}
+	return &Gate{cfg: cfg, pub: pub, watchers: map[ringfence.ReleaseID][]chan struct{}{}}, nil
+}
+
+// PublicKey verifies permits; its JWKS is web's to publish.
+func (g *Gate) PublicKey() ed25519.PublicKey { return g.pub }
+
+// Watch returns a channel that gets a value after every durable change of a
+// release, several changes perhaps as one, and a function that ends it. It
+// only wakes: what happened is read with Lookup. It works inside one process;
+// readers on other nodes poll.
+func (g *Gate) Watch(id ringfence.ReleaseID) (<-chan struct{}, func()) {
+	ch := make(chan struct{}, 1)
+	g.mu.Lock()
+	g.watchers[id] = append(g.watchers[id], ch)
+	g.mu.Unlock()
+	return ch, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		rest := g.watchers[id][:0]
+		for _, c := range g.watchers[id] {
+			if c != ch {
+				rest = append(rest, c)
+			}
+		}
+		if g.watchers[id] = rest; len(rest) == 0 {
+			delete(g.watchers, id)
+		}
+	}
+}
+
+func (g *Gate) wake(id ringfence.ReleaseID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, ch := range g.watchers[id] {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}

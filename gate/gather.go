@@ -1,0 +1,257 @@
+package gate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/policy"
+)
+
+// list decodes one page of records. A record that does not verify fails it.
+func list[T any](ctx context.Context, tx ledger.Tx, kind ledger.Kind, q ledger.Query) ([]T, error) {
+	recs, err := tx.List(ctx, kind, q)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]T, len(recs))
+	for i, rec := range recs {
+		if err := json.Unmarshal(rec.Body, &out[i]); err != nil {
+			return nil, fmt.Errorf("%w: %s %s: %v", errRead, kind, rec.ID, err)
+		}
+	}
+	return out, nil
+}
+
+// gather reads everything a verdict depends on.
+func (t *turn) gather() (Case, error) {
+	r := t.r
+	c := Case{AskedBy: r.AskedBy, Held: t.held(), Acts: r.Proves != r.Subject}
+	judged := r.State != StatePendingEvidence && (r.State != StateHeld || !r.EvidenceHash.Zero())
+	c.Ask = policy.Case{Action: r.Type, Release: r.ID, Digest: r.Digest, Traversal: r.Traversal, Subject: r.Proves, Kind: r.Kind,
+		Fields: r.Fields, Signals: t.mergeSignals(), Judged: judged}
+	if t.g.cfg.Frozen != nil {
+		c.Frozen = t.g.cfg.Frozen(r.Tenant)
+	}
+	p := t.pinned()
+	if p == nil {
+		return c, nil // Decide refuses
+	}
+	action, ok := p.Action(r.Type)
+	if !ok {
+		return c, nil
+	}
+	subject, err := t.subject(&c)
+	if err != nil {
+		return c, err
+	}
+	if err := t.proofs(&c, judged); err != nil {
+		return c, err
+	}
+	if c.Ask.Approvals, err = t.approvals(); err != nil {
+		return c, err
+	}
+	if err := t.sums(&c, p, action); err != nil {
+		return c, err
+	}
+	if c.Payee = payeeOf(action, r.Fields); c.Payee != "" {
+		if c.Known, err = t.knownPayee(c.Payee); err != nil {
+			return c, err
+		}
+	}
+	if c.Acts {
+		if c.Mandated, err = t.mandated(p, action); err != nil {
+			return c, err
+		}
+	}
+	rejects, err := list[alarm](t.ctx, t.tx, kindAlarm, ledger.Query{Key: "subject", Value: string(subject), Limit: 1000,
+		From: t.now.Add(-sumWindow).UnixNano()})
+	for _, a := range rejects {
+		if a.Kind == alarmRejected && !slices.Contains(r.Handled, string(a.Challenge)) {
+			c.Rejects++
+		}
+	}
+	return c, err
+}
+
+// mergeSignals keeps what was once bad bad, for this release.
+func (t *turn) mergeSignals() map[string]ringfence.Tri {
+	out := map[string]ringfence.Tri{}
+	for name, v := range t.signals {
+		if out[name] = v; v == ringfence.Yes && (name == "sim_swap" || name == "diversion") {
+			if t.r.Bad == nil {
+				t.r.Bad = map[string]bool{}
+			}
+			t.r.Bad[name] = true
+		}
+	}
+	for name := range t.r.Bad {
+		out[name] = ringfence.Yes
+	}
+	return out
+}
+
+// subject judges that the person is active and reachable as when the action
+// was opened.
+func (t *turn) subject(c *Case) (ringfence.SubjectID, error) {
+	s, _, err := ledger.Read[ringfence.Subject](t.ctx, t.tx, ledger.KindSubject, string(t.r.Subject))
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		return "", err
+	}
+	c.Active = err == nil && s.Status == ringfence.StatusActive && s.Kind == t.r.Kind
+	points, err := list[ringfence.ContactPoint](t.ctx, t.tx, ledger.KindContactPoint, bySubject(t.r.Proves))
+	for _, p := range points {
+		if p.StoredAt.After(t.r.RequestedAt) || p.ChangedAt.After(t.r.RequestedAt) || p.RemovedAt.After(t.r.RequestedAt) {
+			c.Active = false
+		}
+	}
+	return t.r.Subject, err
+}
+
+func bySubject[T ~string](id T) ledger.Query {
+	return ledger.Query{Key: "subject", Value: string(id), Limit: 1000}
+}
+
+// proofs reads the evidence of the release and of its traversal, with the
+// ages of what it came from; once judged, only the frozen set.
+func (t *turn) proofs(c *Case, judged bool) error {
+	var rows []ringfence.Evidence
+	for key, value := range map[string]string{"release": string(t.r.ID), "traversal": string(t.r.Traversal)} {
+		if value == "" {
+			continue
+		}
+		found, err := list[ringfence.Evidence](t.ctx, t.tx, ledger.KindEvidence, ledger.Query{Key: key, Value: value, Limit: 1000, Desc: true})
+		if err != nil {
+			return err
+		}
+		for _, e := range found {
+			known := slices.ContainsFunc(rows, func(o ringfence.Evidence) bool { return o.ID == e.ID })
+			if !known && (!judged || slices.Contains(t.r.Evidence, e.ID)) && (e.Release == "" || e.Release == t.r.ID) {
+				rows = append(rows, e)
+			}
+		}
+	}
+	points, err := list[ringfence.ContactPoint](t.ctx, t.tx, ledger.KindContactPoint, bySubject(t.r.Proves))
+	if err != nil {
+		return err
+	}
+	auths, err := list[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, bySubject(t.r.Proves))
+	if err != nil {
+		return err
+	}
+	for _, a := range auths {
+		gone := a.Status == ringfence.StatusRemoved && t.now.Sub(a.RemovedAt) >= policy.PasskeyMemory
+		c.Ask.HadPasskey = c.Ask.HadPasskey || a.Type == ringfence.AuthPasskey && !gone
+	}
+	for _, e := range rows {
+		c.Ask.Proofs = append(c.Ask.Proofs, t.proof(e, points, auths))
+	}
+	return nil
+}
+
+func (t *turn) proof(e ringfence.Evidence, points []ringfence.ContactPoint, auths []ringfence.Authenticator) policy.Proof {
+	p := policy.Proof{Evidence: e}
+	for _, cp := range points {
+		if cp.ID == e.ContactPoint && e.ContactPoint != "" && cp.Status == ringfence.StatusActive && !cp.VerifiedAt.IsZero() {
+			p.ContactAge = t.age(cp.ChangedAt)
+			if cp.Type == ringfence.ContactLandline && e.Fact == ringfence.FactCallback {
+				p.Lane = "desk"
+			}
+		}
+	}
+	for _, a := range auths {
+		if a.ID == e.Authenticator && e.Authenticator != "" && a.Status == ringfence.StatusActive {
+			p.AuthenticatorAge = t.age(a.BoundAt)
+			if a.Lane != "" {
+				p.Lane = a.Lane
+			}
+		}
+	}
+	return p
+}
+
+// age is zero, which counts as brand-new, for a time nobody knows.
+func (t *turn) age(since time.Time) time.Duration {
+	if since.IsZero() {
+		return 0
+	}
+	return t.now.Sub(since)
+}
+
+// sums adds up the same type and subject over the last day and over each of
+// the action's windows; releases that came to nothing do not count.
+func (t *turn) sums(c *Case, p *policy.Policy, a *policy.Action) error {
+	longest := sumWindow
+	for _, l := range a.Limits {
+		longest = max(longest, l.Within)
+	}
+	q := ledger.Query{Key: "window", Value: windowKey(t.r.Subject, t.r.Type), Limit: 1000, From: t.now.Add(-longest).UnixNano()}
+	rows, err := list[row](t.ctx, t.tx, KindRelease, q)
+	if err != nil {
+		return err
+	}
+	rows = slices.DeleteFunc(rows, func(o row) bool {
+		switch o.State {
+		case StateDenied, StateCancelled, StateExpired, StateInvalidated, StateExecFailed:
+			return true
+		default:
+			return o.ID == t.r.ID
+		}
+	})
+	full := len(rows) >= q.Limit-1 // not all were seen: over everything
+	for _, f := range a.Carries {
+		if f.Type.Base != policy.BaseMoney {
+			continue
+		}
+		sum, _ := policy.ParseMoney(t.r.Fields[f.Name])
+		for _, o := range rows {
+			m, ok := policy.ParseMoney(o.Fields[f.Name])
+			switch {
+			case t.now.Sub(o.RequestedAt) > sumWindow:
+			case !ok || m.Currency != sum.Currency || sum.Minor+m.Minor < 0 || full:
+				sum.Currency = "" // no amount: over every limit
+			default:
+				sum.Minor += m.Minor
+			}
+		}
+		if c.Ask.Sums == nil {
+			c.Ask.Sums = map[string]string{}
+		}
+		c.Ask.Sums[f.Name] = fmt.Sprintf("%d %s", sum.Minor, sum.Currency)
+	}
+	for _, l := range a.Limits {
+		c.Ask.Totals = append(c.Ask.Totals, t.total(l, rows, p, a, full))
+	}
+	return nil
+}
+
+func (t *turn) total(l policy.Limit, rows []row, p *policy.Policy, a *policy.Action, full bool) policy.Total {
+	total := policy.Total{Within: l.Within}
+	for _, o := range rows {
+		if t.now.Sub(o.RequestedAt) > l.Within {
+			continue
+		}
+		total.Count++
+		for _, f := range a.Carries {
+			if f.Type.Base != policy.BaseMoney {
+				continue
+			}
+			m, ok := policy.ParseMoney(o.Fields[f.Name])
+			whole := policy.WholeUnits(m, p.BaseCurrency())
+			if !ok || total.Amount > policy.OverEvery-whole {
+				full = true
+				continue
+			}
+			total.Amount += whole
+		}
+	}
+	if full {
+		total.Amount = policy.OverEvery
+	}
+	return total
+}

@@ -1,0 +1,119 @@
+package gate
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/policy"
+)
+
+// Guard says what may be spoken on one leg and where it may be connected. The
+// zero Guard allows nothing.
+type Guard struct {
+	policy *policy.Policy
+	low    policy.FactSet // what counts below C2
+	high   policy.FactSet // what counts from C2 on: a text message only without a SIM swap
+	action string
+}
+
+// GuardRequest names the leg that would hear, and about whom.
+type GuardRequest struct {
+	Traversal ringfence.TraversalID
+	Leg       ringfence.LegID
+	Subject   ringfence.SubjectID
+	// Release, when set, is the action whose fields may be spoken too.
+	Release ringfence.ReleaseID
+	// SIMSwap is what is known of the number on file.
+	SIMSwap ringfence.Tri
+}
+
+// guardAge is how old a proof may be to let something be spoken.
+const guardAge = 15 * time.Minute
+
+// Guard gathers what was proved on exactly this leg (invariant 34) about this
+// subject.
+func (g *Gate) Guard(ctx context.Context, tenant ringfence.TenantID, q GuardRequest) (Guard, error) {
+	out := Guard{}
+	p := g.cfg.Policies.Current(tenant)
+	if p == nil || q.Traversal == "" || q.Leg == "" || q.Subject == "" {
+		out.policy = p
+		return out, nil
+	}
+	err := g.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
+		out = Guard{policy: p}
+		rows, err := list[ringfence.Evidence](ctx, tx, ledger.KindEvidence,
+			ledger.Query{Key: "traversal", Value: string(q.Traversal), Limit: 1000, Desc: true})
+		if err != nil {
+			return err
+		}
+		if q.Release != "" {
+			r, _, err := ledger.Read[row](ctx, tx, KindRelease, string(q.Release))
+			if err != nil {
+				return err
+			}
+			if r.Proves == q.Subject && r.Traversal == q.Traversal {
+				out.action = r.Type
+			}
+		}
+		points, err := list[ringfence.ContactPoint](ctx, tx, ledger.KindContactPoint, bySubject(q.Subject))
+		if err != nil {
+			return err
+		}
+		out.low = policy.NewFactSet(ringfence.FactIdentified)
+		for _, e := range rows {
+			age := tx.Now().Sub(e.At)
+			if e.Subject != q.Subject || e.Leg != q.Leg || e.Traversal != q.Traversal || age < 0 || age > guardAge ||
+				e.Fact == ringfence.FactKnownNumber && !oldEnough(points, e.ContactPoint, tx.Now()) {
+				continue
+			}
+			out.low = out.low.With(e.Fact)
+		}
+		out.high = out.low
+		if q.SIMSwap != ringfence.No {
+			out.high = out.high.Minus(policy.NewFactSet(ringfence.FactOTP))
+		}
+		return nil
+	})
+	return out, err
+}
+
+func oldEnough(points []ringfence.ContactPoint, id ringfence.ContactPointID, now time.Time) bool {
+	return slices.ContainsFunc(points, func(p ringfence.ContactPoint) bool {
+		return p.ID == id && p.Status == ringfence.StatusActive && !p.ChangedAt.IsZero() && now.Sub(p.ChangedAt) >= staffWait
+	})
+}
+
+// MaySpeak reports whether a field, "customer.balance" or "payment.payee", may
+// be spoken on the leg. Fields of an action need the guard to be made for a
+// release of that action.
+func (g Guard) MaySpeak(field string) bool {
+	guard, ok := g.policy.Spoken(field)
+	if !ok {
+		return false
+	}
+	owner, _, _ := strings.Cut(field, ".")
+	if _, isAction := g.policy.Action(owner); isAction && owner != g.action {
+		return false
+	}
+	return guard.Holds(g.facts(guard.Class))
+}
+
+// MayConnect reports whether the leg may be connected to a queue.
+func (g Guard) MayConnect(queue string) bool {
+	guard, ok := g.policy.Queue(queue)
+	return ok && guard.Holds(g.facts(guard.Class))
+}
+
+// Facts lists what counts on the leg.
+func (g Guard) Facts() []ringfence.Fact { return g.low.Facts() }
+
+func (g Guard) facts(c ringfence.Class) policy.FactSet {
+	if c.Effective() >= ringfence.C2 {
+		return g.high
+	}
+	return g.low
+}

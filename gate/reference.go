@@ -1,0 +1,93 @@
+package gate
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/policy"
+)
+
+// Payee is an account that a subject has paid, or that came by a signed
+// import. It never comes from a requester (invariant 32).
+type Payee struct {
+	Subject  ringfence.SubjectID `json:"subject"`
+	Account  string              `json:"account"` // as the action's account fields spell it
+	Source   string              `json:"source"`  // a release, or the import's own source
+	Since    time.Time           `json:"since"`
+	Disputed bool                `json:"disputed,omitempty"`
+}
+
+func payeeID(subject ringfence.SubjectID, account string) string {
+	sum := sha256.Sum256([]byte("ringfence/payee/v1\x00" + string(subject) + "\x00" + account))
+	return hex.EncodeToString(sum[:])
+}
+
+// knownPayee reports an account paid at C4 at least 72 hours ago, or imported
+// with an age of at least as much, and not disputed since.
+func (t *turn) knownPayee(account string) (bool, error) {
+	p, _, err := ledger.Read[Payee](t.ctx, t.tx, KindPayee, payeeID(t.r.Subject, account))
+	if errors.Is(err, ledger.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && !p.Disputed && !p.Since.IsZero() && t.now.Sub(p.Since) >= payeeAge, err
+}
+
+// learnPayee keeps the account of an executed payment that was judged at C4.
+func (t *turn) learnPayee() error {
+	p := t.pinned()
+	a, ok := p.Action(t.r.Type)
+	if !ok || t.r.Class.Effective() < ringfence.C4 {
+		return nil
+	}
+	account := payeeOf(a, t.r.Fields)
+	if account == "" {
+		return nil
+	}
+	id := payeeID(t.r.Subject, account)
+	if _, _, err := ledger.Read[Payee](t.ctx, t.tx, KindPayee, id); !errors.Is(err, ledger.ErrNotFound) {
+		return err // known already: the age of the first payment stays
+	}
+	return putPayee(t.ctx, t.tx, Payee{Subject: t.r.Subject, Account: account, Source: string(t.r.ID), Since: t.now}, 0)
+}
+
+// Mandate lets a person approve actions of a company or account up to a limit
+// until a date. A young one does not count.
+type Mandate struct {
+	ID      string              `json:"id"`
+	Person  ringfence.SubjectID `json:"person"`  // who may act
+	Subject ringfence.SubjectID `json:"subject"` // for whom
+	Types   []string            `json:"types"`   // of actions; empty = none
+	Limit   int64               `json:"limit"`   // whole units of the base currency; 0 = no money
+	Until   time.Time           `json:"until"`
+	Since   time.Time           `json:"since"`
+	Source  string              `json:"source"`
+	Status  ringfence.Status    `json:"status"`
+}
+
+// mandated reports whether a mandate covers the release.
+func (t *turn) mandated(p *policy.Policy, a *policy.Action) (bool, error) {
+	rows, err := list[Mandate](t.ctx, t.tx, KindMandate, bySubject(t.r.Subject))
+	if err != nil {
+		return false, err
+	}
+	var whole int64
+	for _, f := range a.Carries {
+		if f.Type.Base != policy.BaseMoney {
+			continue
+		}
+		m, ok := policy.ParseMoney(t.r.Fields[f.Name])
+		if whole = max(whole, policy.WholeUnits(m, p.BaseCurrency())); !ok {
+			return false, nil
+		}
+	}
+	return slices.ContainsFunc(rows, func(m Mandate) bool {
+		return m.Person == t.r.Proves && m.Subject == t.r.Subject && m.Status == ringfence.StatusActive &&
+			slices.Contains(m.Types, t.r.Type) && whole <= m.Limit && t.now.Before(m.Until) &&
+			!m.Since.IsZero() && t.now.Sub(m.Since) >= mandateWait
+	}), nil
+}
