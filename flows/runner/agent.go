@@ -1,0 +1,321 @@
+package runner
+
+import (
+	"context"
+	"crypto/rand"
+	"math/big"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/flows"
+	"github.com/ringfence/ringfence/ledger"
+)
+
+// agent is a leg to a member of staff or to a queue behind us.
+type agent struct {
+	leg    Leg
+	place  Place
+	up     bool
+	parked bool   // a console flow runs: no audio to or from the caller
+	code   string // digits whispered to whoever answers a PBX queue
+}
+
+// connectWait is a caller waiting for a queue.
+type connectWait struct {
+	queue   string
+	session int
+	ref     flows.Ref
+	forget  func()
+	cancel  context.CancelFunc
+	places  []Place
+}
+
+// defaultRing is how long one agent, or all of them, are rung.
+const defaultRing = 2 * time.Minute
+
+// performConnect puts the caller through, if the policy lets this call reach
+// the queue.
+func (t *traversal) performConnect(ctx context.Context, e flows.Effect) {
+	if !t.bundle.Policy().MayConnect(e.Queue, t.factSet(e.On)) {
+		t.r.cfg.Log.Error("queue guard refused", "traversal", string(t.id), "queue", e.Queue)
+		t.note("not put through: the policy asks for more before "+e.Queue, true)
+		t.answer(e, flows.Down)
+		return
+	}
+	t.connectQueue(ctx, connectWait{queue: e.Queue, session: t.session.number, ref: e.Ref})
+	if t.waiting != nil && e.Life > 0 {
+		w := t.waiting
+		w.forget()
+		w.forget = t.after(e.Life, func() { t.connected(w, flows.Silent) })
+	}
+}
+
+// connectQueue rings the queue's people, or its address.
+func (t *traversal) connectQueue(ctx context.Context, w connectWait) {
+	q, ok := t.r.cfg.Directory.Queue(t.tenant, w.queue)
+	if !ok {
+		t.connected(&w, flows.Closed)
+		return
+	}
+	if q.URI != "" {
+		w.places = []Place{{URI: q.URI, Trunk: q.Trunk}}
+	} else if q.People != nil {
+		w.places = q.People(ctx)
+	}
+	if len(w.places) == 0 {
+		t.connected(&w, flows.Closed)
+		return
+	}
+	most := q.Max
+	if most <= 0 {
+		most = 20
+	}
+	if t.r.queued(t.tenant, w.queue) >= most {
+		t.connected(&w, flows.Full)
+		return
+	}
+	ring := q.Ring
+	if ring <= 0 {
+		ring = defaultRing
+	}
+	t.live.State, t.live.Queue, t.cameFrom = "queued", w.queue, w.queue
+	t.waiting = &w
+	w.forget = t.after(ring, func() { t.connected(&w, flows.Silent) })
+	if s := t.slots[0]; s != nil && s.up {
+		s.leg.Loop(t.r.cfg.Music)
+	}
+	ctx, w.cancel = context.WithCancel(ctx)
+	for _, p := range w.places {
+		t.ring(ctx, p)
+		if !q.All && q.URI == "" {
+			break
+		}
+	}
+	if len(t.ringing) == 0 {
+		t.connected(&w, flows.Down)
+	}
+}
+
+// ring places one leg to a place.
+func (t *traversal) ring(ctx context.Context, p Place) {
+	leg, err := t.r.cfg.Phone.Place(ctx, ringfence.Placement{Trunk: p.Trunk, To: p.URI, From: t.agentFrom(), Name: "ringfence", UUI: t.live.Reference, Purpose: "agent"})
+	if err != nil {
+		t.r.cfg.Log.Info("agent leg", "traversal", string(t.id), "err", err)
+		return
+	}
+	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "leg.placed", Traversal: t.id, Leg: leg.ID(), Person: p.Person})
+	a := &agent{leg: leg, place: p}
+	t.ringing = append(t.ringing, a)
+	t.helper.Go(func() {
+		for ev := range leg.Events() {
+			t.post(func() { t.agentEvent(t.ctx, a, ev) })
+		}
+	})
+}
+
+// agentFrom is what an agent's phone shows: a number, never a caller's text.
+func (t *traversal) agentFrom() string {
+	if t.caller.Orig != "" {
+		return string(t.caller.Orig)
+	}
+	return "anonymous"
+}
+
+func (t *traversal) agentEvent(ctx context.Context, a *agent, ev ringfence.LegEvent) {
+	switch ev.Kind {
+	case ringfence.LegAnswered:
+		t.agentAnswered(ctx, a)
+	case ringfence.LegDiverted, ringfence.LegChanged:
+		t.note("the agent's leg went elsewhere", true)
+	case ringfence.LegEnded:
+		t.agentEnded(ctx, a, ev)
+	}
+}
+
+// agentAnswered joins the first who answers; the others stop ringing.
+func (t *traversal) agentAnswered(ctx context.Context, a *agent) {
+	if t.waiting == nil || t.agent != nil || !t.drop(a) {
+		a.leg.Hangup(ringfence.EndHangup)
+		return
+	}
+	w := t.waiting
+	t.waiting = nil
+	w.forget()
+	a.up = true
+	t.agent = a
+	for _, other := range t.ringing {
+		other.leg.Hangup(ringfence.EndHangup)
+	}
+	t.ringing = nil
+	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "leg.answered", Traversal: t.id, Leg: a.leg.ID(), Person: a.place.Person})
+	if a.place.Person != "" {
+		t.own(ctx, a.place.Person)
+	} else {
+		a.code = fourDigits()
+		t.whisper(ctx, ringfence.Speech{Language: t.language(), Parts: []ringfence.SpeechPart{{As: ringfence.SayDigits, Text: a.code, Slow: true}}})
+	}
+	t.joinAgent()
+	t.live.State = "talking"
+	t.note("put through to "+w.queue, false)
+	t.connected(w, flows.OK)
+}
+
+// drop takes an agent off the ringing list and tells whether it stood there.
+func (t *traversal) drop(a *agent) bool {
+	for i, r := range t.ringing {
+		if r == a {
+			t.ringing = append(t.ringing[:i:i], t.ringing[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+func (t *traversal) agentEnded(ctx context.Context, a *agent, ev ringfence.LegEvent) {
+	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "leg.ended", Traversal: t.id, Leg: a.leg.ID(), Person: a.place.Person, Data: map[string]string{"cause": string(ev.Cause)}})
+	if t.agent == a {
+		t.agent = nil
+		if t.session != nil && t.session.console {
+			t.note("the agent hung up; the check goes on", false)
+			return
+		}
+		t.note("the agent hung up", false)
+		if s := t.slots[0]; s != nil {
+			s.drop(ringfence.EndHangup)
+		}
+		return
+	}
+	if !t.drop(a) || t.waiting == nil {
+		return
+	}
+	w := t.waiting
+	for i, p := range w.places { // longest idle: the next one
+		if p == a.place && i+1 < len(w.places) && len(t.ringing) == 0 {
+			t.ring(ctx, w.places[i+1])
+		}
+	}
+	if len(t.ringing) == 0 {
+		t.connected(w, flows.Silent)
+	}
+}
+
+// connected answers for a queue and, when it did not come about, stops waiting.
+func (t *traversal) connected(w *connectWait, o flows.Outcome) {
+	if o != flows.OK {
+		for _, a := range t.ringing {
+			a.leg.Hangup(ringfence.EndHangup)
+		}
+		t.ringing = nil
+		if t.waiting == w {
+			t.waiting = nil
+		}
+		if w.forget != nil {
+			w.forget()
+		}
+		if s := t.slots[0]; s != nil && s.up {
+			s.leg.Stop()
+		}
+		t.live.State = "in_flow"
+		t.note("not put through to "+w.queue+": "+o.String(), true)
+	}
+	if w.session == 0 {
+		if o != flows.OK {
+			t.slots[0].drop(ringfence.EndHangup)
+		}
+		return
+	}
+	t.feedTo(w.session, flows.Input{Kind: flows.InOutcome, Ref: w.ref, Outcome: o})
+}
+
+func (t *traversal) leaveQueue(ref flows.Ref) {
+	if w := t.waiting; w != nil && w.ref == ref && w.session != 0 {
+		w.session = -1
+		t.connected(w, flows.Silent)
+	}
+}
+
+// joinAgent relays caller and agent.
+func (t *traversal) joinAgent() {
+	s := t.slots[0]
+	if s == nil || !s.up || t.agent == nil || !t.agent.up {
+		return
+	}
+	t.agent.parked = false
+	s.leg.Stop()
+	if err := s.leg.Join(t.agent.leg.ID()); err != nil {
+		t.r.cfg.Log.Error("legs not joined", "traversal", string(t.id), "err", err)
+	}
+	if t.live.State != "ended" {
+		t.live.State = "talking"
+	}
+}
+
+// park takes the agent off the caller while a console flow runs.
+func (t *traversal) park() {
+	if s := t.slots[0]; s != nil && s.up {
+		s.leg.Part()
+	}
+	if t.agent != nil && t.agent.up {
+		t.agent.parked = true
+		t.agent.leg.Loop(t.r.cfg.Music)
+	}
+	t.live.State = "step_up"
+}
+
+// whisper speaks to the agent only.
+func (t *traversal) whisper(ctx context.Context, speech ringfence.Speech) {
+	a := t.agent
+	if a == nil {
+		return
+	}
+	t.async(ctx, func(ctx context.Context) func() {
+		clip, err := t.r.cfg.Voice.Render(ctx, speech)
+		return func() {
+			if err == nil && t.agent == a && a.up {
+				a.leg.Play(clip)
+			}
+		}
+	})
+}
+
+func (t *traversal) dropAgents(cause ringfence.EndCause) {
+	if w := t.waiting; w != nil {
+		t.waiting = nil
+		w.forget()
+	}
+	for _, a := range t.ringing {
+		a.leg.Hangup(cause)
+	}
+	t.ringing = nil
+	if t.agent != nil {
+		t.agent.leg.Hangup(cause)
+		t.agent = nil
+	}
+}
+
+// own makes a person the one who sees this call and acts on it.
+func (t *traversal) own(ctx context.Context, who ringfence.PersonID) {
+	t.live.Owner, t.live.Epoch = who, t.live.Epoch+1
+	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.owned", Traversal: t.id, Person: who})
+}
+
+func fourDigits() string {
+	n, err := rand.Int(rand.Reader, big.NewInt(10000))
+	if err != nil {
+		panic("runner: no randomness: " + err.Error())
+	}
+	return string([]byte{byte('0' + n.Int64()/1000), byte('0' + n.Int64()/100%10), byte('0' + n.Int64()/10%10), byte('0' + n.Int64()%10)})
+}
+
+// queued counts the callers who wait for a queue.
+func (r *Runner) queued(tenant ringfence.TenantID, queue string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, v := range r.views[tenant] {
+		if v.State == "queued" && v.Queue == queue {
+			n++
+		}
+	}
+	return n
+}

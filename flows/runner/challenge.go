@@ -1,0 +1,442 @@
+package runner
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/flows"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/verify"
+)
+
+// challenge is one that a flow waits for.
+type challenge struct {
+	id        ringfence.ChallengeID
+	key       refKey
+	kind      flows.EffectKind
+	fact      ringfence.Fact
+	action    string
+	says      string
+	tells     []ringfence.SpeechPart // codes to be spoken on the caller's leg; wiped by being dropped
+	presented bool
+	freshRef  flows.Ref // the utterance that speaks the fresh digits
+	over      bool
+	cancel    context.CancelFunc
+	decoy     bool
+	slot      flows.LegSlot
+	dropCall  context.CancelFunc
+}
+
+func (c *challenge) stop() {
+	if c.cancel != nil {
+		c.cancel()
+	}
+	c.tells = nil
+}
+
+func (t *traversal) challenge(session int, ref flows.Ref) *challenge {
+	return t.challenges[refKey{session, ref}]
+}
+
+// tell returns the code of a challenge for the ear it is meant for.
+func (t *traversal) tell(ref flows.Ref) ([]ringfence.SpeechPart, bool) {
+	c := t.challenge(t.session.number, ref)
+	if c == nil || len(c.tells) == 0 {
+		return nil, false
+	}
+	return c.tells, true
+}
+
+// fresh draws the two digits of one try of a reached leg.
+func (t *traversal) fresh(ctx context.Context, ref flows.Ref, s *slot, utterance flows.Ref) ([]ringfence.SpeechPart, bool) {
+	c := t.challenge(t.session.number, ref)
+	if c == nil || s.leg == nil {
+		return nil, false
+	}
+	parts, err := t.r.cfg.Desk.Fresh(ctx, t.tenant, c.id, s.leg.ID())
+	if err != nil {
+		t.r.cfg.Log.Error("fresh digits", "traversal", string(t.id), "err", err)
+		return nil, false
+	}
+	c.freshRef = utterance
+	return parts, true
+}
+
+// spoken tells verify that what a challenge asks was played to its end.
+func (t *traversal) spoken(ctx context.Context, ref flows.Ref, s *slot) {
+	for _, c := range t.challenges {
+		if c.freshRef != 0 && c.freshRef == ref && s.leg != nil {
+			c.freshRef = 0
+			if err := t.r.cfg.Desk.Spoken(ctx, t.tenant, c.id, s.leg.ID()); err != nil {
+				t.r.cfg.Log.Error("fresh digits spoken", "traversal", string(t.id), "err", err)
+			}
+		}
+	}
+}
+
+// request fills in what every challenge of this traversal carries.
+func (t *traversal) request(e flows.Effect, fact ringfence.Fact) (verify.Request, bool) {
+	q := verify.Request{Traversal: t.id, Subject: t.subject.ID, Method: fact, Tier: t.tier(), Tries: e.Tries, Life: e.Life, By: t.session.by, Language: t.language()}
+	if e.Action != "" {
+		rel, ok := t.releaseOf(e.Action)
+		if !ok {
+			return q, false
+		}
+		q.Release, q.Digest = rel.id, rel.digest
+		q.Says, q.Fields = t.actionSays(e.Action)
+	}
+	return q, true
+}
+
+// tier is how far the caller has got.
+func (t *traversal) tier() verify.Tier {
+	for _, p := range t.have {
+		if p.Fact == ringfence.FactPasskey || p.Fact == ringfence.FactTOTP {
+			return verify.T2
+		}
+	}
+	if t.attested && t.number {
+		return verify.T1
+	}
+	return verify.T0
+}
+
+// performChallenge creates and issues a challenge of EffVerify or EffConfirm.
+func (t *traversal) performChallenge(ctx context.Context, e flows.Effect) {
+	fact := e.Method
+	if e.Kind == flows.EffConfirm {
+		fact = ringfence.FactConfirmed
+	}
+	q, ok := t.request(e, fact)
+	if !ok {
+		t.answer(e, flows.Down)
+		return
+	}
+	if s := t.slotOf(e.On); fact != ringfence.FactPasskey && s.leg != nil {
+		q.Leg = s.leg.ID()
+	}
+	t.issue(ctx, e, q, func(*challenge) { t.feed(flows.Input{Kind: flows.InReady, Ref: e.Ref, On: e.On}) })
+}
+
+// issue creates and issues a challenge beside the traversal and, when it is
+// out, runs ready on it.
+func (t *traversal) issue(ctx context.Context, e flows.Effect, q verify.Request, ready func(*challenge)) {
+	number := t.session.number
+	e.Payload, e.Wants, e.Fields = nil, nil, nil // belong to the engine
+	t.async(ctx, func(ctx context.Context) func() {
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		made, err := t.r.cfg.Verify.Create(ctx, t.tenant, q)
+		var issued verify.Issued
+		if err == nil && !made.State.Final() {
+			issued, err = t.r.cfg.Verify.Issue(ctx, t.tenant, made.ID)
+			if err == nil {
+				made = issued.Challenge
+			}
+		}
+		return func() { t.issued(t.ctx, number, e, q, made, issued, err, ready) }
+	})
+}
+
+func (t *traversal) issued(ctx context.Context, number int, e flows.Effect, q verify.Request, made verify.Challenge, issued verify.Issued, err error, ready func(*challenge)) {
+	if t.session == nil || t.session.number != number {
+		if made.ID != "" {
+			t.cancelChallenge(ctx, made.ID)
+		}
+		return
+	}
+	if err != nil {
+		t.r.cfg.Log.Error("challenge", "traversal", string(t.id), "method", string(q.Method), "err", err)
+		t.answer(e, flows.Down)
+		return
+	}
+	if made.State.Final() {
+		out := flows.Down
+		switch {
+		case made.State == verify.StateUndeliverable && made.Why == "missing":
+			out = flows.Missing
+		case made.State == verify.StateFailed:
+			out = flows.Wrong
+		}
+		t.note(string(q.Method)+": not asked ("+made.Why+")", true)
+		t.answer(e, out)
+		return
+	}
+	c := &challenge{id: made.ID, key: refKey{number, e.Ref}, kind: e.Kind, fact: q.Method, action: e.Action, tells: issued.Tell, decoy: made.Decoy, slot: e.On}
+	t.challenges[c.key] = c
+	t.watchChallenge(ctx, c)
+	ready(c)
+}
+
+// watchChallenge carries what becomes of a challenge elsewhere (the passkey
+// page, a reject) to the engine.
+func (t *traversal) watchChallenge(ctx context.Context, c *challenge) {
+	ctx, c.cancel = context.WithCancel(ctx)
+	results := t.r.cfg.Verify.Watch(ctx, t.tenant, c.id)
+	t.helper.Go(func() {
+		defer t.caught("watch")
+		for res := range results {
+			t.post(func() { t.result(c, res) })
+		}
+	})
+}
+
+// submit hands keyed digits to verify; they are wiped afterwards.
+func (t *traversal) submit(ctx context.Context, session int, ref flows.Ref, a verify.Answer) {
+	c := t.challenge(session, ref)
+	if c == nil {
+		verify.Wipe(a.Value)
+		return
+	}
+	t.async(ctx, func(ctx context.Context) func() {
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		defer verify.Wipe(a.Value)
+		res, err := t.judge(ctx, c, a)
+		return func() {
+			if err != nil {
+				t.r.cfg.Log.Error("answer not judged", "traversal", string(t.id), "err", err)
+				t.feedTo(session, flows.Input{Kind: flows.InOutcome, Ref: ref, Outcome: flows.Down})
+				return
+			}
+			t.result(c, res)
+		}
+	})
+}
+
+func (t *traversal) judge(ctx context.Context, c *challenge, a verify.Answer) (verify.Result, error) {
+	switch c.kind {
+	case flows.EffReach, flows.EffCallback:
+		return t.r.cfg.Desk.Keyed(ctx, t.tenant, c.id, a.Leg, a.Value)
+	case flows.EffConfirm:
+		if err := t.present(ctx, c); err != nil {
+			return verify.Result{}, err
+		}
+		if len(a.Value) == 0 {
+			return verify.Result{}, errNotLive
+		}
+		return t.r.cfg.Desk.Confirm(ctx, t.tenant, c.id, a.Leg, a.Value[0])
+	default:
+		if err := t.present(ctx, c); err != nil {
+			return verify.Result{}, err
+		}
+		return t.r.cfg.Verify.Submit(ctx, t.tenant, c.id, a)
+	}
+}
+
+// present records that what the challenge asks was played.
+func (t *traversal) present(ctx context.Context, c *challenge) error {
+	if c.fact == ringfence.FactPasskey {
+		return nil // its page presents
+	}
+	_, err := t.r.cfg.Verify.Present(ctx, t.tenant, c.id)
+	return err
+}
+
+// result takes what became of a challenge, from wherever it comes.
+func (t *traversal) result(c *challenge, res verify.Result) {
+	if c.over || res.Outcome == verify.OutcomeOpen {
+		return
+	}
+	again := res.Outcome == verify.OutcomeWrong && res.TriesLeft > 0
+	if again && c.fact == ringfence.FactPasskey {
+		return // the page asks again by itself
+	}
+	if !again {
+		c.over = true
+		c.stop()
+	}
+	if res.Satisfied() {
+		t.proved(c, res)
+	} else if !again {
+		t.evidence(ringfence.LiveEvidence{Fact: c.fact, Says: factSays(c.fact) + ": " + outcomeSays(res.Outcome), Good: ringfence.No, At: res.At})
+	}
+	out, ok := flows.ParseOutcome(res.Outcome.Flow())
+	if !ok {
+		out = flows.Silent
+	}
+	t.feedTo(c.key.session, flows.Input{Kind: flows.InOutcome, Ref: c.key.ref, On: c.slot, Outcome: out, Again: again, Good: res.Satisfied()})
+}
+
+// proved books a proof for console and later flows.
+func (t *traversal) proved(c *challenge, res verify.Result) {
+	t.have = append(t.have, flows.Proved{Fact: c.fact, Action: c.action})
+	t.provedOn(c.fact, c.slot)
+	ev := ringfence.LiveEvidence{Fact: c.fact, Says: factSays(c.fact), Good: ringfence.Yes, At: time.Now()}
+	if res.Evidence != nil {
+		ev.At, ev.Release, ev.Source = res.Evidence.At, res.Evidence.Release, string(res.Evidence.Strength)
+	}
+	t.evidence(ev)
+}
+
+// provedOn books a proof for the leg in a slot.
+func (t *traversal) provedOn(f ringfence.Fact, at flows.LegSlot) {
+	if s := t.slots[at]; s != nil && s.leg != nil {
+		t.onLeg = append(t.onLeg, legProof{fact: f, leg: s.leg.ID()})
+	}
+}
+
+// reject is "I did not ask for this" keyed on a leg.
+func (t *traversal) reject(ctx context.Context, session int, ref flows.Ref) {
+	c := t.challenge(session, ref)
+	if c == nil {
+		return
+	}
+	t.async(ctx, func(ctx context.Context) func() {
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		res, err := t.r.cfg.Verify.Reject(ctx, t.tenant, c.id)
+		return func() {
+			if err != nil {
+				t.r.cfg.Log.Error("reject not stored", "traversal", string(t.id), "err", err)
+			}
+			res.Outcome = verify.OutcomeRejected
+			t.live.Alert = "the person on file did not ask for this"
+			t.result(c, res)
+		}
+	})
+}
+
+func (t *traversal) performCancel(ctx context.Context, e flows.Effect) {
+	ref := e.Challenge
+	if ref == 0 {
+		ref = e.Ref
+	}
+	if c := t.challenge(t.session.number, ref); c != nil && !c.over {
+		c.over = true
+		c.stop()
+		if c.dropCall != nil {
+			c.dropCall()
+		}
+		t.cancelChallenge(ctx, c.id)
+	}
+	for _, s := range t.slots {
+		if s != nil && s.entry != nil && s.entry.target == ref {
+			s.closeEntry()
+		}
+	}
+	t.leaveQueue(ref)
+	t.stopWatching(ref)
+}
+
+func (t *traversal) cancelChallenge(ctx context.Context, id ringfence.ChallengeID) {
+	t.async(ctx, func(ctx context.Context) func() {
+		if _, err := t.r.cfg.Verify.Cancel(ctx, t.tenant, id, "flow"); err != nil {
+			t.r.cfg.Log.Error("challenge not cancelled", "traversal", string(t.id), "err", err)
+		}
+		return nil
+	})
+}
+
+// performIdentify resolves a claim. Unknown people are answered in the same
+// way, as a made-up subject whose challenges nobody can satisfy.
+func (t *traversal) performIdentify(ctx context.Context, e flows.Effect) {
+	value := e.Value
+	if e.Into != "" {
+		value = string(t.secrets[e.Into])
+	}
+	s, known, err := t.r.cfg.Verify.Identify(ctx, t.tenant, e.Subject, e.By, value)
+	if err != nil {
+		t.r.cfg.Log.Error("identify", "traversal", string(t.id), "err", err)
+		t.answer(e, flows.Down)
+		return
+	}
+	t.claim(ctx, s, known, "")
+	if !known && e.Flag {
+		t.answer(e, flows.NotFound)
+		return
+	}
+	in := flows.Input{Kind: flows.InOutcome, Ref: e.Ref, Outcome: flows.OK, Record: map[string]string{}}
+	for _, field := range e.Wants {
+		in.Record[field] = s.Record[field]
+	}
+	t.feed(in)
+}
+
+// claim makes s the person the caller says they are: a claim, which voids what
+// was proved about anybody before.
+func (t *traversal) claim(ctx context.Context, s ringfence.Subject, known bool, by ringfence.PersonID) {
+	t.proofsVoid()
+	for _, rel := range t.releases {
+		t.cancelReleaseID(ctx, rel.id)
+	}
+	t.releases, t.number = nil, false
+	t.subject, t.known = s, known
+	t.live.Subject, t.live.SubjectKind = s.ID, s.Kind
+	t.live.Claim = claimSays(s)
+	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.identified", Traversal: t.id, Subject: t.knownSubject(), Person: by})
+	t.note("claims to be "+t.live.Claim, false)
+}
+
+// proofsVoid forgets every proof about a person.
+func (t *traversal) proofsVoid() {
+	t.have, t.onLeg = nil, slices.DeleteFunc(t.onLeg, func(p legProof) bool { return p.fact != ringfence.FactAttested })
+	if t.attested {
+		t.have = []flows.Proved{{Fact: ringfence.FactAttested}}
+	}
+	kept := t.live.Evidence[:0:0]
+	for _, ev := range t.live.Evidence {
+		if ev.Fact == ringfence.FactAttested {
+			kept = append(kept, ev)
+		}
+	}
+	t.live.Evidence = kept
+}
+
+// performCheck looks at what the network says; it never asks.
+func (t *traversal) performCheck(ctx context.Context, e flows.Effect) {
+	good := false
+	switch e.Method {
+	case ringfence.FactAttested:
+		good = t.caller.Valid == ringfence.Yes && t.caller.Attest == ringfence.AttestFull
+		t.attested = good
+		t.evidence(ringfence.LiveEvidence{Fact: e.Method, Says: t.caller.Says, Good: tri(good, t.caller.Valid), At: time.Now(), Source: "stirshaken"})
+	case ringfence.FactKnownNumber:
+		good = t.numberOnFile(ctx)
+		t.number = good
+		says := "the number shown is one we hold for this person"
+		if !good {
+			says = "the number shown is not proved to be one we hold"
+		}
+		t.evidence(ringfence.LiveEvidence{Fact: e.Method, Says: says, Good: tri(good, ringfence.Unknown), At: time.Now(), Source: "stirshaken"})
+	}
+	if good {
+		t.have = append(t.have, flows.Proved{Fact: e.Method})
+		t.provedOn(e.Method, e.On)
+	}
+	t.feed(flows.Input{Kind: flows.InOutcome, Ref: e.Ref, Outcome: flows.OK, Good: good})
+}
+
+func tri(good bool, otherwise ringfence.Tri) ringfence.Tri {
+	if good {
+		return ringfence.Yes
+	}
+	if otherwise == ringfence.Yes {
+		return ringfence.Unknown
+	}
+	return otherwise
+}
+
+// numberOnFile reports whether a valid A-attested number equals a contact
+// point past its cooling-off, without a sign of diversion.
+func (t *traversal) numberOnFile(ctx context.Context) bool {
+	if !t.known || t.caller.Valid != ringfence.Yes || t.caller.Attest != ringfence.AttestFull || t.caller.Orig == "" || t.caller.Diverted == ringfence.Yes {
+		return false
+	}
+	found := false
+	err := t.r.cfg.Store.View(ctx, t.tenant, func(tx ledger.Tx) error {
+		points, err := verify.ContactPoints(ctx, tx, t.subject.ID)
+		if err != nil {
+			return err
+		}
+		for _, p := range points {
+			if p.Status == ringfence.StatusActive && p.Value == string(t.caller.Orig) && tx.Now().Sub(p.ChangedAt) >= t.r.cfg.Cooling {
+				found = true
+			}
+		}
+		return nil
+	})
+	return err == nil && found
+}

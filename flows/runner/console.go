@@ -1,0 +1,252 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/flows"
+	"github.com/ringfence/ringfence/ledger"
+)
+
+// The refusals of commands; cmd maps them to those of web.
+var (
+	ErrNoCall      = errors.New("runner: no such live call")
+	ErrBusy        = errors.New("runner: the call is busy with another check")
+	ErrUnknownFlow = errors.New("runner: no such console flow")
+	ErrWrongCode   = errors.New("runner: no waiting call has this code")
+)
+
+// do runs a command on a traversal's goroutine and waits for its answer.
+func (r *Runner) do(ctx context.Context, tenant ringfence.TenantID, id ringfence.TraversalID, f func(context.Context, *traversal) error) error {
+	t := r.find(tenant, id)
+	if t == nil {
+		return ErrNoCall
+	}
+	answer := make(chan error, 1)
+	t.post(func() { answer <- f(t.ctx, t); t.publish() })
+	select {
+	case err := <-answer:
+		return err
+	case <-t.done:
+		return ErrNoCall
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Act names who does something to which call. A supervisor may read and take
+// over a call that is somebody else's.
+type Act struct {
+	Tenant     ringfence.TenantID
+	By         ringfence.PersonID
+	Traversal  ringfence.TraversalID
+	Supervisor bool
+}
+
+// owned runs f if the call is the person's own.
+func (r *Runner) owned(ctx context.Context, who Act, f func(context.Context, *traversal) error) error {
+	return r.do(ctx, who.Tenant, who.Traversal, func(ctx context.Context, t *traversal) error {
+		if t.live.Owner != who.By || who.By == "" {
+			return ErrNoCall
+		}
+		return f(ctx, t)
+	})
+}
+
+// Take makes the person owner of the call whose whispered digits these are.
+func (r *Runner) Take(ctx context.Context, tenant ringfence.TenantID, by ringfence.PersonID, code string) (ringfence.TraversalID, error) {
+	if len(code) != 4 || by == "" {
+		return "", ErrWrongCode
+	}
+	for _, v := range r.Live(tenant) {
+		taken := false
+		err := r.do(ctx, tenant, v.Traversal, func(ctx context.Context, t *traversal) error {
+			if t.agent != nil && t.agent.code == code && t.live.Owner == "" {
+				t.agent.code, taken = "", true
+				t.own(ctx, by)
+			}
+			return nil
+		})
+		if err == nil && taken {
+			return v.Traversal, nil
+		}
+	}
+	return "", ErrWrongCode
+}
+
+// StepUp starts a console flow on a call, for a release or for none. The
+// agent's leg is parked meanwhile.
+func (r *Runner) StepUp(ctx context.Context, who Act, flow string, release ringfence.ReleaseID) error {
+	return r.owned(ctx, who, func(ctx context.Context, t *traversal) error { return t.stepUp(ctx, who.By, flow, release) })
+}
+
+func (t *traversal) stepUp(ctx context.Context, by ringfence.PersonID, flow string, release ringfence.ReleaseID) error {
+	if t.session != nil || t.suspended != nil || t.slots[0] == nil || !t.slots[0].up {
+		return ErrBusy
+	}
+	f := t.facts(flows.StartsConsole)
+	f.Subject, f.Record = t.subject.Kind, t.subject.Record
+	f.Have = t.have
+	action := ""
+	if release != "" {
+		rel, err := t.r.cfg.Gate.Lookup(ctx, t.tenant, release)
+		if err != nil || rel.Traversal != t.id {
+			return ErrNoCall
+		}
+		t.adopt(rel)
+		action, f.Action, f.Payload = rel.Type, rel.Type, rel.Fields
+	}
+	if t.bundle == nil {
+		t.bundle = t.r.cfg.Bundles.Current(t.tenant)
+	}
+	if known, ok := t.bundle.Flow(flow); !ok || known.Starts != flows.StartsConsole {
+		return ErrUnknownFlow
+	}
+	t.park()
+	t.live.Outcome = ""
+	state, effects, err := flows.Start(t.bundle, flow, f)
+	if err != nil {
+		t.joinAgent()
+		return fmt.Errorf("%w: %v", ErrUnknownFlow, err)
+	}
+	t.sessions++
+	t.session = &session{number: t.sessions, state: state, console: true, by: by, release: release, action: action}
+	t.live.Flow = flow
+	t.note("the agent started "+flow, false)
+	t.performAll(ctx, effects)
+	t.pending(ctx)
+	return nil
+}
+
+// performReturn ends a console flow: the caller goes back to the agent who
+// asked, else to the queue the call came from.
+func (t *traversal) performReturn(ctx context.Context, e flows.Effect) {
+	t.live.Outcome = e.Outcome.String()
+	t.note("the check ended: "+e.Outcome.String(), e.Outcome != flows.OK)
+	s := t.slots[0]
+	switch {
+	case s == nil || !s.up:
+	case e.Flag && e.Outcome != flows.OK:
+		s.closing = true
+		if s.playing == 0 && len(s.queue) == 0 {
+			s.quiet()
+		}
+	case t.agent != nil && t.agent.up:
+		s.setPrivate(false)
+		t.joinAgent()
+	case t.cameFrom != "":
+		s.setPrivate(false)
+		t.connectQueue(ctx, connectWait{queue: t.cameFrom})
+	default:
+		s.drop(ringfence.EndHangup)
+	}
+}
+
+// CancelStepUp ends the console flow that runs and puts the caller back.
+func (r *Runner) CancelStepUp(ctx context.Context, who Act) error {
+	return r.owned(ctx, who, func(ctx context.Context, t *traversal) error {
+		if t.session == nil || !t.session.console {
+			return ErrBusy
+		}
+		t.feed(flows.Input{Kind: flows.InCancel})
+		if t.session != nil && t.session.console {
+			t.stopSession()
+		}
+		for i, s := range t.slots[1:] {
+			if s != nil {
+				s.drop(ringfence.EndHangup)
+				t.slots[i+1] = nil
+			}
+		}
+		if s := t.slots[0]; s != nil {
+			s.stop()
+			s.setPrivate(false)
+		}
+		t.live.Outcome = "cancelled"
+		t.joinAgent()
+		return nil
+	})
+}
+
+// Identify says whom the caller claims to be: a claim by the agent, never a
+// proof.
+func (r *Runner) Identify(ctx context.Context, who Act, subject ringfence.SubjectID) error {
+	return r.owned(ctx, who, func(ctx context.Context, t *traversal) error {
+		if t.session != nil {
+			return ErrBusy
+		}
+		var s ringfence.Subject
+		err := t.r.cfg.Store.View(ctx, t.tenant, func(tx ledger.Tx) (err error) {
+			s, _, err = ledger.Read[ringfence.Subject](ctx, tx, ledger.KindSubject, string(subject))
+			return err
+		})
+		if errors.Is(err, ledger.ErrNotFound) {
+			return ErrNoCall
+		}
+		if err != nil {
+			return err
+		}
+		t.claim(ctx, s, true, who.By)
+		return nil
+	})
+}
+
+// HandOver makes a colleague the owner, with all evidence and releases. A
+// supervisor may take over a call that is not theirs.
+func (r *Runner) HandOver(ctx context.Context, who Act, to ringfence.PersonID) error {
+	return r.do(ctx, who.Tenant, who.Traversal, func(ctx context.Context, t *traversal) error {
+		mine := t.live.Owner == who.By && who.By != ""
+		if !mine && !(who.Supervisor && to == who.By) || to == "" {
+			return ErrNoCall
+		}
+		t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.transferred", Traversal: t.id, Person: who.By, Object: string(to)})
+		t.own(ctx, to)
+		return nil
+	})
+}
+
+// HangUp ends the call.
+func (r *Runner) HangUp(ctx context.Context, who Act) error {
+	return r.owned(ctx, who, func(ctx context.Context, t *traversal) error {
+		t.dropAgents(ringfence.EndHangup)
+		if s := t.slots[0]; s != nil && t.session == nil {
+			s.drop(ringfence.EndHangup)
+		}
+		return nil
+	})
+}
+
+// Pressure holds what is open on the call and tells risk and supervisors;
+// nothing that the agent or the caller can see changes.
+func (r *Runner) Pressure(ctx context.Context, who Act) error {
+	return r.owned(ctx, who, func(ctx context.Context, t *traversal) error {
+		t.r.cfg.Log.Warn("agent acts under pressure", "traversal", string(t.id))
+		t.notify(Notice{Kind: "pressure", Text: "an agent acts under pressure"})
+		_, err := t.r.cfg.Gate.Duress(ctx, t.tenant, who.By)
+		return err
+	})
+}
+
+// Report raises an alert about the call with the agent's words.
+func (r *Runner) Report(ctx context.Context, who Act, text string) error {
+	return r.owned(ctx, who, func(ctx context.Context, t *traversal) error {
+		const most = 300
+		runes := []rune(text)
+		t.alert(ctx, "reported by the agent: "+string(runes[:min(len(runes), most)]))
+		return nil
+	})
+}
+
+// Opened tells a traversal of a release that was opened for it in the console.
+func (r *Runner) Opened(ctx context.Context, tenant ringfence.TenantID, id ringfence.TraversalID, release ringfence.ReleaseID) error {
+	return r.do(ctx, tenant, id, func(ctx context.Context, t *traversal) error {
+		rel, err := t.r.cfg.Gate.Lookup(ctx, t.tenant, release)
+		if err != nil || rel.Traversal != t.id {
+			return ErrNoCall
+		}
+		t.adopt(rel)
+		return nil
+	})
+}

@@ -1,0 +1,171 @@
+package runner
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/flows"
+	"github.com/ringfence/ringfence/ledger"
+)
+
+// inbound begins a traversal with a call that came in: verdict, answer, flow.
+// gone is closed when the caller's leg has ended.
+func (t *traversal) inbound(ctx context.Context, leg Leg, gone chan struct{}) {
+	info := leg.Info()
+	t.first, t.live.Direction = leg, ringfence.Inbound
+	t.slots[0] = &slot{t: t, leg: leg}
+	t.pump(ctx, 0, leg, gone)
+	t.caller = t.r.cfg.Identity.Check(ctx, info, time.Now())
+	t.live.Caller, t.live.CallerName = t.caller.Shown, t.caller.Name
+	t.live.Attest, t.live.StirOK, t.live.StirSays, t.live.NumberShown = t.caller.Attest, t.caller.Valid, t.caller.Says, t.caller.Number
+	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.began", Traversal: t.id, Leg: leg.ID(), Data: map[string]string{
+		"line": t.line.Name, "trunk": info.Trunk, "reference": t.live.Reference}})
+	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "stir.verified", Traversal: t.id, Leg: leg.ID(), Data: map[string]string{
+		"attest": string(t.caller.Attest), "valid": t.caller.Valid.String(), "says": t.caller.Says}})
+	t.note("call from "+t.caller.Shown+" to "+t.line.Name+": "+t.caller.Says, t.caller.Valid == ringfence.No)
+	if t.caller.Code != 0 {
+		_ = leg.Refuse(ctx, t.caller.Code, "", reasonHeader(t.caller.Reason)...)
+		return
+	}
+	t.bundle = t.r.cfg.Bundles.Current(t.tenant)
+	if err := leg.Answer(ctx); err != nil {
+		t.r.cfg.Log.Info("caller not answered", "traversal", string(t.id), "err", err)
+		t.slots[0].drop(ringfence.EndFailed)
+		return
+	}
+	t.slots[0].up, t.callerUp = true, true
+	t.startFlow(ctx, t.line.Flow, t.facts(flows.StartsInbound))
+	if t.session == nil {
+		t.fallback(ctx)
+	}
+}
+
+func reasonHeader(value string) [][2]string {
+	if value == "" {
+		return nil
+	}
+	return [][2]string{{"Reason", value}}
+}
+
+// facts are what a flow may know at its start.
+func (t *traversal) facts(start flows.Starting) flows.Facts {
+	zone := t.line.Zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	now := time.Now().In(zone)
+	f := flows.Facts{Start: start, Language: t.line.Language, Have: t.have, Call: flows.CallFacts{
+		Attestation: "none", NumberShown: t.caller.Number, Direction: t.live.Direction,
+		Hour: now.Hour(), Weekday: strings.ToLower(now.Weekday().String()), Open: t.line.Open == nil || t.line.Open(now)}}
+	switch {
+	case t.caller.Valid == ringfence.Yes:
+		f.Call.Attestation = string(t.caller.Attest)
+	case t.caller.Valid == ringfence.No:
+		f.Call.Attestation = "failed"
+	}
+	if f.Call.NumberShown == "" {
+		f.Call.NumberShown = "withheld"
+	}
+	return f
+}
+
+// startFlow begins a session; a flow that cannot start leaves none.
+func (t *traversal) startFlow(ctx context.Context, flow string, f flows.Facts) {
+	if t.bundle == nil {
+		t.r.cfg.Log.Error("no bundle", "tenant", string(t.tenant))
+		return
+	}
+	state, effects, err := flows.Start(t.bundle, flow, f)
+	if err != nil {
+		t.r.cfg.Log.Error("flow does not start", "flow", flow, "err", err)
+		t.note("the flow "+flow+" could not start", true)
+		return
+	}
+	t.sessions++
+	t.session = &session{number: t.sessions, state: state, console: f.Start == flows.StartsConsole, action: f.Action}
+	t.live.Flow = flow
+	t.performAll(ctx, effects)
+	t.pending(ctx)
+}
+
+// fallback puts a caller through to the line's open queue, unverified: money
+// fails closed, people reach a person.
+func (t *traversal) fallback(ctx context.Context) {
+	t.note("not verified: the line's flow could not start", true)
+	if t.line.Fallback == "" {
+		t.slots[0].drop(ringfence.EndFailed)
+		return
+	}
+	t.connectQueue(ctx, connectWait{queue: t.line.Fallback})
+}
+
+// pump carries a leg's events to the traversal. gone, if not nil, is closed
+// when the leg has ended.
+func (t *traversal) pump(ctx context.Context, at flows.LegSlot, leg Leg, gone chan struct{}) {
+	t.helper.Go(func() {
+		if gone != nil {
+			defer close(gone)
+		}
+		for ev := range leg.Events() {
+			t.post(func() { t.legEvent(ctx, at, leg, ev) })
+		}
+	})
+}
+
+// legEvent takes one event of a leg in a slot.
+func (t *traversal) legEvent(ctx context.Context, at flows.LegSlot, leg Leg, ev ringfence.LegEvent) {
+	s := t.slots[at]
+	if s == nil || s.leg != leg {
+		return // a leg that we dropped
+	}
+	switch ev.Kind {
+	case ringfence.LegDigit:
+		s.digit(ev.Digit)
+	case ringfence.LegPlayed:
+		s.played(ev.Play)
+	case ringfence.LegAnswered:
+		t.placedAnswered(ctx, s)
+	case ringfence.LegDiverted:
+		t.placedDiverted(ctx, s)
+	case ringfence.LegChanged:
+		t.legChanged(s)
+	case ringfence.LegEnded:
+		t.legEnded(ctx, s, ev)
+	}
+}
+
+func (t *traversal) legChanged(s *slot) {
+	s.changed = true
+	t.attested, t.number = false, false
+	t.onLeg = slices.DeleteFunc(t.onLeg, func(p legProof) bool { return s.leg != nil && p.leg == s.leg.ID() })
+	t.note("the far end of the call is somebody else now: what this leg proved is void", true)
+	t.proofsVoid()
+	t.feed(flows.Input{Kind: flows.InChanged, On: s.at})
+}
+
+// legEnded takes the end of a leg that nobody here hung up.
+func (t *traversal) legEnded(ctx context.Context, s *slot, ev ringfence.LegEvent) {
+	wasUp, leg := s.up, s.leg
+	s.stop()
+	s.closeEntry()
+	s.leg, s.up = nil, false
+	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "leg.ended", Traversal: t.id, Leg: leg.ID(), Data: map[string]string{"cause": string(ev.Cause)}})
+	if !wasUp && leg != t.first {
+		t.placedFailed(ctx, s, ev)
+		return
+	}
+	if s.at == 0 {
+		t.callerUp = false
+		if t.session == nil || t.agent != nil && !t.session.console {
+			t.dropAgents(ringfence.EndHangup)
+		}
+	}
+	t.feed(flows.Input{Kind: flows.InHungUp, On: s.at})
+	if s.at == 0 && t.suspended == nil {
+		t.stopSession()
+		t.dropAgents(ringfence.EndHangup)
+	}
+}

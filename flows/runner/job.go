@@ -1,0 +1,234 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/flows"
+	"github.com/ringfence/ringfence/gate"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/verify"
+	"github.com/ringfence/ringfence/verify/callback"
+)
+
+// Job asks for an outbound call to the person of a release.
+type Job struct {
+	Tenant  ringfence.TenantID
+	Flow    string
+	Release ringfence.ReleaseID
+	To      ringfence.ContactType // empty = any telephone on file
+	Line    Line                  // language and zone of the call
+}
+
+// Placed is a job that was taken on. Code is the carry code, told once, to the
+// channel on which the customer is logged in.
+type Placed struct {
+	Traversal ringfence.TraversalID
+	Reference string
+	Code      ringfence.Secret
+}
+
+// ErrNoJob refuses a job that names no job flow, or no open release.
+var ErrNoJob = errors.New("runner: no such job flow or open release")
+
+// Start takes a job on: the challenge is durable and the call will be placed.
+func (r *Runner) Start(ctx context.Context, j Job) (Placed, error) {
+	rel, err := r.cfg.Gate.Lookup(ctx, j.Tenant, j.Release)
+	if err != nil {
+		return Placed{}, err
+	}
+	bundle := r.cfg.Bundles.Current(j.Tenant)
+	if bundle == nil || rel.State != gate.StatePendingEvidence {
+		return Placed{}, ErrNoJob
+	}
+	if f, ok := bundle.Flow(j.Flow); !ok || f.Starts != flows.StartsJob {
+		return Placed{}, ErrNoJob
+	}
+	var subject ringfence.Subject
+	if err := r.cfg.Store.View(ctx, j.Tenant, func(tx ledger.Tx) (err error) {
+		subject, _, err = ledger.Read[ringfence.Subject](ctx, tx, ledger.KindSubject, string(rel.Proves))
+		return err
+	}); err != nil {
+		return Placed{}, fmt.Errorf("subject of the release: %w", err)
+	}
+	j.Line.Tenant = j.Tenant
+	if j.Line.Name == "" {
+		j.Line.Name = j.Flow
+	}
+	t := r.begin(j.Line)
+	if t == nil {
+		return Placed{}, ErrDraining
+	}
+	t.bundle, t.subject, t.known = bundle, subject, true
+	t.live.Direction, t.live.Subject, t.live.SubjectKind, t.live.Claim = ringfence.Outbound, subject.ID, subject.Kind, claimSays(subject)
+	placed, err := t.prepareJob(ctx, j, rel)
+	if err != nil {
+		r.publish(ringfence.LiveCall{Tenant: t.tenant, Traversal: t.id, State: "ended"})
+		return Placed{}, err
+	}
+	return placed, nil
+}
+
+// prepareJob makes the challenge and sets the traversal going.
+func (t *traversal) prepareJob(ctx context.Context, j Job, rel gate.Release) (Placed, error) {
+	out := Placed{Traversal: t.id, Reference: t.live.Reference}
+	q := verify.Request{Traversal: t.id, Subject: t.subject.ID, Method: ringfence.FactCallback, Release: rel.ID, Digest: rel.Digest,
+		Says: rel.Says, Fields: t.fieldsOf(rel), To: j.To, Life: callback.HungUpLife, Language: t.language()}
+	made, err := t.r.cfg.Verify.Create(ctx, t.tenant, q)
+	if err != nil {
+		return out, err
+	}
+	if made.State.Final() {
+		return out, fmt.Errorf("%w: the call cannot be placed (%s)", ErrNoJob, made.Why)
+	}
+	issued, err := t.r.cfg.Verify.Issue(ctx, t.tenant, made.ID)
+	if err != nil {
+		return out, err
+	}
+	var code strings.Builder
+	for _, p := range issued.Tell {
+		if p.Secret {
+			code.WriteString(p.Text)
+		}
+	}
+	out.Code = ringfence.Secret(code.String())
+	c := &challenge{id: made.ID, kind: flows.EffCallback, fact: ringfence.FactCallback, action: rel.Type, decoy: made.Decoy}
+	t.r.wg.Go(func() {
+		t.run(context.WithoutCancel(ctx), func(ctx context.Context) {
+			t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.began", Traversal: t.id, Subject: t.subject.ID, Release: rel.ID,
+				Data: map[string]string{"job": j.Flow, "reference": t.live.Reference}})
+			t.adopt(rel)
+			t.suspended = &suspension{challenge: c, job: &jobStart{flow: j.Flow, release: rel}}
+			t.live.State = "suspended"
+			t.watchChallenge(ctx, c)
+			t.attempt(ctx)
+		})
+	})
+	return out, nil
+}
+
+// jobStart is the flow that begins when the person answers.
+type jobStart struct {
+	flow    string
+	release gate.Release
+}
+
+// beginJob starts a job's flow: on the leg that was answered, or without one,
+// to say that nobody was reached.
+func (t *traversal) beginJob(ctx context.Context, j *jobStart) {
+	f := t.facts(flows.StartsJob)
+	f.Subject, f.Record, f.Action, f.Payload = t.subject.Kind, t.subject.Record, j.release.Type, j.release.Fields
+	t.startFlow(ctx, j.flow, f)
+	if t.session != nil {
+		t.session.release = j.release.ID
+	}
+}
+
+// Resume takes up the suspended traversals that an earlier process left:
+// their calls are still owed.
+func (r *Runner) Resume(ctx context.Context, tenant ringfence.TenantID, line func(name string) (Line, bool)) error {
+	var jobs []storedJob
+	err := r.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
+		jobs = nil
+		records, err := tx.List(ctx, kindJob, ledger.Query{Limit: 1000})
+		if err != nil {
+			return err
+		}
+		for _, rec := range records {
+			job, _, err := ledger.Read[storedJob](ctx, tx, kindJob, rec.ID)
+			if err != nil {
+				return err
+			}
+			jobs = append(jobs, job)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("suspended traversals: %w", err)
+	}
+	for _, job := range jobs {
+		l, ok := line(job.Line)
+		if !ok {
+			l = Line{Name: job.Line}
+		}
+		l.Tenant = tenant
+		r.resume(ctx, job, l)
+	}
+	return nil
+}
+
+func (r *Runner) resume(ctx context.Context, job storedJob, line Line) {
+	t := r.begin(line)
+	if t == nil {
+		return
+	}
+	r.publish(ringfence.LiveCall{Tenant: t.tenant, Traversal: t.id, State: "ended"}) // the fresh id is not used
+	t.id = job.Traversal
+	t.live.Traversal, t.live.Reference, t.live.State = job.Traversal, job.Reference, "suspended"
+	if !r.register(t) {
+		return
+	}
+	r.wg.Go(func() {
+		t.run(context.WithoutCancel(ctx), func(ctx context.Context) {
+			if err := t.restore(ctx, job); err != nil {
+				r.cfg.Log.Error("suspended traversal not restored", "traversal", string(t.id), "err", err)
+				t.dropJob(ctx)
+				return
+			}
+			t.note("taken up again after a restart", false)
+			t.schedule(ctx)
+		})
+	})
+}
+
+// restore rebuilds what a suspended traversal needs to ring and go on.
+func (t *traversal) restore(ctx context.Context, job storedJob) error {
+	if t.bundle = t.r.cfg.Bundles.ByHash(t.tenant, job.Bundle); t.bundle == nil {
+		return errors.New("its bundle is not here any more")
+	}
+	state, err := flows.Resume(t.bundle, job.State)
+	if err != nil {
+		return err
+	}
+	if err := t.r.cfg.Store.View(ctx, t.tenant, func(tx ledger.Tx) (err error) {
+		t.subject, _, err = ledger.Read[ringfence.Subject](ctx, tx, ledger.KindSubject, string(job.Subject))
+		return err
+	}); err != nil {
+		return fmt.Errorf("subject: %w", err)
+	}
+	t.known, t.sessions = true, job.Session
+	t.session = &session{number: job.Session, state: state, console: job.Console, by: job.By, release: job.Release, action: job.Action}
+	c := &challenge{id: job.Challenge, kind: flows.EffCallback, fact: ringfence.FactCallback, action: job.Action, key: refKey{job.Session, job.Ref}}
+	t.challenges[c.key] = c
+	t.watchChallenge(ctx, c)
+	t.suspended = &suspension{challenge: c, ref: job.Ref, attempt: job.Attempt, agent: job.By}
+	rels, err := t.r.cfg.Gate.List(ctx, t.tenant, gate.Filter{Traversal: t.id})
+	if err != nil {
+		return err
+	}
+	for _, rel := range rels {
+		if rel.State.BeforeRedeemed() {
+			t.adopt(rel)
+		}
+	}
+	return nil
+}
+
+// attempt rings now.
+func (t *traversal) attempt(ctx context.Context) {
+	s := t.suspended
+	s.attempt++
+	number := 0
+	if t.session != nil {
+		number = t.session.number
+		if err := t.storeJob(ctx); err != nil {
+			t.r.cfg.Log.Error("attempt not stored", "traversal", string(t.id), "err", err)
+			t.gaveUp(ctx)
+			return
+		}
+	}
+	t.dial(ctx, s.challenge, t.slotOf(0), dialing{session: number, ref: s.ref, answered: s.ref})
+}

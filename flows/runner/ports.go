@@ -1,0 +1,124 @@
+package runner
+
+import (
+	"context"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/flows"
+	"github.com/ringfence/ringfence/gate"
+	"github.com/ringfence/ringfence/verify"
+	"github.com/ringfence/ringfence/verify/callback"
+)
+
+// Leg is one SIP dialog with its media, as b2bua gives it. Its methods may be
+// called from the traversal's goroutine only and do not wait for the far end,
+// but for Answer and Refuse.
+type Leg interface {
+	ID() ringfence.LegID
+	Info() ringfence.LegInfo
+	// Events is closed after LegEnded. It is never so slow to be read that
+	// events are lost.
+	Events() <-chan ringfence.LegEvent
+	Ring(ctx context.Context) error
+	Answer(ctx context.Context) error
+	Refuse(ctx context.Context, code int, reason string, headers ...[2]string) error
+	Play(clip ringfence.Clip) uint64
+	Loop(clip ringfence.Clip)
+	Stop()
+	Cut(secret bool)
+	Join(peer ringfence.LegID) error
+	Part()
+	Hangup(cause ringfence.EndCause)
+}
+
+// Phone places legs.
+type Phone interface {
+	// Place sends an INVITE and returns at once; what becomes of it comes as
+	// events. When ctx ends the leg is cancelled or hung up.
+	Place(ctx context.Context, p ringfence.Placement) (Leg, error)
+}
+
+// Voice speaks.
+type Voice interface {
+	// Render returns the whole line as audio. A part that cannot be spoken
+	// whole is an error, never a shorter line.
+	Render(ctx context.Context, s ringfence.Speech) (ringfence.Clip, error)
+}
+
+// Line is an entry point: what a called number leads to.
+type Line struct {
+	Name     string
+	Tenant   ringfence.TenantID
+	Flow     string
+	Fallback string // queue when the flow cannot start; empty = the call is refused
+	Zone     *time.Location
+	Language string
+	// Open reports whether the calendar says open; nil means always.
+	Open func(time.Time) bool
+}
+
+// Queue is people, or one SIP address behind us.
+type Queue struct {
+	Name string
+	URI  string
+	// People are asked for when URI is empty: places of those who are ready.
+	People  func(ctx context.Context) []Place
+	All     bool // ring everybody at once, else one after the other
+	Max     int  // callers waiting; zero means 20
+	Ring    time.Duration
+	Trunk   string
+	Display string
+}
+
+// Place is where a member of staff takes calls.
+type Place struct {
+	Person ringfence.PersonID
+	URI    string
+	Trunk  string
+}
+
+// Directory answers what is configured.
+type Directory interface {
+	// Line finds the entry point of a called number on a trunk; false = 404.
+	Line(trunk, called string) (Line, bool)
+	// Queue finds a queue by name.
+	Queue(tenant ringfence.TenantID, name string) (Queue, bool)
+	// Outbound names trunk and caller number for calls to telephone numbers.
+	Outbound(tenant ringfence.TenantID) (trunk, from string)
+}
+
+// Bundles hands out compiled flows. A traversal keeps the bundle it began with.
+type Bundles interface {
+	Current(ringfence.TenantID) *flows.Bundle
+	ByHash(tenant ringfence.TenantID, hash string) *flows.Bundle
+}
+
+// Caller is what the network says about a caller. The zero value says nothing.
+type Caller struct {
+	Attest   ringfence.Attest
+	Valid    ringfence.Tri // yes = a PASSporT verified, no = one failed, unknown = none
+	Orig     ringfence.TN  // the number that is signed, or shown when nothing is
+	Shown    string        // as presented, for the console: a stranger's text
+	Name     string
+	Number   string // yes, withheld, ours, impossible (call.number_shown of flows)
+	Diverted ringfence.Tri
+	Says     string // one plain sentence, with what it does not prove
+	// Code, when it is not zero, is the SIP status to refuse the call with, by
+	// configuration; Reason is the Reason header field value.
+	Code   int
+	Reason string
+}
+
+// Identity judges the signatures of a caller (STIR/SHAKEN). A bad one is a
+// result.
+type Identity interface {
+	Check(ctx context.Context, info ringfence.LegInfo, now time.Time) Caller
+}
+
+// Rooms are what a traversal works with.
+type Rooms struct {
+	Verify *verify.Verifier
+	Desk   *callback.Desk
+	Gate   *gate.Gate
+}

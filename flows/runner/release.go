@@ -1,0 +1,303 @@
+package runner
+
+import (
+	"context"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/flows"
+	"github.com/ringfence/ringfence/gate"
+	"github.com/ringfence/ringfence/verify"
+)
+
+// releaseOf returns the open release of an action on this traversal: the one a
+// console or job flow was started with, else the one its flow opened.
+func (t *traversal) releaseOf(action string) (releaseRef, bool) {
+	if t.session != nil && t.session.release != "" && t.session.action == action {
+		for _, r := range t.releases {
+			if r.id == t.session.release {
+				return r, true
+			}
+		}
+	}
+	for i := len(t.releases) - 1; i >= 0; i-- {
+		if t.releases[i].action == action {
+			return t.releases[i], true
+		}
+	}
+	return releaseRef{}, false
+}
+
+// performOpen opens the release of an action with the payload that the flow
+// gathered.
+func (t *traversal) performOpen(ctx context.Context, e flows.Effect) {
+	fields := map[string]string{}
+	for name, value := range e.Payload {
+		if value == flows.SecretValue {
+			value = string(t.secrets[e.Action+"."+name])
+		}
+		fields[name] = value
+	}
+	rel, _, err := t.r.cfg.Gate.Open(ctx, t.tenant, gate.OpenRequest{
+		Type: e.Action, Subject: t.subject.ID, Fields: fields, Traversal: t.id,
+		By: gate.Actor{Flow: e.At.Flow}, AskedBy: gate.AskedPhone, Bundle: t.bundle.Hash(),
+	})
+	if err != nil {
+		t.r.cfg.Log.Info("action not opened", "traversal", string(t.id), "action", e.Action, "err", err)
+		t.note("the action "+e.Action+" could not be opened", true)
+		return
+	}
+	t.adopt(rel)
+}
+
+// adopt takes a release into this traversal: opened by its flow, or for it in
+// the console or over the API.
+func (t *traversal) adopt(rel gate.Release) {
+	for _, known := range t.releases {
+		if known.id == rel.ID {
+			return
+		}
+	}
+	t.releases = append(t.releases, releaseRef{action: rel.Type, id: rel.ID, digest: rel.Digest, says: rel.Says, fields: t.fieldsOf(rel)})
+	t.note(rel.Says+" was asked for", false)
+	t.showRelease(t.ctx, rel.ID)
+	t.watchRelease(t.ctx, rel.ID)
+}
+
+// fieldsOf lists a release's fields as they are shown and spoken, in the
+// policy's order.
+func (t *traversal) fieldsOf(rel gate.Release) []verify.Field {
+	a, ok := t.bundle.Policy().Action(rel.Type)
+	if !ok {
+		return nil
+	}
+	out := make([]verify.Field, 0, len(a.Carries))
+	for _, f := range a.Carries {
+		out = append(out, verify.Field{Name: f.Name, As: flows.SayAs(f.Type), Value: rel.Fields[f.Name]})
+	}
+	return out
+}
+
+func (t *traversal) actionSays(action string) (string, []verify.Field) {
+	if rel, ok := t.releaseOf(action); ok {
+		return rel.says, rel.fields
+	}
+	return "", nil
+}
+
+// watchRelease shows every durable change of a release to the console.
+func (t *traversal) watchRelease(ctx context.Context, id ringfence.ReleaseID) {
+	changed, stop := t.r.cfg.Gate.Watch(id)
+	t.helper.Go(func() {
+		defer stop()
+		for {
+			select {
+			case <-changed:
+				t.post(func() { t.showRelease(ctx, id) })
+			case <-t.done:
+				return
+			}
+		}
+	})
+}
+
+// showRelease refreshes one release in the view.
+func (t *traversal) showRelease(ctx context.Context, id ringfence.ReleaseID) {
+	rel, verdict, err := t.r.cfg.Gate.Evaluate(ctx, t.tenant, id)
+	if err != nil {
+		return
+	}
+	v := ringfence.LiveRelease{ID: id, Type: rel.Type, Says: rel.Says, Class: rel.Class, State: string(rel.State), Fields: rel.Fields,
+		Digest: rel.Digest, Why: rel.Why, Missing: rel.Missing, Until: rel.HoldUntil}
+	v.Decision = verdict.Decision.String()
+	if rel.State == gate.StatePendingEvidence || rel.State == gate.StatePendingApproval {
+		v.Why, v.Missing = verdict.Next, verdict.Missing
+	}
+	for i := range t.live.Releases {
+		if t.live.Releases[i].ID == id {
+			if t.live.Releases[i].State != v.State {
+				t.note(rel.Says+": "+stateSays(rel.State), rel.State == gate.StateHeld || rel.State == gate.StateDenied)
+			}
+			t.live.Releases[i] = v
+			return
+		}
+	}
+	t.live.Releases = append(t.live.Releases, v)
+}
+
+func (t *traversal) cancelRelease(ctx context.Context, action string) {
+	kept := t.releases[:0:0]
+	for _, r := range t.releases {
+		if r.action == action {
+			t.cancelReleaseID(ctx, r.id)
+			continue
+		}
+		kept = append(kept, r)
+	}
+	t.releases = kept
+}
+
+// cancelReleaseID cancels a release and voids what was asked for it.
+func (t *traversal) cancelReleaseID(ctx context.Context, id ringfence.ReleaseID) {
+	if _, err := t.r.cfg.Gate.Cancel(ctx, t.tenant, id, gate.Actor{Flow: t.flowName()}, "a field or the person changed"); err != nil {
+		t.r.cfg.Log.Info("release not cancelled", "release", string(id), "err", err)
+	}
+	if err := t.r.cfg.Verify.CancelRelease(ctx, t.tenant, id); err != nil {
+		t.r.cfg.Log.Error("challenges of a cancelled release left open", "release", string(id), "err", err)
+	}
+}
+
+// performApprove asks the colleagues of the policy's group and waits.
+func (t *traversal) performApprove(ctx context.Context, e flows.Effect) {
+	rel, ok := t.releaseOf(e.Action)
+	if !ok {
+		t.answer(e, flows.Down)
+		return
+	}
+	if _, _, err := t.r.cfg.Gate.AskApproval(ctx, t.tenant, rel.id, gate.Actor{Flow: e.At.Flow}); err != nil {
+		t.r.cfg.Log.Info("approval not asked", "release", string(rel.id), "err", err)
+		t.answer(e, flows.Down)
+		return
+	}
+	t.notify(Notice{Kind: "approval", Release: rel.id, Group: e.Group, Text: rel.says})
+	t.await(ctx, e, rel.id, e.Life, approvalOutcome)
+}
+
+// approvalOutcome reads what became of the question to colleagues.
+func approvalOutcome(rel gate.Release, v gate.Verdict) flows.Outcome {
+	switch {
+	case rel.State == gate.StateHeld || rel.State == gate.StateDenied || rel.State == gate.StateCancelled || rel.State == gate.StateInvalidated:
+		return flows.Refused
+	case rel.State == gate.StatePendingApproval && !approvedAlready(v):
+		return flows.NoOutcome
+	case rel.State == gate.StateExpired:
+		return flows.Silent
+	case rel.State == gate.StatePendingEvidence:
+		return flows.Down
+	default:
+		return flows.OK
+	}
+}
+
+func approvedAlready(v gate.Verdict) bool {
+	if v.Decision == gate.Allow {
+		return true
+	}
+	for _, f := range v.Missing {
+		if f == ringfence.FactApproved {
+			return false
+		}
+	}
+	return len(v.Missing) == 0 && v.Decision != gate.Refuse
+}
+
+// performRelease asks the gate and waits until the executor reported, or the
+// release waits for something that is not this call.
+func (t *traversal) performRelease(ctx context.Context, e flows.Effect) {
+	rel, ok := t.releaseOf(e.Action)
+	if !ok {
+		t.answer(e, flows.Denied)
+		return
+	}
+	_, verdict, err := t.r.cfg.Gate.Release(ctx, t.tenant, rel.id, gate.Actor{Flow: e.At.Flow})
+	if err != nil {
+		t.r.cfg.Log.Info("release not asked", "release", string(rel.id), "err", err)
+		t.answer(e, flows.Down)
+		return
+	}
+	t.note(rel.says+": "+verdict.Next, verdict.Decision != gate.Allow)
+	t.await(ctx, e, rel.id, e.Life, releaseOutcome)
+}
+
+// releaseOutcome reads what became of a release that was asked for.
+func releaseOutcome(rel gate.Release, _ gate.Verdict) flows.Outcome {
+	switch rel.State {
+	case gate.StateExecuted:
+		return flows.OK
+	case gate.StateReady, gate.StatePermitted, gate.StateRedeemed:
+		return flows.NoOutcome
+	case gate.StateCooling, gate.StatePendingApproval, gate.StateExecUnknown, gate.StateReconciled:
+		return flows.Later
+	default:
+		return flows.Denied
+	}
+}
+
+// await watches a release until judge gives an outcome, at most for life;
+// then release waits are later and approvals silent.
+func (t *traversal) await(ctx context.Context, e flows.Effect, id ringfence.ReleaseID, life time.Duration, judge func(gate.Release, gate.Verdict) flows.Outcome) {
+	number, ref, kind := t.session.number, e.Ref, e.Kind
+	finished := false
+	finish := func(o flows.Outcome) {
+		if finished {
+			return
+		}
+		finished = true
+		t.stopWatching(ref)
+		t.feedTo(number, flows.Input{Kind: flows.InOutcome, Ref: ref, Outcome: o})
+	}
+	look := func() {
+		rel, verdict, err := t.r.cfg.Gate.Evaluate(ctx, t.tenant, id)
+		if err != nil {
+			return
+		}
+		if o := judge(rel, verdict); o != flows.NoOutcome {
+			finish(o)
+		}
+	}
+	changed, stop := t.r.cfg.Gate.Watch(id)
+	over := make(chan struct{})
+	forget := func() {}
+	if life > 0 {
+		forget = t.after(life, func() {
+			if kind == flows.EffRelease {
+				finish(flows.Later)
+				return
+			}
+			finish(flows.Silent)
+		})
+	}
+	if t.watching == nil {
+		t.watching = map[flows.Ref]func(){}
+	}
+	t.watching[ref] = func() { finished = true; stop(); forget(); close(over) }
+	t.helper.Go(func() {
+		for {
+			select {
+			case <-changed:
+				t.post(look)
+			case <-over:
+				return
+			case <-t.done:
+				return
+			}
+		}
+	})
+	look()
+}
+
+func (t *traversal) stopWatching(ref flows.Ref) {
+	if f := t.watching[ref]; f != nil {
+		delete(t.watching, ref)
+		f()
+	}
+}
+
+func (t *traversal) lockSubject(ctx context.Context) {
+	if err := t.r.cfg.Gate.Lock(ctx, t.tenant, t.subject.ID, gate.Actor{Flow: t.flowName()}); err != nil {
+		t.r.cfg.Log.Error("subject not locked", "traversal", string(t.id), "err", err)
+	}
+}
+
+// maySpeak asks the policy's speak guard with what was proved on this leg.
+func (t *traversal) maySpeak(_ context.Context, field string, at flows.LegSlot) bool {
+	return t.bundle.Policy().MaySpeak(field, t.factSet(at))
+}
+
+// flowName is who acts when the flow does.
+func (t *traversal) flowName() string {
+	if t.live.Flow != "" {
+		return t.live.Flow
+	}
+	return t.line.Flow
+}

@@ -1,0 +1,248 @@
+package runner
+
+import (
+	"context"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/flows"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/verify"
+)
+
+// traversal is one caller's passage. Every field below is owned by its
+// goroutine; everything from outside comes through in.
+type traversal struct {
+	r      *Runner
+	id     ringfence.TraversalID
+	tenant ringfence.TenantID
+	line   Line
+	in     chan func()
+	done   chan struct{}
+	helper sync.WaitGroup // pumps and asynchronous work
+
+	over        bool
+	caller      Caller
+	first       Leg // the leg the traversal began with; nil for a job
+	callerUp    bool
+	slots       [maxSlots]*slot
+	bundle      *flows.Bundle
+	session     *session
+	inputs      []flows.Input
+	stepping    bool
+	sessions    int
+	timerForget func()
+	ctx         context.Context // of run; set before the first event
+
+	challenges map[refKey]*challenge
+	current    *challenge // the call-back that a reach line takes up
+	secrets    map[string]ringfence.Secret
+
+	subject  ringfence.Subject
+	known    bool // the subject exists; never shown before a proof
+	attested bool
+	number   bool
+	have     []flows.Proved
+	onLeg    []legProof
+	releases []releaseRef
+
+	agent     *agent
+	ringing   []*agent
+	waiting   *connectWait
+	cameFrom  string // queue the call was put through to
+	suspended *suspension
+	watching  map[flows.Ref]func()
+
+	live ringfence.LiveCall
+}
+
+// maxSlots bounds the legs of one flow: the caller and the legs of call-backs
+// on hold, which do not nest deeper than this.
+const maxSlots = 8
+
+type refKey struct {
+	session int
+	ref     flows.Ref
+}
+
+// session is one run of the engine over the traversal: the line's flow, later
+// the console flows, one at a time.
+type session struct {
+	number  int
+	state   *flows.State
+	console bool
+	by      ringfence.PersonID
+	release ringfence.ReleaseID // that a console or job flow was started with
+	action  string
+}
+
+// legProof is a proof and the leg that keyed or carried it. For speech and
+// queues it counts on that leg only (invariant 34).
+type legProof struct {
+	fact ringfence.Fact
+	leg  ringfence.LegID
+}
+
+// releaseRef is a release of this traversal, with its action in words and
+// fields as they are spoken and shown.
+type releaseRef struct {
+	action string
+	id     ringfence.ReleaseID
+	digest ringfence.Digest
+	says   string
+	fields []verify.Field
+}
+
+// post hands an event to the traversal's goroutine; after its end it is
+// dropped.
+func (t *traversal) post(f func()) {
+	select {
+	case t.in <- f:
+	case <-t.done:
+	}
+}
+
+// async runs work beside the traversal and what it returns on it.
+func (t *traversal) async(ctx context.Context, work func(context.Context) func()) {
+	t.helper.Go(func() {
+		defer t.caught("work")
+		if then := work(ctx); then != nil {
+			t.post(then)
+		}
+	})
+}
+
+func (t *traversal) caught(where string) {
+	if p := recover(); p != nil {
+		t.r.cfg.Log.Error("panic", "where", where, "traversal", string(t.id), "panic", p, "stack", string(debug.Stack()))
+	}
+}
+
+// run is the traversal's goroutine.
+func (t *traversal) run(ctx context.Context, begin func(context.Context)) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer t.helper.Wait()
+	defer cancel()
+	defer close(t.done)
+	defer t.finish(context.WithoutCancel(ctx))
+	t.ctx = ctx
+	t.guarded(func() { begin(ctx) })
+	t.rest()
+	for !t.over {
+		select {
+		case f := <-t.in:
+			t.guarded(f)
+		case <-t.r.stop:
+			t.end("shutdown")
+		}
+		t.rest()
+	}
+}
+
+// guarded runs one event; a panic ends this traversal and no other.
+func (t *traversal) guarded(f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			t.r.cfg.Log.Error("traversal panicked", "traversal", string(t.id), "panic", p, "stack", string(debug.Stack()))
+			t.end("fault")
+		}
+	}()
+	f()
+}
+
+// after posts f once d has passed; the returned function forgets it.
+func (t *traversal) after(d time.Duration, f func()) (forget func()) {
+	live := true
+	timer := time.AfterFunc(d, func() {
+		t.post(func() {
+			if live {
+				live = false
+				f()
+			}
+		})
+	})
+	return func() { live = false; timer.Stop() }
+}
+
+// end makes the traversal's goroutine finish after this event.
+func (t *traversal) end(why string) {
+	if !t.over {
+		t.over = true
+		t.note("the call ended: "+why, false)
+	}
+}
+
+// rest ends the traversal once nothing of it is left: no leg, no flow, no
+// job that waits.
+func (t *traversal) rest() {
+	if t.over {
+		return
+	}
+	legs := t.agent != nil || len(t.ringing) > 0 || slices.ContainsFunc(t.slots[:], func(s *slot) bool { return s != nil && s.leg != nil })
+	if !legs && t.suspended == nil && t.session == nil {
+		t.end("hangup")
+	}
+	t.publish()
+}
+
+// finish hangs everything up and closes what is open, whatever the exit.
+func (t *traversal) finish(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	t.stopSession()
+	for i, s := range t.slots {
+		if s != nil {
+			s.drop(ringfence.EndHangup)
+			t.slots[i] = nil
+		}
+	}
+	t.dropAgents(ringfence.EndHangup)
+	for _, c := range t.challenges {
+		c.stop()
+	}
+	for name, s := range t.secrets {
+		verify.Wipe(s)
+		delete(t.secrets, name)
+	}
+	if err := t.r.cfg.Verify.CancelAll(ctx, t.tenant, t.id); err != nil {
+		t.r.cfg.Log.Error("challenges left open", "traversal", string(t.id), "err", err)
+	}
+	if err := t.r.cfg.Gate.TraversalEnded(ctx, t.tenant, t.id); err != nil {
+		t.r.cfg.Log.Error("releases left open", "traversal", string(t.id), "err", err)
+	}
+	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.ended", Traversal: t.id, Subject: t.knownSubject()})
+	t.live.State = "ended"
+	t.publish()
+}
+
+// knownSubject is the subject's id, or nothing for a made-up one.
+func (t *traversal) knownSubject() ringfence.SubjectID {
+	if t.known {
+		return t.subject.ID
+	}
+	return ""
+}
+
+// note adds a line to the timeline. Text carries no secret.
+func (t *traversal) note(text string, bad bool) {
+	const most = 200
+	if len(t.live.Timeline) >= most {
+		t.live.Timeline = slices.Clone(t.live.Timeline[1:])
+	}
+	t.live.Timeline = append(t.live.Timeline, ringfence.LiveEvent{At: time.Now(), Text: text, Bad: bad})
+}
+
+// publish shows a copy of the view; slices that stand in an earlier copy are
+// never written to again.
+func (t *traversal) publish() {
+	v := t.live
+	v.Version++
+	t.live.Version = v.Version
+	v.Evidence = slices.Clone(v.Evidence)
+	v.Releases = slices.Clone(v.Releases)
+	v.Timeline = slices.Clone(v.Timeline)
+	t.r.publish(v)
+}
