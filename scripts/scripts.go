@@ -13,6 +13,7 @@ import (
 
 // FS holds the shipped files, as they lie in this folder.
 //
+//go:embed *.yaml prompts tests
 //go:embed audio/SOURCES audio/*/INDEX audio/*/*.wav
 var FS embed.FS
 

@@ -12,11 +12,10 @@ const (
 	followLevel = 300                  // RMS from which a block is compared: -41 dB
 	coarseScore = 0.35                 // correlation at the onset from which a recording is a candidate
 	blockScore  = 0.95                 // correlation from which a block is the recording's
-	evenFavour  = 1                    // correlation that speaks neither for nor against
 	alignReach  = 4                    // samples either side of an onset, until the first block fits
 	searchReach = hearDecimate * 3 / 2 // the same for a place found by search
 	trackReach  = 1                    // samples either side, thereafter: clocks differ, voices do not stretch
-	maxShifts   = 3                    // packets lost or doubled within one recording
+	maxPackets  = 2                    // packets lost, or doubled, within one recording
 	maxAlike    = 40                   // recordings followed at one onset
 	maxPeaks    = 12                   // places at which one recording is followed: a voice has some in reach
 	maxFavour   = 4                    // of one block: 40 dB above what does not fit
@@ -76,7 +75,7 @@ type candidate struct {
 	*template
 	start  int // index into the received samples where its first one stands
 	shift  int // how far packets lost or doubled, and clocks, have moved it since
-	shifts int // how many packets
+	packet int // how many packets of that
 	next   int // index into blocks
 	reach  int // how exactly start is known, until locked
 	locked bool
@@ -105,7 +104,7 @@ func (c *candidate) failed() bool { return c.misses > 2+c.compared/10 }
 func (c *candidate) follow(buf []int16) bool {
 	for !c.ended() {
 		at := c.start + c.shift + c.blocks[c.next]
-		if at+followBlock+FrameSamples+searchReach > len(buf) {
+		if at+followBlock+(maxPackets+1)*FrameSamples > len(buf) {
 			return true
 		}
 		if c.compare(buf, at); c.failed() {
@@ -115,39 +114,35 @@ func (c *candidate) follow(buf []int16) bool {
 	return true
 }
 
-// compare correlates the next block around its place; then, where a packet
-// may have been lost or doubled, a packet earlier and a packet later.
+// compare correlates the next block around its place; then, where it does not
+// fit, as many packets earlier and later as may have been lost or doubled. A
+// steady vowel may fit a packet off, so every move is measured from the start.
 func (c *candidate) compare(buf []int16, at int) {
 	block := c.clip[c.blocks[c.next] : c.blocks[c.next]+followBlock]
 	c.next++
 	c.compared++
-	reach := trackReach
 	if !c.locked {
-		reach = c.reach
-	}
-	var best fit
-	for _, packet := range [...]int{0, -1, 1} {
-		if packet != 0 && (!c.locked || c.shifts == maxShifts) {
-			break
-		}
-		if f := bestFit(block, buf, at+packet*FrameSamples, reach); f.score > best.score {
-			best = f
-			best.packet = packet
-		}
+		best := bestFit(block, buf, at, c.reach)
+		c.weigh(best.score)
 		if best.score >= blockScore {
-			break
+			c.locked = true
+			c.start += best.move
+		}
+		return
+	}
+	best := bestFit(block, buf, at, trackReach)
+	if best.score < blockScore {
+		for p := -maxPackets; p <= maxPackets; p++ {
+			off := (p - c.packet) * FrameSamples
+			if f := bestFit(block, buf, at+off, trackReach); f.score > best.score {
+				best = fit{score: f.score, move: off + f.move, packet: p - c.packet}
+			}
 		}
 	}
-	c.favour += weigh(best.score)
-	switch {
-	case best.score < blockScore:
-		c.misses++
-	case !c.locked:
-		c.locked = true
-		c.start += best.move
-	default:
-		c.shift += best.packet*FrameSamples + best.move
-		c.shifts += best.packet * best.packet
+	c.weigh(best.score)
+	if best.score >= blockScore {
+		c.shift += best.move
+		c.packet += best.packet
 	}
 }
 
@@ -155,11 +150,13 @@ func (c *candidate) compare(buf []int16, at int) {
 // fits stands above what does not, less one. The same recording, transcoded,
 // has two or three; the same vowel in another word less than one. A block that
 // does not fit counts one against, however badly: its packet may be lost.
-func weigh(score float64) float64 {
+func (c *candidate) weigh(score float64) {
 	if score < blockScore {
-		return -1
+		c.misses++
+		c.favour--
+		return
 	}
-	return min(maxFavour, -math.Log10(max(1e-9, 1-score*score))) - 1
+	c.favour += min(maxFavour, -math.Log10(max(1e-9, 1-score*score))) - 1
 }
 
 // fit is how well a block fits, and where.

@@ -3,6 +3,7 @@ package voice
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -241,4 +242,34 @@ func BenchmarkRecogniser(b *testing.B) {
 		listen(r, clip)
 	}
 	b.ReportMetric(float64(len(clip))/Rate, "audio-s/op")
+}
+
+// Whichever packet of a digit is lost, silenced or doubled, it is heard.
+func TestHearsThroughAnyDamage(t *testing.T) {
+	lib := shipped(t)
+	r, err := NewRecogniser(lib, "en")
+	if err != nil {
+		t.Fatal(err)
+	}
+	silence := make([]int16, FrameSamples)
+	for d := '0'; d <= '9'; d++ {
+		clip, err := lib.clip("en", KindDigit, string(d))
+		if err != nil {
+			t.Fatal(err)
+		}
+		clip = padFrame(slices.Clone(clip))
+		for at := 0; at < len(clip); at += FrameSamples {
+			end := at + FrameSamples
+			for name, pieces := range map[string][][]int16{
+				"lost":     {clip[:at], clip[end:]},
+				"silenced": {clip[:at], silence, clip[end:]},
+				"doubled":  {clip[:end], clip[at:]},
+			} {
+				have := append(make([]int16, 861), slices.Concat(pieces...)...)
+				if got := digitsOf(listen(r, muLaw(have))); got != string(d) {
+					t.Errorf("%c with packet %d %s: heard %q", d, at/FrameSamples, name, got)
+				}
+			}
+		}
+	}
 }
