@@ -323,7 +323,7 @@ func displayName(s string) error {
 func schemeOf(uri string) (string, error) {
 	scheme, rest, ok := strings.Cut(uri, ":")
 	scheme = strings.ToLower(scheme)
-	if !ok || rest == "" || scheme == "" || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "" {
+	if !ok || rest == "" || scheme == "" || scheme[0] < 'a' || scheme[0] > 'z' || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "" {
 		return "", errors.New("no scheme")
 	}
 	return scheme, nil

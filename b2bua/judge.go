@@ -107,12 +107,12 @@ func (m *message) structure() *refusal {
 	}
 	m.cseq, m.cseqFor = uint32(n), method
 	for _, name := range []string{"Max-Forwards", "Expires"} {
-		if v := m.first(name); v != "" {
+		if v := m.get(name); len(v) > 0 {
 			limit := 32
 			if name == "Max-Forwards" {
 				limit = 8
 			}
-			if _, err := strconv.ParseUint(v, 10, limit); err != nil {
+			if _, err := strconv.ParseUint(v[0], 10, limit); err != nil {
 				return refuse(400, "Bad %s", name)
 			}
 		}
@@ -152,7 +152,7 @@ func (m *message) addresses(name string) *refusal {
 			n++
 		}
 	}
-	if name == "Contact" && (n > 1 && m.status/100 != 3 || n == 0 && m.method == "INVITE") {
+	if name == "Contact" && m.method == "INVITE" && n != 1 {
 		return refuse(400, "INVITE Wants One Contact")
 	}
 	return nil

@@ -72,19 +72,16 @@ var canonical = map[string]string{
 // raw ends with the empty line; the body is not looked at.
 func parseMessage(raw []byte) (*message, *refusal) {
 	m := &message{}
-	raw, ok := bytes.CutSuffix(raw, []byte("\r\n\r\n"))
-	if !ok {
-		return m, refuse(400, "Header Does Not End")
-	}
-	lines := strings.Split(string(raw), "\r\n")
+	raw, ended := bytes.CutSuffix(raw, []byte("\r\n\r\n"))
+	lines := strings.Split(strings.TrimRight(string(raw), "\r\n"), "\r\n")
 	bad := m.startLine(lines[0])
+	if !ended && bad == nil {
+		bad = refuse(400, "Header Does Not End")
+	}
 	note := func(r *refusal) {
 		if bad == nil {
 			bad = r
 		}
-	}
-	if m.method == "" && m.status == 0 && bad == nil {
-		return m, refuse(400, "Bad Start Line")
 	}
 	for i := 1; i < len(lines); {
 		line := lines[i]
@@ -106,13 +103,16 @@ func parseMessage(raw []byte) (*message, *refusal) {
 }
 
 func (m *message) startLine(line string) *refusal {
-	if hasControl(line) {
-		return refuse(400, "Control Character in Start Line")
-	}
 	a, rest, ok := strings.Cut(line, " ")
 	b, c, ok2 := strings.Cut(rest, " ")
 	if !ok || !ok2 || a == "" {
 		return refuse(400, "Bad Start Line")
+	}
+	if hasControl(line) {
+		if isToken(a) {
+			m.method = a // so that the 400 is sent
+		}
+		return refuse(400, "Control Character in Start Line")
 	}
 	if strings.HasPrefix(a, "SIP/") {
 		n, err := strconv.Atoi(b)

@@ -178,7 +178,7 @@ type streamConn struct {
 	remote netip.AddrPort
 	names  []string // of a verified client certificate
 	ours   bool     // we opened it
-	trunk  *Trunk   // once known
+	trunk  *Trunk   // nil = a stranger; owned by Read
 	buf    []byte   // read, not yet framed; owned by Read
 	out    []byte   // judged, not yet handed over; owned by Read
 	since  time.Time
@@ -219,6 +219,9 @@ func (c *streamConn) Write(p []byte) (int, error) {
 // Read returns judged messages. Whatever ends the connection reads as io.EOF:
 // the stack logs every other error.
 func (c *streamConn) Read(p []byte) (int, error) {
+	if c.trunk == nil {
+		c.trunk = c.l.f.trunkOf(c.remote.Addr(), c.trunkNames())
+	}
 	for len(c.out) == 0 {
 		if err := c.next(); err != nil {
 			_ = c.Close()
@@ -263,9 +266,6 @@ func (c *streamConn) next() error {
 	m.body = bytes.Clone(c.buf[end+4 : end+4+n])
 	c.buf = append(c.buf[:0], c.buf[end+4+n:]...)
 	c.since = time.Time{}
-	if c.trunk == nil {
-		c.trunk = c.l.f.trunkOf(c.remote.Addr(), c.trunkNames())
-	}
 	if !c.l.f.welcome(c.trunk, c.remote.Addr(), time.Now()) {
 		return errHangUp // a stream has no retransmission: better no connection than a lost message
 	}
@@ -347,6 +347,10 @@ func (c *streamConn) fill(m *message) error {
 		}
 		if m != nil {
 			return c.lost(m, refuse(400, "Body Shorter Than Content-Length"))
+		}
+		if len(c.buf) > 0 {
+			m, r := parseMessage(c.buf)
+			return c.lost(m, r)
 		}
 	}
 	return err

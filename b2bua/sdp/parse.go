@@ -273,7 +273,7 @@ func (p *parser) media(val string) error {
 		return errors.New("m= port")
 	}
 	m := Media{Kind: f[0], Port: uint16(n), Proto: f[2], Formats: f[3:], Addr: p.addr}
-	if m.rtp() {
+	if m.Kind == "audio" && m.rtp() {
 		seen := map[uint8]bool{}
 		for _, s := range m.Formats {
 			pt, err := decimal(s, 127)
@@ -314,6 +314,9 @@ func (p *parser) attribute(val string) error {
 		return nil // no other session-level attribute changes what we do
 	}
 	m, s := &p.d.Media[n-1], &p.m[n-1]
+	if m.Kind != "audio" {
+		return nil // the line is refused whatever it says
+	}
 	switch name {
 	case "rtpmap":
 		return s.rtpmap(m, arg)
