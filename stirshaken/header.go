@@ -25,8 +25,13 @@ func ParseIdentity(value string) (Identity, *Refusal) {
 	if len(value) > MaxIdentityBytes {
 		return id, refuse(ReasonHeaderTooLong, strconv.Itoa(len(value))+" bytes")
 	}
-	if i := badByte(value); i >= 0 {
-		return id, refuse(ReasonControlByte, "at byte "+strconv.Itoa(i))
+	// A token in front, which is most of the header, needs no further look.
+	clean := 0
+	for clean < len(value) && tokenByte[value[clean]] {
+		clean++
+	}
+	if i := badByte(value[clean:]); i >= 0 {
+		return id, refuse(ReasonControlByte, "at byte "+strconv.Itoa(clean+i))
 	}
 	value = strings.Trim(value, lws)
 	end := strings.IndexByte(value, ';')
@@ -41,7 +46,7 @@ func ParseIdentity(value string) (Identity, *Refusal) {
 	if id.Token == "" {
 		return id, refuse(ReasonHeaderSyntax, "no token before the parameters")
 	}
-	if strings.ContainsAny(id.Token, lws+`,"<>`) {
+	if len(id.Token) != clean && strings.ContainsAny(id.Token, lws+`,"<>`) {
 		return id, refuse(ReasonHeaderSyntax, "white space or a separator inside the token")
 	}
 	if r := id.params(value[end:]); r != nil {
@@ -54,6 +59,14 @@ func ParseIdentity(value string) (Identity, *Refusal) {
 }
 
 const lws = " \t\r\n"
+
+// tokenByte tells base64url and dots.
+var tokenByte = func() (t [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") {
+		t[c] = true
+	}
+	return t
+}()
 
 // badByte finds the first byte that no Identity header may hold: outside
 // printable ASCII, except a tab and a CR LF that is followed by a blank (a
@@ -195,8 +208,8 @@ var rawURL = base64.RawURLEncoding.Strict()
 // decode64 appends the bytes of strict base64url (RFC 7515, section 2): no
 // padding, no line breaks, canonical trailing bits.
 func decode64(dst []byte, s string) ([]byte, bool) {
-	if !isBase64URL(s) {
-		return nil, false
+	if strings.IndexByte(s, '\r') >= 0 || strings.IndexByte(s, '\n') >= 0 {
+		return nil, false // the decoder skips them
 	}
 	n := rawURL.DecodedLen(len(s))
 	from := len(dst)

@@ -250,20 +250,23 @@ func (d *jdoc) number() bool {
 func (d *jdoc) str() (string, bool) {
 	d.pos++ // "
 	from := d.pos
-	for d.pos < len(d.src) {
-		switch c := d.src[d.pos]; {
-		case c == '"':
-			s := d.src[from:d.pos]
+	for i := from; i < len(d.src); i++ {
+		c := d.src[i]
+		if c != '"' && c != '\\' && c >= 0x20 {
+			continue
+		}
+		d.pos = i
+		switch c {
+		case '"':
 			d.pos++
-			return s, true
-		case c == '\\':
+			return d.src[from:i], true
+		case '\\':
 			return d.escaped(from)
-		case c < 0x20:
-			return "", d.fail("control byte in a string")
 		default:
-			d.pos++
+			return "", d.fail("control byte in a string")
 		}
 	}
+	d.pos = len(d.src)
 	return "", d.fail("string ends early")
 }
 

@@ -15,6 +15,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
 	"math/big"
@@ -212,6 +213,38 @@ func (a *Authority) CRL(now time.Time) ([]byte, error) {
 	return x509.CreateRevocationList(rand.Reader, &x509.RevocationList{Number: big.NewInt(now.Unix()),
 		ThisUpdate: now.Add(-time.Hour), NextUpdate: now.Add(24 * time.Hour), RevokedCertificateEntries: a.revoked},
 		a.Intermediate, a.IntermediateKey)
+}
+
+// RootCRL is the root's list, which revokes nobody.
+func (a *Authority) RootCRL(now time.Time) ([]byte, error) {
+	return x509.CreateRevocationList(rand.Reader, &x509.RevocationList{Number: big.NewInt(now.Unix()),
+		ThisUpdate: now.Add(-time.Hour), NextUpdate: now.Add(24 * time.Hour)}, a.Root, a.RootKey)
+}
+
+// Signers are those who may sign this authority's lists.
+func (a *Authority) Signers() []*x509.Certificate {
+	return []*x509.Certificate{a.Root, a.Intermediate}
+}
+
+// IndirectCRL makes a policy administrator (STI-PA) and its indirect list of
+// these leaves (RFC 5280, section 5.2.5).
+func (a *Authority) IndirectCRL(now time.Time, leaves ...*Leaf) (pa *x509.Certificate, list []byte, err error) {
+	pa, key, err := a.authority("Lab STI-PA", nil, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	t := &x509.RevocationList{Number: big.NewInt(now.Unix()), ThisUpdate: now.Add(-time.Hour), NextUpdate: now.Add(24 * time.Hour),
+		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 28}, Critical: true, Value: []byte{0x30, 3, 0x84, 1, 0xff}}}}
+	for _, l := range leaves {
+		name, err := asn1.Marshal([]asn1.RawValue{{Class: asn1.ClassContextSpecific, Tag: 4, IsCompound: true, Bytes: l.Cert.RawIssuer}})
+		if err != nil {
+			return nil, nil, err
+		}
+		t.RevokedCertificateEntries = append(t.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: l.Cert.SerialNumber,
+			RevocationTime: now, ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 29}, Critical: true, Value: name}}})
+	}
+	list, err = x509.CreateRevocationList(rand.Reader, t, pa, key)
+	return pa, list, err
 }
 
 // Serve puts bytes on the handler under a name.
