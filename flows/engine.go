@@ -124,12 +124,22 @@ func (s *State) handle(in Input) {
 			s.prove(in.Proved.Fact, in.Proved.Action)
 		}
 	case InFault:
-		if in.Ref != 0 && (in.Ref == w.Play || in.Ref == w.Ref || in.Ref == w.Dial || in.Ref == w.Timer) && s.finish(Down) {
+		if in.Ref != 0 && (in.Ref == w.Play || in.Ref == w.Ref || in.Ref == w.Dial || in.Ref == w.Timer) && s.failed() {
 			s.play()
 		}
 	case InCancel:
 		s.end()
 	}
+}
+
+// failed leaves a line whose effect could not be performed. check and identify
+// never branch: they go on with nothing proved. A say ends the flow: its speech
+// was refused by the guard, which after a proof cannot be.
+func (s *State) failed() bool {
+	if l := s.line(); l.Verb == Check || l.Verb == Identify {
+		return s.answer(l, Input{Outcome: Down})
+	}
+	return s.finish(Down)
 }
 
 // Emitting.
@@ -138,7 +148,7 @@ func (s *State) emit(k EffectKind) *Effect {
 	s.out = append(s.out, Effect{Kind: k})
 	e := &s.out[len(s.out)-1]
 	if len(s.Frames) > 0 {
-		e.At, e.On = s.line().Place(), s.slot()
+		e.At, e.On = s.line().place, s.slot()
 	}
 	return e
 }
@@ -196,11 +206,7 @@ func (s *State) play() {
 	for !s.Ended {
 		l := s.line()
 		s.Wait = wait{Private: s.Wait.Private, Tries: l.Tries}
-		e := s.emit(EffLine)
-		e.Text = lineWords(l)
-		if l.Text != nil {
-			e.Text = l.Text.Source
-		}
+		s.emit(EffLine).Text = l.words
 		if !s.exec(l) {
 			return
 		}
@@ -305,9 +311,12 @@ func (s *State) end() {
 		s.emit(EffCancel).Challenge = w.Ref
 	}
 	s.private(false)
-	for i := len(s.Frames) - 1; i > 0; i-- {
+	for i := len(s.Frames) - 1; i >= 0; i-- {
+		if s.Frames[i].Challenge != 0 {
+			s.emit(EffCancel).Challenge = s.Frames[i].Challenge
+		}
 		if s.Frames[i].Kind == frameHeld {
-			s.emit(EffHangup).On = s.Frames[i].Slot
+			s.hangUpSlot(s.Frames[i].Slot)
 		}
 	}
 	s.emit(EffEnd)
@@ -380,6 +389,9 @@ func (s *State) changed(on LegSlot) {
 // line, everything else leaves it by that outcome with what was proved before.
 func (s *State) pop(at int, o Outcome) bool {
 	before := s.Frames[at].Before
+	if o != OK && s.Frames[at].Challenge != 0 {
+		s.emit(EffCancel).Challenge = s.Frames[at].Challenge
+	}
 	s.Frames = s.Frames[:at]
 	s.Wait, s.keys = wait{}, nil
 	if o == OK {

@@ -224,6 +224,8 @@ func (p *parser) setting(l *Line, rule verbRule, e pair) {
 	switch {
 	case key == "ok":
 		p.bad(e.key, "L4", "write it as the next line", "ok is not written: it is the next line")
+	case slices.Contains([]string{"yes", "no", "on", "off"}, key):
+		p.bad(e.key, "Y4", "refused: scene", "%s is not a word of the language: an answer of no is refused", key)
 	case key == "gone" || key == "hangup":
 		p.bad(e.key, "L4", "take it out", "a hang-up is not handled by lines: the engine ends the flow")
 	case len(known) == 0:
@@ -244,7 +246,7 @@ func (p *parser) known(l *Line, rule verbRule, key string, n *yaml.Node) {
 	case "tries":
 		l.Tries = p.number(n, key, 1, 5)
 	case "wait":
-		l.Wait = p.duration(n, rule)
+		l.Wait = p.duration(n, rule, l.Wait)
 	case "into":
 		p.into(l, n)
 	case "by":

@@ -20,6 +20,11 @@ func (k *linker) link(order []*Flow) {
 		k.flowHead(f)
 		for _, s := range f.Scenes {
 			for _, l := range s.Lines {
+				l.place = Place{Flow: f.Name, Scene: s.Name, Line: l.Index}
+				l.words = lineWords(l)
+				if l.Text != nil {
+					l.words = l.Text.Source
+				}
 				k.callee(l)
 			}
 		}
@@ -74,7 +79,7 @@ func (k *linker) flowHead(f *Flow) {
 	}
 	for i, name := range f.Actions {
 		if a, ok := k.pol.Action(name); ok && f.Subject != Given && a.About != f.Subject {
-			k.d.add(f.actionPos[i], "L8", "subject: "+string(a.About), "%s is about a %s, the flow about a %s", name, a.About, f.Subject)
+			k.d.add(f.actionPos[i], "L8", "subject: "+string(a.About), "%s is about a %s, the flow about %s", name, a.About, orNobody(f.Subject))
 		}
 	}
 	for o := Wrong; o < outcomeCount; o++ {
@@ -194,6 +199,9 @@ func (k *linker) callee(l *Line) {
 	switch l.Verb {
 	case Run:
 		l.With = k.flows[l.Arg]
+		if l.Arg == "" {
+			return
+		}
 		if l.With == nil {
 			k.d.add(l.ArgAt, "L1", meant(l.Arg, keysOf(k.flows)), "there is no flow %s", clip(l.Arg))
 		} else if l.With.Starts != f.Starts {

@@ -93,6 +93,8 @@ type Line struct {
 	edges  [outcomeCount]*Target // own or otherwise; nil = not handled
 	own    [outcomeCount]bool
 	with   string
+	place  Place
+	words  string // for the console: what is said, else the verb and what it is about
 	src    string // condition as written
 	forPos Pos
 }
@@ -109,9 +111,7 @@ func (l *Line) Edge(o Outcome) *Target {
 func (l *Line) Flow() *Flow { return l.Scene.flow }
 
 // Place returns where the line stands, by names.
-func (l *Line) Place() Place {
-	return Place{Flow: l.Scene.flow.Name, Scene: l.Scene.Name, Line: l.Index}
-}
+func (l *Line) Place() Place { return l.place }
 
 // Next returns the line below in the same scene, nil at its end.
 func (l *Line) Next() *Line {

@@ -280,10 +280,10 @@ func (p *parser) number(n *yaml.Node, what string, least, most int) int {
 	return v
 }
 
-func (p *parser) duration(n *yaml.Node, rule verbRule) time.Duration {
+func (p *parser) duration(n *yaml.Node, rule verbRule, usual time.Duration) time.Duration {
 	v, err := time.ParseDuration(n.Value)
 	if n.Kind != yaml.ScalarNode || err != nil || v < rule.least || v > rule.longest {
-		p.bad(n, "L6", "wait: "+spell(max(rule.least, min(rule.longest, rule.wait))), "wait is a time from %s to %s",
+		p.bad(n, "L6", "wait: "+spell(usual), "wait is a time from %s to %s",
 			spell(rule.least), spell(rule.longest))
 		return rule.least
 	}

@@ -113,6 +113,9 @@ func (l *Line) Outcomes() []Outcome {
 			out = []Outcome{Wrong, Silent, Down}
 		case "totp":
 			out = []Outcome{Wrong, Silent, Down, Missing}
+		case "otp", "passkey":
+		default:
+			out = nil // not a method: that is reported, and enough
 		}
 	case Callback:
 		if l.HangUp {

@@ -13,7 +13,7 @@ import (
 
 // Bounds on outside files, checked before the YAML library sees a byte.
 const (
-	maxFileBytes = 256 << 10 // a flow of 2,500 lines is 100 KiB
+	maxFileBytes = 160 << 10 // a flow of 2,500 lines is 100 KiB
 	maxDepth     = 12        // the grammar needs 7
 	maxFiles     = 500
 )
