@@ -13,6 +13,9 @@ import (
 
 var keyNames = [12]string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "#"}
 
+// keyOrder is how people read a menu: 1 to 9, 0, *, #.
+var keyOrder = [12]int{1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 10, 11}
+
 func keyIndex(digit byte) int {
 	switch {
 	case digit >= '0' && digit <= '9':
