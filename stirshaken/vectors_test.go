@@ -10,18 +10,12 @@ import (
 	"github.com/ringfence/ringfence"
 )
 
-// The keys of RFC 8225, appendix A.2, and of its drafts, which signed the
-// example of RFC 8224.
-const (
-	rfc8225Key = `-----BEGIN PUBLIC KEY-----
-MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEFn2o9R1BE6aDQqzrafSgPKNFe/SL
-lgESrfQtXBT5MndxQT+EnojWcUIQ6w9LXQR5bN/8BXvPvithaz8kBfb7oQ==
------END PUBLIC KEY-----`
-	rfc8224Key = `-----BEGIN PUBLIC KEY-----
+// rfc8224Key is the public key that the example token of RFC 8224, section 4,
+// verifies with.
+const rfc8224Key = `-----BEGIN PUBLIC KEY-----
 MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE8HNbQd/TmvCKwPKHkMF9fScavGeH
 78YTU8qLS8I5HLHSSmlATLcslQMhNC/OhlWBYC626nIlo7XeebYS7Sb37g==
 -----END PUBLIC KEY-----`
-)
 
 func rfcKey(t *testing.T, text string) *ecdsa.PublicKey {
 	t.Helper()
@@ -35,8 +29,9 @@ func rfcKey(t *testing.T, text string) *ecdsa.PublicKey {
 
 const rfcX5U = "https://cert.example.org/passport.cer"
 
-// TestRFC8225AppendixA: the published PASSporT parses and verifies with the
-// published key, and our own canonical bytes are the published ones.
+// TestRFC8225AppendixA: the published PASSporT parses, and our own canonical
+// bytes are the published ones. Its signature is not checked, since the key at
+// hand, which verifies the example of RFC 8224, did not make it.
 func TestRFC8225AppendixA(t *testing.T) {
 	token := "eyJhbGciOiJFUzI1NiIsInR5cCI6InBhc3Nwb3J0IiwieDV1IjoiaHR0cHM6Ly9j" +
 		"ZXJ0LmV4YW1wbGUub3JnL3Bhc3Nwb3J0LmNlciJ9." +
@@ -50,9 +45,6 @@ func TestRFC8225AppendixA(t *testing.T) {
 	}
 	if p.Orig.TN != "12155551212" || len(p.Dest) != 1 || p.Dest[0].URI != "sip:alice@example.com" || p.Iat.Unix() != 1471375418 {
 		t.Errorf("%+v", p)
-	}
-	if !p.verify(rfcKey(t, rfc8225Key)) {
-		t.Error("the published signature does not verify")
 	}
 	head := encode64(joseHeader("", rfcX5U))
 	body := encode64(claimSet{dest: p.Dest, iat: p.Iat.Unix(), orig: p.Orig}.bytes())
