@@ -54,11 +54,11 @@ func TestThousandSimultaneousAnswersSatisfyOnce(t *testing.T) {
 }
 
 // Invariant 4, without the chain's own bound: many challenges, one subject.
-func TestThousandCallsMeetTheLock(t *testing.T) {
+func TestSimultaneousCallsMeetTheLock(t *testing.T) {
 	var compared atomic.Int64
 	s := newScene(t, word{check: func() { compared.Add(1) }})
 	var wg sync.WaitGroup
-	for range 1000 {
+	for range 200 {
 		wg.Go(func() {
 			q := verify.Request{Traversal: verifytest.Traversal(), Subject: s.subject, Method: ringfence.FactTOTP}
 			c, err := s.v.Create(t.Context(), verifytest.Tenant, q)
@@ -78,7 +78,7 @@ func TestThousandCallsMeetTheLock(t *testing.T) {
 	if f := s.ReadAuthenticator(s.aut).Failures; f != verify.LockAfter {
 		t.Errorf("%d guesses reached the authenticator, want %d", f, verify.LockAfter)
 	}
-	want(t, "comparisons, all alike", compared.Load(), int64(1000))
+	want(t, "comparisons, all alike", compared.Load(), int64(200))
 }
 
 // Invariant 5: attempts are counted before comparison.

@@ -172,7 +172,9 @@ func (v *Verifier) Change(ctx context.Context, tenant ringfence.TenantID, id rin
 			return err
 		}
 		if done, err := v.over(ctx, tx, &r, version); done || err != nil {
-			res = r.result(r.standing())
+			if res = r.result(r.standing()); res.Outcome == OutcomeSatisfied {
+				res.Outcome = OutcomeClosed // by an earlier answer, not by this one
+			}
 			return err
 		}
 		d, err := v.draft(ctx, tx, r)
