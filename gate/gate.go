@@ -109,7 +109,7 @@ type Gate struct {
 	pub ed25519.PublicKey
 
 	mu       sync.Mutex
-	watchers map[ringfence.ReleaseID][]chan struct{}
+	watchers map[string][]chan struct{} // by release and by traversal
 }
 
 // New returns a gate.
@@ -124,7 +124,7 @@ func New(cfg Config) (*Gate, error) {
 	if cfg.Issuer == "" {
 		cfg.Issuer = "ringfence"
 	}
-	return &Gate{cfg: cfg, pub: pub, watchers: map[ringfence.ReleaseID][]chan struct{}{}}, nil
+	return &Gate{cfg: cfg, pub: pub, watchers: map[string][]chan struct{}{}}, nil
 }
 
 // PublicKey verifies permits; its JWKS is web's to publish.
@@ -134,7 +134,15 @@ func (g *Gate) PublicKey() ed25519.PublicKey { return g.pub }
 // release, several changes perhaps as one, and a function that ends it. It
 // only wakes: what happened is read with Lookup. It works inside one process;
 // readers on other nodes poll.
-func (g *Gate) Watch(id ringfence.ReleaseID) (<-chan struct{}, func()) {
+func (g *Gate) Watch(id ringfence.ReleaseID) (<-chan struct{}, func()) { return g.watch(string(id)) }
+
+// WatchTraversal is Watch for all releases of a traversal, those opened later
+// included.
+func (g *Gate) WatchTraversal(id ringfence.TraversalID) (<-chan struct{}, func()) {
+	return g.watch(string(id))
+}
+
+func (g *Gate) watch(id string) (<-chan struct{}, func()) {
 	ch := make(chan struct{}, 1)
 	g.mu.Lock()
 	g.watchers[id] = append(g.watchers[id], ch)
@@ -154,7 +162,7 @@ func (g *Gate) Watch(id ringfence.ReleaseID) (<-chan struct{}, func()) {
 	}
 }
 
-func (g *Gate) wake(id ringfence.ReleaseID) {
+func (g *Gate) wake(id string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, ch := range g.watchers[id] {

@@ -56,8 +56,13 @@ func (t *turn) save(version int64) error {
 	t.r.Version, t.r.ChangedAt = version+1, t.now
 	rec := ledger.Record{Kind: KindRelease, ID: string(t.r.ID), Version: version, Subject: t.r.Subject,
 		Keys: t.r.keys(), Sort: t.r.RequestedAt.UnixNano()}
-	id := t.r.ID
-	t.tx.OnCommit(func() { t.g.wake(id) })
+	id, traversal := t.r.ID, t.r.Traversal
+	t.tx.OnCommit(func() {
+		t.g.wake(string(id))
+		if traversal != "" {
+			t.g.wake(string(traversal))
+		}
+	})
 	return ledger.Write(t.ctx, t.tx, &rec, t.r)
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/flows"
 	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/verify"
 )
 
 // The refusals of commands; cmd maps them to those of web.
@@ -170,25 +171,19 @@ func (r *Runner) CancelStepUp(ctx context.Context, who Act) error {
 	})
 }
 
-// Identify says whom the caller claims to be: a claim by the agent, never a
-// proof.
-func (r *Runner) Identify(ctx context.Context, who Act, subject ringfence.SubjectID) error {
+// Identify says whom the caller claims to be, by an identifying field: a claim
+// by the agent, never a proof. One that names nobody is taken like any other,
+// so that nobody can be asked who is a customer (invariant 23).
+func (r *Runner) Identify(ctx context.Context, who Act, kind ringfence.SubjectKind, field, value string) error {
 	return r.owned(ctx, who, func(ctx context.Context, t *traversal) error {
 		if t.session != nil {
 			return ErrBusy
 		}
-		var s ringfence.Subject
-		err := t.r.cfg.Store.View(ctx, t.tenant, func(tx ledger.Tx) (err error) {
-			s, _, err = ledger.Read[ringfence.Subject](ctx, tx, ledger.KindSubject, string(subject))
-			return err
-		})
-		if errors.Is(err, ledger.ErrNotFound) {
-			return ErrNoCall
-		}
+		s, known, err := t.r.cfg.Verify.Identify(ctx, t.tenant, kind, field, value)
 		if err != nil {
 			return err
 		}
-		t.claim(ctx, s, true, who.By)
+		t.claim(ctx, s, known, who.By)
 		return nil
 	})
 }
@@ -224,8 +219,7 @@ func (r *Runner) Pressure(ctx context.Context, who Act) error {
 	return r.owned(ctx, who, func(ctx context.Context, t *traversal) error {
 		t.r.cfg.Log.Warn("agent acts under pressure", "traversal", string(t.id))
 		t.notify(Notice{Kind: "pressure", Text: "an agent acts under pressure"})
-		_, err := t.r.cfg.Gate.Duress(ctx, t.tenant, who.By)
-		return err
+		return t.duress(ctx)
 	})
 }
 
@@ -239,14 +233,16 @@ func (r *Runner) Report(ctx context.Context, who Act, text string) error {
 	})
 }
 
-// Opened tells a traversal of a release that was opened for it in the console.
-func (r *Runner) Opened(ctx context.Context, tenant ringfence.TenantID, id ringfence.TraversalID, release ringfence.ReleaseID) error {
-	return r.do(ctx, tenant, id, func(ctx context.Context, t *traversal) error {
-		rel, err := t.r.cfg.Gate.Lookup(ctx, t.tenant, release)
-		if err != nil || rel.Traversal != t.id {
-			return ErrNoCall
+// duress leaves an alarm that keeps the gate from minting any permit for what
+// is open on this call; only roles risk and supervisor see it (invariant 26).
+func (t *traversal) duress(ctx context.Context) error {
+	id := ringfence.NewID[ringfence.ChallengeID](ringfence.PrefixChallenge)
+	return t.r.cfg.Store.Update(ctx, t.tenant, func(tx ledger.Tx) error {
+		alarm := verify.Alarm{Kind: verify.AlarmDuress, Challenge: id, Subject: t.knownSubject(), Traversal: t.id, At: tx.Now()}
+		rec := ledger.Record{Kind: verify.KindAlarm, ID: string(id), Sort: tx.Now().UnixNano(), Keys: map[string]string{"traversal": string(t.id)}}
+		if s := t.knownSubject(); s != "" {
+			rec.Keys["subject"] = string(s)
 		}
-		t.adopt(rel)
-		return nil
+		return ledger.Write(ctx, tx, &rec, alarm)
 	})
 }

@@ -61,7 +61,6 @@ func (t *traversal) adopt(rel gate.Release) {
 	t.releases = append(t.releases, releaseRef{action: rel.Type, id: rel.ID, digest: rel.Digest, says: rel.Says, fields: t.fieldsOf(rel)})
 	t.note(rel.Says+" was asked for", false)
 	t.showRelease(t.ctx, rel.ID)
-	t.watchRelease(t.ctx, rel.ID)
 }
 
 // fieldsOf lists a release's fields as they are shown and spoken, in the
@@ -85,20 +84,34 @@ func (t *traversal) actionSays(action string) (string, []verify.Field) {
 	return "", nil
 }
 
-// watchRelease shows every durable change of a release to the console.
-func (t *traversal) watchRelease(ctx context.Context, id ringfence.ReleaseID) {
-	changed, stop := t.r.cfg.Gate.Watch(id)
+// watchReleases shows every durable change of the traversal's releases to the
+// console, those included that are opened there or over the API.
+func (t *traversal) watchReleases(ctx context.Context) {
+	changed, stop := t.r.cfg.Gate.WatchTraversal(t.id)
 	t.helper.Go(func() {
 		defer stop()
 		for {
 			select {
 			case <-changed:
-				t.post(func() { t.showRelease(ctx, id) })
+				t.post(func() { t.showReleases(ctx) })
 			case <-t.done:
 				return
 			}
 		}
 	})
+}
+
+func (t *traversal) showReleases(ctx context.Context) {
+	rels, err := t.r.cfg.Gate.List(ctx, t.tenant, gate.Filter{Traversal: t.id})
+	if err != nil {
+		return
+	}
+	for _, rel := range rels {
+		if rel.State.BeforeRedeemed() {
+			t.adopt(rel)
+		}
+		t.showRelease(ctx, rel.ID)
+	}
 }
 
 // showRelease refreshes one release in the view.

@@ -129,6 +129,7 @@ func (t *traversal) run(ctx context.Context, begin func(context.Context)) {
 	defer close(t.done)
 	defer t.finish(context.WithoutCancel(ctx))
 	t.ctx = ctx
+	t.watchReleases(ctx)
 	t.guarded(func() { begin(ctx) })
 	t.rest()
 	for !t.over {
