@@ -136,7 +136,8 @@ func (t *turn) approver(in ApprovalInput) ([]string, error) {
 		return nil, err
 	}
 	i := slices.IndexFunc(keys, func(a ringfence.Authenticator) bool { return a.ID == in.Authenticator })
-	if i < 0 || keys[i].Type != ringfence.AuthPasskey || keys[i].Status != ringfence.StatusActive || !t.passkeyCounts(keys, keys[i]) {
+	d := desk{g: t.g, ctx: t.ctx, tx: t.tx, tenant: t.r.Tenant, now: t.now}
+	if i < 0 || keys[i].Status != ringfence.StatusActive || !passkeyCounts(keys, keys[i], t.now, d.wait()) {
 		return nil, ErrForbidden
 	}
 	if t.g.cfg.CheckApproval == nil {
@@ -150,15 +151,11 @@ func (t *turn) approver(in ApprovalInput) ([]string, error) {
 
 // passkeyCounts: the first passkey counts as soon as the person's roles do; a
 // later one only after the waiting time (invariant 20).
-func (t *turn) passkeyCounts(all []ringfence.Authenticator, a ringfence.Authenticator) bool {
+func passkeyCounts(all []ringfence.Authenticator, a ringfence.Authenticator, now time.Time, wait time.Duration) bool {
 	first := !slices.ContainsFunc(all, func(o ringfence.Authenticator) bool {
 		return o.Type == ringfence.AuthPasskey && o.StoredAt.Before(a.StoredAt)
 	})
-	wait := staffWait
-	if w, ok := t.pinned().Waived("", policy.WaiveStaffWait, t.now); ok {
-		wait = min(wait, w.Duration())
-	}
-	return !a.StoredAt.IsZero() && (first || t.now.Sub(a.StoredAt) >= wait)
+	return a.Type == ringfence.AuthPasskey && !a.StoredAt.IsZero() && (first || now.Sub(a.StoredAt) >= wait)
 }
 
 // tookPart reports whether a person opened the action, asked for anything of

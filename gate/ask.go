@@ -340,7 +340,7 @@ func (g *Gate) due(ctx context.Context, tenant ringfence.TenantID, s State) (ids
 			for _, r := range rows {
 				t := &turn{r: &r, now: tx.Now()}
 				if t.over() || s == StateCooling && !t.now.Before(r.HoldUntil) || s == StatePermitted && t.lapsed() ||
-					s == StateHeld && !t.held() {
+					s == StateHeld && !t.held() || r.performable() {
 					ids = append(ids, r.ID)
 				}
 			}
@@ -372,6 +372,9 @@ func (t *turn) tick() error {
 		return err
 	case t.r.State == StateHeld:
 		return t.resume(by)
+	case t.r.performable():
+		_, err := t.perform(nil)
+		return err
 	default:
 		return nil
 	}

@@ -101,6 +101,13 @@ type Config struct {
 	CheckApproval func(ctx context.Context, passkey ringfence.Authenticator, message [32]byte, assertion []byte) error
 	// Frozen says why nothing of C2 and above may go now (clock, store), or "".
 	Frozen func(ringfence.TenantID) policy.Reason
+	// Changed is told of every durable change of a release, after it, on the
+	// goroutine that made it; it must not block. What an executor may fetch is
+	// read with List, never concluded from a state.
+	Changed func(Release)
+	// SingleOperator waives the second person for staff changes; never for
+	// imports or approvals.
+	SingleOperator bool
 }
 
 // Gate decides and releases. It is safe for concurrent use.

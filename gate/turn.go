@@ -56,11 +56,14 @@ func (t *turn) save(version int64) error {
 	t.r.Version, t.r.ChangedAt = version+1, t.now
 	rec := ledger.Record{Kind: KindRelease, ID: string(t.r.ID), Version: version, Subject: t.r.Subject,
 		Keys: t.r.keys(), Sort: t.r.RequestedAt.UnixNano()}
-	id, traversal := t.r.ID, t.r.Traversal
+	after := t.r.public()
 	t.tx.OnCommit(func() {
-		t.g.wake(string(id))
-		if traversal != "" {
-			t.g.wake(string(traversal))
+		t.g.wake(string(after.ID))
+		if after.Traversal != "" {
+			t.g.wake(string(after.Traversal))
+		}
+		if t.g.cfg.Changed != nil {
+			t.g.cfg.Changed(after)
 		}
 	})
 	return ledger.Write(t.ctx, t.tx, &rec, t.r)

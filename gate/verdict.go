@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,7 +115,7 @@ func sentence(v Verdict) string {
 			break
 		}
 	}
-	if len(v.Ways) > 1 {
+	if len(v.Ways) > 1 && !slices.Contains(v.Ways[1], ringfence.FactProofed) {
 		s += ". Or: " + needed(v.Ways[1], v.Approvals)
 	}
 	return s + "."
