@@ -65,17 +65,31 @@ func (t *turn) apply(bind *ringfence.Authenticator) error {
 	if !ok || a.Like != policy.LikeContactChange && a.Like != policy.LikeAuthenticatorReset {
 		return &InvalidError{Field: "type", Says: "is no change of the directory"}
 	}
-	did := false
+	// Everything is found before anything is written.
+	var contact ringfence.ContactPoint
+	var old ringfence.Authenticator
+	var contactVersion, oldVersion int64
+	var err error
 	if id := t.r.Fields["contact"]; id != "" {
-		c, version, err := ledger.Read[ringfence.ContactPoint](t.ctx, t.tx, ledger.KindContactPoint, id)
-		if gone := missing(err) || err == nil && (c.Subject != t.r.Subject || c.Status == ringfence.StatusRemoved); gone || err != nil {
+		contact, contactVersion, err = ledger.Read[ringfence.ContactPoint](t.ctx, t.tx, ledger.KindContactPoint, id)
+		if gone := missing(err) || err == nil && (contact.Subject != t.r.Subject || contact.Status == ringfence.StatusRemoved); gone || err != nil {
 			return unless(gone, err, "contact")
 		}
-		c.Status, c.RemovedAt = ringfence.StatusRemoved, t.now
-		if err := d.putContact(c, version); err != nil {
+	}
+	if id := t.r.Fields["authenticator"]; id != "" {
+		old, oldVersion, err = ledger.Read[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, id)
+		if gone := missing(err) || err == nil && (old.Subject != t.r.Subject || old.Status == ringfence.StatusRemoved); gone || err != nil {
+			return unless(gone, err, "authenticator")
+		}
+	}
+	data := func() map[string]string { return map[string]string{"release": string(t.r.ID)} }
+	did := false
+	if contact.ID != "" {
+		contact.Status, contact.RemovedAt = ringfence.StatusRemoved, t.now
+		if err := d.putContact(contact, contactVersion); err != nil {
 			return err
 		}
-		if err := d.entry("contact_point.removed", t.r.Subject, id, nil, map[string]string{"release": string(t.r.ID)}); err != nil {
+		if err := d.entry("contact_point.removed", t.r.Subject, string(contact.ID), nil, data()); err != nil {
 			return err
 		}
 		did = true
@@ -99,16 +113,12 @@ func (t *turn) apply(bind *ringfence.Authenticator) error {
 		}
 		did = true
 	}
-	if id := t.r.Fields["authenticator"]; id != "" {
-		au, version, err := ledger.Read[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, id)
-		if gone := missing(err) || err == nil && (au.Subject != t.r.Subject || au.Status == ringfence.StatusRemoved); gone || err != nil {
-			return unless(gone, err, "authenticator")
-		}
-		au.Status, au.RemovedAt = ringfence.StatusRemoved, t.now
-		if err := d.putAuthenticator(au, version); err != nil {
+	if old.ID != "" {
+		old.Status, old.RemovedAt = ringfence.StatusRemoved, t.now
+		if err := d.putAuthenticator(old, oldVersion); err != nil {
 			return err
 		}
-		if err := d.entry("authenticator.removed", t.r.Subject, id, nil, map[string]string{"release": string(t.r.ID)}); err != nil {
+		if err := d.entry("authenticator.removed", t.r.Subject, string(old.ID), nil, data()); err != nil {
 			return err
 		}
 		did = true
