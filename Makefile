@@ -1,0 +1,67 @@
+# make test is all that a change has to pass. It installs what is missing
+# (Debian packages, as root or with sudo), starts the servers it needs on
+# loopback and stops them again.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+export PATH := $(PATH):/usr/local/go/bin
+
+STATICCHECK := v0.7.0
+FUZZTIME ?= 10s
+HOURS ?= 8
+ROUNDS ?= 300
+
+.PHONY: build test unit e2e lint vet fuzz bench soak chaos mutate audio web
+
+build:
+	go build -trimpath -o bin/ringfence ./cmd/ringfence
+
+test: install vet unit fuzz
+
+.PHONY: install
+install:
+	@test/install.sh
+
+vet:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "make: gofmt these files"; exit 1; }
+	go vet ./...
+
+unit:
+	test/services.sh go test -timeout 15m ./...
+
+e2e: install
+	go test -count 1 -timeout 15m -v ./test/e2e ./test/script
+
+fuzz:
+	test/fuzz.sh $(FUZZTIME)
+
+# lint also asks about known holes in libraries, where that list can be reached.
+lint: vet bin/staticcheck-$(STATICCHECK)
+	bin/staticcheck-$(STATICCHECK) ./...
+	go test ./test/arch
+	@test/vulnerable.sh
+
+bin/staticcheck-$(STATICCHECK):
+	@mkdir -p bin
+	GOBIN=$(CURDIR)/bin/tmp go install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK)
+	@mv bin/tmp/staticcheck $@ && rmdir bin/tmp
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+# kill -9 while releases are opened, permitted and redeemed; 20 rounds in make test.
+chaos: install
+	RINGFENCE_ROUNDS=$(ROUNDS) go test -count 1 -timeout 0 -v -run 'Kill' ./test/e2e
+
+soak: install
+	RINGFENCE_SOAK=$(HOURS)h go test -count 1 -timeout 0 -v -run 'Soak' ./test/e2e
+
+mutate:
+	go run github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0 unleash ./gate
+
+audio:
+	scripts/audio/render.sh
+
+# The browser's files are built by Go's own esbuild; npm is needed only for the
+# type check and to refresh web/third_party.
+web:
+	go generate ./web
