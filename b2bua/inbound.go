@@ -278,6 +278,7 @@ func (in *inbound) end(cause ringfence.EndCause) {
 		case <-l.acked:
 		case <-in.d.Context().Done():
 			return
+		case <-l.u.ctx.Done():
 		case <-time.After(ackTime):
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), byeTimeout)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -47,12 +48,14 @@ type Leg struct {
 	acked   chan struct{} // closed when the INVITE's 2xx was acknowledged, by them or by us
 	ackOnce sync.Once
 
-	dialogKey string // guarded by UA.mu
-	vacated   bool   // guarded by UA.mu
+	dialogKey string      // guarded by UA.mu
+	vacated   bool        // guarded by UA.mu
+	byes      atomic.Bool // a BYE of ours is out
 
 	mu       sync.Mutex // guards everything below
 	agreed   sdp.Agreed
 	hasMedia bool // agreed is set
+	firm     bool // and a change of it is one of the far end
 	answered bool
 	ended    bool
 	cause    ringfence.EndCause
@@ -64,7 +67,7 @@ type Leg struct {
 	contact  *sip.Uri          // the far end's newest; nil = as in the INVITE or its 2xx
 	lastAck  *sip.Request      // of our latest re-INVITE
 	reAck    chan *sip.Request // awaits the ACK of a re-INVITE; nil = none
-	pending  bool              // an offer of ours or theirs is under way
+	pending  chan struct{}     // open while an offer of ours or theirs is under way; nil = none
 	timers   []*time.Timer
 	session  sessionTimer
 }
@@ -312,7 +315,8 @@ func (l *Leg) apply(a sdp.Agreed, origin string, infoToo bool) error {
 		return err
 	}
 	l.mu.Lock()
-	before, had, from := l.agreed, l.hasMedia, l.origin
+	before, had, from := l.agreed, l.firm, l.origin
+	l.firm = l.answered || l.info.Direction == ringfence.Inbound // early media of a placed leg may change
 	l.agreed, l.hasMedia, l.origin = a, true, origin
 	l.mu.Unlock()
 	if had && from != origin {

@@ -190,8 +190,6 @@ func (l *Leg) inDialog(req *sip.Request, tx sip.ServerTransaction) {
 		l.onUpdate(req, tx)
 	case sip.INFO:
 		l.onInfo(req, tx)
-	case sip.PRACK:
-		respond(req, tx, 481, "Call/Transaction Does Not Exist")
 	default:
 		respond(req, tx, 405, "Method Not Allowed", sip.NewHeader(allowField.name, allowField.value))
 	}

@@ -32,6 +32,8 @@ type outbound struct {
 	tag     string       // ours
 	callID  string
 	byeOnce sync.Once
+	minSE   time.Duration // of a 422; owned by run
+	tries   uint32        // INVITEs sent; owned by run
 
 	mu      sync.Mutex // guards everything below
 	cd      *diago.DialogClientSession
@@ -274,8 +276,22 @@ func (o *outbound) attempt(at netip.AddrPort, more bool) bool {
 	if more && !over && refused.Res.StatusCode == 503 {
 		return true
 	}
+	if o.longer(refused.Res) && !over {
+		return o.attempt(at, more)
+	}
 	o.refused(refused.Res)
 	return false
+}
+
+// longer takes the session interval that a 422 asks for (RFC 4028, section 7.4).
+// It reports whether the INVITE should be sent again, which is once.
+func (o *outbound) longer(res *sip.Response) bool {
+	d, _, ok := sessionExpires(value(res, "Min-SE"))
+	if res.StatusCode != 422 || !ok || o.minSE != 0 || d <= 0 || d > 24*time.Hour {
+		return false
+	}
+	o.minSE = d
+	return true
 }
 
 // build fills in the INVITE. Nothing in it comes from another leg.
@@ -287,9 +303,11 @@ func (o *outbound) build(req *sip.Request) {
 	to := &sip.ToHeader{Address: *req.Recipient.Clone()}
 	to.Address.UriParams = nil
 	id := sip.CallIDHeader(o.callID)
+	o.tries++
+	req.AppendHeader(&sip.CSeqHeader{SeqNo: o.tries * 16, MethodName: sip.INVITE}) // a digest try adds one
 	for _, h := range []sip.Header{from, to, &id, l.s.contact(), sip.NewHeader(allowField.name, allowField.value),
-		sip.NewHeader("Supported", "timer, histinfo, uui"), sip.NewHeader("Session-Expires", strconv.Itoa(int(sessionInterval/time.Second))),
-		sip.NewHeader("Min-SE", "90"), sip.NewHeader("Accept", "application/sdp")} {
+		sip.NewHeader("Supported", "timer, histinfo, uui"), sip.NewHeader("Session-Expires", seconds(max(sessionInterval, o.minSE))),
+		sip.NewHeader("Min-SE", seconds(max(minSession, o.minSE))), sip.NewHeader("Accept", "application/sdp")} {
 		req.AppendHeader(h)
 	}
 	for _, h := range o.headers {
@@ -298,6 +316,8 @@ func (o *outbound) build(req *sip.Request) {
 	req.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
 	req.SetBody(l.offer())
 }
+
+func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
 
 func (o *outbound) from() string {
 	switch {
@@ -374,6 +394,10 @@ func (o *outbound) response(res *sip.Response) error {
 			return errDigest
 		}
 	case res.IsProvisional() && res.StatusCode > 100:
+		if len(res.Body()) > 0 && !o.p.Contact {
+			// Early media (RFC 3960). A bad answer is judged with the 2xx.
+			_ = l.accept(res.Body(), hasToken(res, "Allow", "INFO"))
+		}
 		l.emit(ringfence.LegEvent{Kind: ringfence.LegRinging, Code: res.StatusCode})
 		fallthrough
 	case res.IsProvisional():

@@ -14,18 +14,39 @@ import (
 // begin takes the right to change the session. Only one offer may be under way
 // (RFC 3261, section 14; RFC 3311, section 5).
 func (l *Leg) begin() bool {
+	_, ok := l.tryBegin()
+	return ok
+}
+
+// tryBegin returns what is closed when the change under way is over.
+func (l *Leg) tryBegin() (<-chan struct{}, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.pending || l.ended {
-		return false
+	if l.pending != nil || l.ended {
+		return l.pending, false
 	}
-	l.pending = true
-	return true
+	l.pending = make(chan struct{})
+	return nil, true
+}
+
+// beginSoon is begin for the far end's requests: one that overtook the ACK of the
+// last is not sent away for it.
+func (l *Leg) beginSoon() bool {
+	wait, ok := l.tryBegin()
+	if ok || wait == nil {
+		return ok
+	}
+	select {
+	case <-wait:
+	case <-time.After(byeWait):
+	}
+	return l.begin()
 }
 
 func (l *Leg) done() {
 	l.mu.Lock()
-	l.pending, l.reAck = false, nil
+	close(l.pending)
+	l.pending, l.reAck = nil, nil
 	l.mu.Unlock()
 }
 
@@ -33,7 +54,7 @@ func (l *Leg) done() {
 // refresh. The stack would hand it to a media session we do not have, and it does
 // not repeat a 2xx, so both are done here.
 func (l *Leg) onReinvite(req *sip.Request, tx sip.ServerTransaction) {
-	if !l.established() || !l.begin() {
+	if !l.established() || !l.beginSoon() {
 		respond(req, tx, 491, "Request Pending")
 		return
 	}
@@ -126,7 +147,7 @@ func (l *Leg) sendUntilAck(res *sip.Response, tx sip.ServerTransaction) *sip.Req
 // onUpdate takes UPDATE (RFC 3311): a refresh, or an offer that is answered at
 // once.
 func (l *Leg) onUpdate(req *sip.Request, tx sip.ServerTransaction) {
-	if !l.begin() {
+	if !l.beginSoon() {
 		respond(req, tx, 491, "Request Pending")
 		return
 	}

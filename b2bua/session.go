@@ -128,7 +128,7 @@ func (l *Leg) refresh() {
 	ctx, cancel := context.WithTimeout(l.ctx, refreshTime)
 	defer cancel()
 	l.mu.Lock()
-	byUpdate, interval, busy := l.session.update, l.session.interval, l.pending
+	byUpdate, interval, busy := l.session.update, l.session.interval, l.pending != nil
 	l.mu.Unlock()
 	if busy {
 		l.after(2*time.Second, func() { l.u.goOwned("session refresh", l.refresh) })

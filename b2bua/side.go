@@ -150,7 +150,6 @@ func (s *side) start() error {
 	s.dg.HandleFunc(s.serveDialog)
 	ours := s.middleware(nil)
 	srv.OnUpdate(ours)
-	srv.OnPrack(ours)
 	srv.OnNoRoute(ours)
 	if s.pc != nil {
 		s.u.goOwned("udp listener", func() { _ = srv.ServeUDP(s.pc) })
