@@ -39,6 +39,11 @@ type chain struct {
 	info                Certificate
 }
 
+// ParseBundle reads what an x5u server sends: certificates in PEM, or one in
+// DER, leaf first, within MaxBundleBytes and MaxBundleCertificates. It checks
+// their form only.
+func ParseBundle(b []byte) ([]*x509.Certificate, *Refusal) { return parseBundle(b) }
+
 // parseBundle reads certificates in PEM, or one in DER, leaf first.
 func parseBundle(b []byte) ([]*x509.Certificate, *Refusal) {
 	if len(b) > MaxBundleBytes {

@@ -156,6 +156,15 @@ func (s *Signer) LoadKey(keyPath, certPath, x5u string) error {
 	return s.SetKey(key, bundle, x5u)
 }
 
+// LoadLabKey is LoadKey for an x5u that only lab hosts serve.
+func (s *Signer) LoadLabKey(keyPath, certPath, x5u string) error {
+	key, bundle, err := readKeyPair(keyPath, certPath)
+	if err != nil {
+		return err
+	}
+	return s.SetLabKey(key, bundle, x5u)
+}
+
 func readKeyPair(keyPath, certPath string) (crypto.Signer, []byte, error) {
 	b, err := os.ReadFile(keyPath)
 	if err != nil {

@@ -71,3 +71,11 @@ func (t *TrustList) Len() int {
 	}
 	return len(t.roots)
 }
+
+// Roots returns the certificates of the list.
+func (t *TrustList) Roots() []*x509.Certificate {
+	if t == nil {
+		return nil
+	}
+	return append([]*x509.Certificate{}, t.roots...)
+}
