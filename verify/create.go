@@ -57,6 +57,9 @@ func (v *Verifier) create(ctx context.Context, tx Tx, tenant ringfence.TenantID,
 	if s.Fact.Bound() { // a leg fact carries no digest (invariant 7)
 		r.Release, r.Digest = q.Release, q.Digest
 	}
+	if s.OffLeg {
+		r.Leg = ""
+	}
 	if r.Max == 0 {
 		r.Max = DefaultTries
 	}

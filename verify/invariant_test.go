@@ -217,6 +217,17 @@ func TestEvidenceCarriesWhatItWasMadeFor(t *testing.T) {
 	want(t, "its hash stands in the entry", len(last[len(last)-1].Data["evidence_sha256"]), 64)
 }
 
+// Invariant 34: the leg that keyed it, also when the request named none.
+func TestEvidenceNamesTheLegThatKeyedIt(t *testing.T) {
+	s := newScene(t, word{})
+	c, leg := s.presented(s.request(ringfence.FactTOTP)), verifytest.Leg()
+	r, err := s.v.Submit(t.Context(), verifytest.Tenant, c.ID, verify.Answer{Leg: leg, Value: ringfence.Secret("swordfish")})
+	if err != nil || r.Evidence == nil {
+		t.Fatal(r, err)
+	}
+	want(t, "leg", r.Evidence.Leg, leg)
+}
+
 // Invariant 23, in steps: a decoy does what a known subject with a wrong
 // answer does, down to the ledger.
 func TestDecoyTakesTheSameSteps(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	mathrand "math/rand/v2"
 	"sync"
 	"time"
@@ -19,6 +20,14 @@ type Issued struct {
 	// Tell is to be spoken on the caller's leg, once, and kept nowhere.
 	Tell []ringfence.SpeechPart
 }
+
+// Format prints an Issued without what it tells.
+func (i Issued) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{%s %s, %d parts told}", i.Challenge.ID, i.Challenge.State, len(i.Tell))
+}
+
+// LogValue keeps what an Issued tells out of structured logs.
+func (i Issued) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(i)) }
 
 // Issue hands a created challenge over: the method chooses its codes, the
 // intent is made durable, and only then does a message leave. A crash in

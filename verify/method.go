@@ -2,6 +2,8 @@ package verify
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/ringfence/ringfence"
@@ -48,6 +50,9 @@ type Spec struct {
 	// PresentOnSend moves the challenge to presented as soon as its message was
 	// handed over, because the message itself shows the action.
 	PresentOnSend bool
+	// OffLeg methods are answered on a page: a leg in the request is dropped, and
+	// their Evidence names none.
+	OffLeg bool
 	// Quiet methods answer missing for nobody: an absent authenticator runs as a
 	// decoy (PIN).
 	Quiet bool
@@ -113,6 +118,14 @@ type Issue struct {
 	// Message, when its Text is set, goes to the draft's contact point.
 	Message Message
 }
+
+// Format prints an Issue without what it tells.
+func (i Issue) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{%d parts told, %s by %s}", len(i.Tell), i.Message.Kind, i.Message.Channel)
+}
+
+// LogValue keeps what an Issue tells out of structured logs.
+func (i Issue) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(i)) }
 
 // Attempt is one counted try.
 type Attempt struct {

@@ -91,6 +91,13 @@ func (v *Verifier) count(ctx context.Context, tenant ringfence.TenantID, id ring
 				return err
 			}
 		}
+		if sprayable(r, spec) {
+			all, err := sprayed(ctx, tx)
+			if err != nil {
+				return err
+			}
+			t.locked = t.locked || all
+		}
 		if !t.locked {
 			if t.booked, err = bookAuthenticators(ctx, tx, r, d.Authenticators); err != nil {
 				return err
@@ -149,6 +156,11 @@ func (v *Verifier) judge(ctx context.Context, tenant ringfence.TenantID, t try, 
 			return err
 		}
 		r.Tries = c.Tries
+		if sprayable(r, v.methods[r.Method].Spec()) {
+			if err := v.noteSpray(ctx, tx, r); err != nil {
+				return err
+			}
+		}
 		if c.Tries >= r.Max && r.Judged >= r.Counted {
 			if err := v.endInto(ctx, tx, &r, version, StateFailed, whyTries); err != nil {
 				return err
@@ -189,6 +201,9 @@ func (v *Verifier) satisfy(ctx context.Context, tx Tx, r row, version int64, t t
 	e := ringfence.Evidence{ID: evidenceID(r.ID), Tenant: r.Tenant, Subject: r.Subject, Fact: spec.Fact, Strength: spec.Strength,
 		Challenge: r.ID, Authenticator: verdict.Authenticator, ContactPoint: r.ContactPoint, Traversal: r.Traversal, Leg: r.Leg,
 		Release: r.Release, Digest: r.Digest, Presented: spec.Presents && !r.Digest.Zero(), At: tx.Now()}
+	if e.Leg == "" && !spec.OffLeg {
+		e.Leg = t.attempt.Answer.Leg // the leg that keyed it (invariant 34)
+	}
 	if r.Presents != nil {
 		e.Presented = *r.Presents && !r.Digest.Zero()
 	}

@@ -118,7 +118,7 @@ func (v *Verifier) add(m Method) error {
 	return nil
 }
 
-// Methods reports whether there is a method for fact.
+// Has reports whether there is a method for fact.
 func (v *Verifier) Has(fact ringfence.Fact) bool { return v.methods[fact] != nil }
 
 // Store returns the store the room was built over, for the methods' own rows.

@@ -10,7 +10,6 @@ package approve
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"time"
@@ -29,45 +28,43 @@ const (
 // purpose is what the signatures of this room are for.
 const purpose = "approval"
 
-// Matter is what is approved. All four bind; a change of any is another matter.
+// Matter is what is approved. All of it binds; a change of any part is another
+// matter.
 type Matter struct {
+	Tenant       ringfence.TenantID
 	Release      ringfence.ReleaseID
 	Digest       ringfence.Digest
-	PolicyHash   [32]byte
-	EvidenceHash [32]byte
+	PolicyHash   ringfence.Digest
+	EvidenceHash ringfence.Digest
 }
 
 // whole reports whether nothing is missing: a zero binds nothing and refuses.
 func (m Matter) whole() bool {
-	return ringfence.ValidID(string(m.Release), ringfence.PrefixRelease) && !m.Digest.Zero() &&
-		m.PolicyHash != [32]byte{} && m.EvidenceHash != [32]byte{}
+	return m.Tenant != "" && ringfence.ValidID(string(m.Release), ringfence.PrefixRelease) && !m.Digest.Zero() &&
+		!m.PolicyHash.Zero() && !m.EvidenceHash.Zero()
 }
 
-// Message is what is signed: SHA-256("ringfence/approval/v1" ‖ 0x00 ‖ length
-// and bytes of the release id ‖ digest ‖ policy hash ‖ evidence hash ‖ 1 or 0).
-// The last byte tells agreeing from refusing.
+// Message is what is signed. For agreeing it is the gate's own message, so
+// that the gate can check the signature again: SHA-256("ringfence/approval/v1"
+// ‖ 0x00 ‖ tenant ‖ 0x00 ‖ release ‖ 0x00 ‖ digest ‖ policy hash ‖ evidence
+// hash). Refusing says "ringfence/refusal/v1" in its place, so that one never
+// stands for the other.
 func (m Matter) Message(agrees bool) [32]byte {
+	word := "ringfence/refusal/v1"
+	if agrees {
+		word = "ringfence/approval/v1"
+	}
 	h := sha256.New()
-	h.Write([]byte("ringfence/approval/v1\x00"))
-	var n [4]byte
-	binary.BigEndian.PutUint32(n[:], uint32(len(m.Release)))
-	h.Write(n[:])
-	h.Write([]byte(m.Release))
+	h.Write([]byte(word + "\x00" + string(m.Tenant) + "\x00" + string(m.Release) + "\x00"))
 	h.Write(m.Digest[:])
 	h.Write(m.PolicyHash[:])
 	h.Write(m.EvidenceHash[:])
-	if agrees {
-		h.Write([]byte{1})
-	} else {
-		h.Write([]byte{0})
-	}
 	return [32]byte(h.Sum(nil))
 }
 
 // Decision is a person's signed answer.
 type Decision struct {
 	Matter
-	Tenant    ringfence.TenantID
 	Person    ringfence.PersonID
 	Agrees    bool
 	Reason    string // the person's own words, for the record
@@ -110,11 +107,11 @@ func NewDesk(signer Signer, approvals Approvals, life time.Duration) (*Desk, err
 
 // Begin starts the ceremony of one person over one matter, as the gate holds
 // it now. handle comes back with the assertion.
-func (k *Desk) Begin(ctx context.Context, tenant ringfence.TenantID, person ringfence.PersonID, m Matter, agrees bool) (handle ringfence.Secret, options json.RawMessage, err error) {
+func (k *Desk) Begin(ctx context.Context, person ringfence.PersonID, m Matter, agrees bool) (handle ringfence.Secret, options json.RawMessage, err error) {
 	if !m.whole() {
 		return nil, nil, errors.New("approve: a matter with something missing")
 	}
-	return k.signer.BeginSign(ctx, tenant, person, purpose, m.Message(agrees))
+	return k.signer.BeginSign(ctx, m.Tenant, person, purpose, m.Message(agrees))
 }
 
 // Outcome is what came of a ceremony. The zero value is no.
@@ -129,15 +126,15 @@ const (
 
 // Finish judges the assertion over the matter as the gate holds it now; a
 // matter that changed since Begin is wrong. A good one goes to the gate.
-func (k *Desk) Finish(ctx context.Context, tenant ringfence.TenantID, person ringfence.PersonID, m Matter, agrees bool, reason string, handle ringfence.Secret, body []byte) (Outcome, error) {
+func (k *Desk) Finish(ctx context.Context, person ringfence.PersonID, m Matter, agrees bool, reason string, handle ringfence.Secret, body []byte) (Outcome, error) {
 	if !m.whole() {
 		return OutcomeWrong, nil
 	}
-	sig, ok, err := k.signer.FinishSign(ctx, tenant, person, purpose, m.Message(agrees), handle, body)
+	sig, ok, err := k.signer.FinishSign(ctx, m.Tenant, person, purpose, m.Message(agrees), handle, body)
 	if err != nil || !ok || sig.Person != person || sig.Message != m.Message(agrees) {
 		return OutcomeWrong, err
 	}
-	taken, err := k.approvals.Approval(ctx, Decision{Matter: m, Tenant: tenant, Person: person, Agrees: agrees, Reason: reason,
+	taken, err := k.approvals.Approval(ctx, Decision{Matter: m, Person: person, Agrees: agrees, Reason: reason,
 		Signature: sig, At: sig.At, ExpiresAt: sig.At.Add(k.life)})
 	if err != nil || !taken {
 		return OutcomeRefused, err

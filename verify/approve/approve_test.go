@@ -49,7 +49,7 @@ func (g *gate) Approval(_ context.Context, d approve.Decision) (bool, error) {
 }
 
 func matter() approve.Matter {
-	return approve.Matter{Release: verifytest.Release(), Digest: verifytest.Digest(1), PolicyHash: sha256.Sum256([]byte("policy")), EvidenceHash: sha256.Sum256([]byte("evidence"))}
+	return approve.Matter{Tenant: verifytest.Tenant, Release: verifytest.Release(), Digest: verifytest.Digest(1), PolicyHash: sha256.Sum256([]byte("policy")), EvidenceHash: sha256.Sum256([]byte("evidence"))}
 }
 
 func TestNewDeskRefuses(t *testing.T) {
@@ -76,6 +76,7 @@ func TestMessageBindsEveryPart(t *testing.T) {
 	for name, have := range map[string][32]byte{
 		"refusing":               m.Message(false),
 		"another release":        with(m, func(m *approve.Matter) { m.Release = verifytest.Release() }),
+		"another tenant":         with(m, func(m *approve.Matter) { m.Tenant = "ten_b" }),
 		"another digest":         with(m, func(m *approve.Matter) { m.Digest[31]++ }),
 		"another policy":         with(m, func(m *approve.Matter) { m.PolicyHash[0]++ }),
 		"other evidence":         with(m, func(m *approve.Matter) { m.EvidenceHash[0]++ }),
@@ -119,7 +120,7 @@ func TestFinish(t *testing.T) {
 				t.Fatal(err)
 			}
 			m, agrees, person := matter(), c.name != "refusing as begun", ringfence.PersonID("per_priya")
-			handle, _, err := k.Begin(t.Context(), verifytest.Tenant, person, m, agrees)
+			handle, _, err := k.Begin(t.Context(), person, m, agrees)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -127,7 +128,7 @@ func TestFinish(t *testing.T) {
 			if c.change != nil {
 				c.change(&m, &agrees, &person, g)
 			}
-			have, err := k.Finish(t.Context(), verifytest.Tenant, person, m, agrees, "looks right", handle, signed[:])
+			have, err := k.Finish(t.Context(), person, m, agrees, "looks right", handle, signed[:])
 			if have != c.want || (err != nil) != (g.err != nil) {
 				t.Errorf("have %s, %v; want %s", have, err, c.want)
 			}
@@ -140,7 +141,7 @@ func TestFinish(t *testing.T) {
 			if c.want == approve.OutcomeWrong && len(g.got) != 0 {
 				t.Error("the gate heard of a wrong one")
 			}
-			if have, _ := k.Finish(t.Context(), verifytest.Tenant, person, m, agrees, "", handle, signed[:]); have != approve.OutcomeWrong {
+			if have, _ := k.Finish(t.Context(), person, m, agrees, "", handle, signed[:]); have != approve.OutcomeWrong {
 				t.Errorf("a second time: have %s", have)
 			}
 		})
@@ -154,11 +155,11 @@ func TestBeginRefusesAMatterWithSomethingMissing(t *testing.T) {
 	}
 	for name, change := range map[string]func(*approve.Matter){
 		"release": func(m *approve.Matter) { m.Release = "" }, "digest": func(m *approve.Matter) { m.Digest = ringfence.Digest{} },
-		"policy": func(m *approve.Matter) { m.PolicyHash = [32]byte{} }, "evidence": func(m *approve.Matter) { m.EvidenceHash = [32]byte{} },
+		"policy": func(m *approve.Matter) { m.PolicyHash = ringfence.Digest{} }, "evidence": func(m *approve.Matter) { m.EvidenceHash = ringfence.Digest{} },
 	} {
 		m := matter()
 		change(&m)
-		if _, _, err := k.Begin(t.Context(), verifytest.Tenant, "per_priya", m, true); err == nil {
+		if _, _, err := k.Begin(t.Context(), "per_priya", m, true); err == nil {
 			t.Errorf("it begins without a %s", name)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/verify"
@@ -269,4 +271,53 @@ func BenchmarkCheckDefaultCost(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// One PIN tried with many subjects: no single lock sees it.
+func TestSprayStopsPINsInT0Only(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, m := verifytest.New(t), method(t)
+		cfg := w.Config()
+		cfg.Limits.Spray = 3
+		v, err := verify.New(cfg, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sub := w.Subject("10002000")
+		w.Authenticator(string(sub), ringfence.AuthPIN, enrol(t, m, pin.Choice{PIN: ringfence.Secret("482137")}))
+		ask := func(s ringfence.SubjectID, tier verify.Tier, keyed string) verify.Outcome {
+			c, err := v.Create(t.Context(), verifytest.Tenant, verify.Request{Traversal: verifytest.Traversal(), Subject: s, Method: ringfence.FactPIN, Tier: tier})
+			if err == nil {
+				_, err = v.Present(t.Context(), verifytest.Tenant, c.ID)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := v.Submit(t.Context(), verifytest.Tenant, c.ID, verify.Answer{Value: ringfence.Secret(keyed)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r.Outcome
+		}
+		for i := range 3 {
+			ask(ringfence.SubjectID("sub_"+string(rune('a'+i))), verify.T0, "907351")
+		}
+		if have := ask(sub, verify.T0, "482137"); have != verify.OutcomeSatisfied {
+			t.Errorf("below the limit: have %s", have)
+		}
+		ask("sub_d", verify.T0, "907351")
+		if have := ask(sub, verify.T0, "482137"); have != verify.OutcomeWrong {
+			t.Errorf("over the limit in T0: have %s", have)
+		}
+		if have := ask(sub, verify.T1, "482137"); have != verify.OutcomeSatisfied {
+			t.Errorf("over the limit in T1: have %s", have)
+		}
+		if !slices.Contains(w.Events(), "alert.raised") {
+			t.Error("no alarm was raised")
+		}
+		time.Sleep(2 * time.Hour)
+		if have := ask(sub, verify.T0, "482137"); have != verify.OutcomeSatisfied {
+			t.Errorf("two hours later: have %s", have)
+		}
+	})
 }
