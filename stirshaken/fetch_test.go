@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -70,8 +71,11 @@ func lab(t testing.TB, b *bench, srv *httptest.Server, c stirshaken.Config) {
 // under any notation.
 func TestNoFetchFromLoopback(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:8443")
+	if err != nil && os.Getenv("CI") != "true" {
+		t.Skip("port 8443, one of the two that x5u may name, is taken")
+	}
 	if err != nil {
-		t.Skip("port 8443 is taken")
+		t.Fatal(err)
 	}
 	var reached atomic.Int32
 	srv := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.NotFoundHandler(),
