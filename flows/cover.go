@@ -48,6 +48,9 @@ func (l *Line) Ways() []string {
 		out = append(out, OK.String())
 	}
 	for _, o := range l.Outcomes() {
+		if l.Verb == Callback && o == Wrong && (l.With == nil || !l.With.returns[Wrong]) {
+			continue // the edge must be there, but only the other flow could take it
+		}
 		if l.Edge(o) != nil {
 			out = append(out, o.String())
 		}

@@ -6,7 +6,7 @@ import (
 )
 
 var (
-	spokenKey  = regexp.MustCompile(`^(\s*(?:- )?\s*(?:say|ask|choose|reach|alert|text|if|when|[a-z]{2}):\s+)(\S.*?)\s*$`)
+	spokenKey  = regexp.MustCompile(`^(\s*(?:- )?\s*(?:say|ask|choose|reach|alert|text|test|hears|if|when|[a-z]{2}):\s+)(\S.*?)\s*$`)
 	hashInText = regexp.MustCompile(`\s#`)
 )
 

@@ -386,6 +386,7 @@ func (m *Simulator) play(leg *simLeg) {
 	text := spokenText(e.Speech)
 	leg.text += " " + text
 	m.trace(leg.slot, "hears: %s", text)
+	m.after(500*time.Millisecond, func() { m.heard(leg) })
 	m.after(speechTime(e.Speech), func() {
 		if len(leg.queue) == 0 || leg.queue[0].Ref != e.Ref {
 			return // stopped
@@ -580,7 +581,7 @@ func (m *Simulator) gate(e Effect) Outcome {
 	}
 	answer := m.bundle.pol.Evaluate(m.policyCase(e.Action))
 	switch {
-	case answer.Satisfied && answer.Hold > 0:
+	case answer.Satisfied && answer.Hold > 0 && m.world.Gate != "no_hold":
 		r.hold = answer.Hold
 		m.accepted = append(m.accepted, e.Action)
 		return Later
@@ -781,6 +782,18 @@ func (m *Simulator) page(o Outcome) bool {
 		}
 	}
 	return false
+}
+
+// reject answers an open challenge of a method with "I did not ask for this",
+// by the message or the page that brought it.
+func (m *Simulator) reject(method ringfence.Fact) {
+	for ref, ch := range m.challenges {
+		if ch.open && ch.effect.Method == method {
+			ch.open = false
+			m.input(Input{Kind: InOutcome, Ref: ref, Outcome: Refused})
+			return
+		}
+	}
 }
 
 // approve lets one colleague agree or refuse; false when nobody was asked.

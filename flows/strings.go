@@ -2,8 +2,11 @@ package flows
 
 import (
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
+
+	"github.com/ringfence/ringfence/policy"
 )
 
 // Phrase is one text that a voice must be able to speak.
@@ -109,4 +112,17 @@ func Skeleton(files []File, lang string) (string, []Diagnostic) {
 		}
 	}
 	return out.String(), list
+}
+
+// SkeletonOf is Skeleton of a folder.
+func SkeletonOf(fsys fs.FS, lang string) (string, []Diagnostic) {
+	d := &diags{}
+	files := readFiles(fsys, d)
+	if !langTag.MatchString(lang) {
+		d.add(Pos{"prompts", 1, 1}, "L9", "de, fr-CA", "%q is not a language tag", clip(lang))
+	}
+	if policy.Failed(d.list) {
+		return "", d.list
+	}
+	return Skeleton(files, lang)
 }

@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/policy"
 )
 
@@ -41,10 +42,12 @@ type Beat struct {
 	Page     string
 	Approves string
 	Refuses  string
+	Early    bool   // acts while it is still being spoken
+	Rejects  string // otp, passkey: "I did not ask for this", by the message or the page
 }
 
 func (b Beat) does() bool {
-	return b.Keys != "" || b.Silence > 0 || b.HangsUp || b.Moved || b.Page != "" || b.Approves != "" || b.Refuses != ""
+	return b.Keys != "" || b.Silence > 0 || b.HangsUp || b.Moved || b.Page != "" || b.Approves != "" || b.Refuses != "" || b.Rejects != ""
 }
 
 // Expect is what must have come of a call. Nil lists are not looked at.
@@ -82,10 +85,10 @@ func LoadTests(b *Bundle, fsys fs.FS) ([]*Test, []Diagnostic) {
 		}
 		for _, part := range splitTests(src) {
 			if t := readTest(b, name, part, d); t != nil {
-				if first, twice := seen[t.Name]; twice {
+				if first, twice := seen[name+t.Name]; twice {
 					d.add(t.Pos, "L9", "give one of them another name", "this test stands at %s too", first)
 				}
-				seen[t.Name] = t.Pos
+				seen[name+t.Name] = t.Pos
 				out = append(out, t)
 			}
 		}
@@ -193,8 +196,12 @@ func (p *parser) beats(n *yaml.Node) []Beat {
 				one.Approves = v
 			case "refuses":
 				one.Refuses = v
+			case "rejects":
+				one.Rejects = v
+			case "early":
+				one.Early = p.truth(e.val, "early")
 			default:
-				p.bad(e.key, "L4", "hears, keys, silence, hangs_up, moved, page, approves, refuses", "%s is nothing a person does", clip(e.key.Value))
+				p.bad(e.key, "L4", "hears, keys, silence, hangs_up, moved, page, approves, refuses, rejects, early", "%s is nothing a person does", clip(e.key.Value))
 			}
 		}
 		out = append(out, one)
@@ -377,6 +384,9 @@ func (a *actor) act(leg *simLeg) {
 			return
 		}
 		beat := script[0]
+		if len(leg.queue) > 0 && !beat.Early {
+			return
+		}
 		if beat.Hears != "" {
 			at := strings.Index(strings.ToLower(leg.text), strings.ToLower(beat.Hears))
 			if at < 0 {
@@ -419,6 +429,8 @@ func (a *actor) do(leg *simLeg, beat Beat) bool {
 				m.faults = append(m.faults, "no passkey page is open")
 			}
 		})
+	case beat.Rejects != "":
+		later(2*time.Second, func() { m.reject(ringfence.Fact(beat.Rejects)) })
 	case beat.Keys != "":
 		a.keys(leg, beat, later)
 	case beat.Silence > 0:

@@ -35,7 +35,7 @@ type World struct {
 
 	Down   []string          // what fails: otp, passkey, callback, approve, gate, connect
 	Queues map[string]string // open (default), closed, full, silent, down
-	Gate   string            // "" = the policy decides; denied, later, down
+	Gate   string            // "" = the policy decides; denied, later, down; no_hold = it decides, and a hold is waived
 }
 
 // The codes of every test world. They are printed as asterisks.
@@ -69,6 +69,9 @@ func DefaultWorld(b *Bundle, f *Flow) World {
 		}
 	}
 	if k, ok := b.pol.Kind(w.Kind); ok {
+		if k.Counterparty {
+			w.PIN, w.TOTP, w.Passkey = "", false, false
+		}
 		for _, field := range k.Fields {
 			w.Record[field.Name] = sample(field.Type)
 		}
@@ -102,10 +105,13 @@ func sample(t policy.Type) string {
 	case policy.BaseEmail:
 		return "someone@example.org"
 	}
-	return "Ada Example"
+	if t.Base == policy.BaseName {
+		return "Ada Example"
+	}
+	return "about a thousand"
 }
 
-var phoneWords = []string{"answers", "busy", "silent", "diverted", "robot"}
+var phoneWords = []string{"answers", "busy", "silent", "diverted", "robot", "none"}
 
 // world reads `world:` of a test.
 func (p *parser) world(b *Bundle, f *Flow, n *yaml.Node) World {
@@ -124,6 +130,9 @@ func (p *parser) world(b *Bundle, f *Flow, n *yaml.Node) World {
 			w.Action = e.val.Value
 			if a, ok := b.pol.Action(w.Action); ok {
 				w.Kind = a.About
+				if k, _ := b.pol.Kind(w.Kind); k.Counterparty {
+					w.PIN, w.TOTP, w.Passkey = "", false, false
+				}
 				w.Payload = map[string]string{}
 				for _, field := range a.Carries {
 					w.Payload[field.Name] = sample(field.Type)
@@ -148,6 +157,9 @@ func (p *parser) world(b *Bundle, f *Flow, n *yaml.Node) World {
 			}
 		case "gate":
 			w.Gate = e.val.Value
+			if known := []string{"denied", "later", "down", "no_hold"}; !slices.Contains(known, w.Gate) {
+				p.bad(e.val, "L4", meant(w.Gate, known), "the gate answers %s", oneOf(known))
+			}
 		case "queues":
 			for _, q := range p.pairs(e.val, key) {
 				w.Queues[q.key.Value] = q.val.Value
