@@ -174,6 +174,30 @@ func (f *fetcher) client(control func(string, string, syscall.RawConn) error) *h
 	}
 }
 
+// Client is an HTTP client under the same guards as certificate fetches: https
+// to public addresses checked when dialled, lab hosts as listed, no proxy, no
+// redirects, a bounded time. The caller bounds the body and calls CheckX5U, or
+// checks its own URL, first.
+func (f FetchConfig) Client() (*http.Client, error) {
+	g, err := newFetcher(f)
+	if err != nil {
+		return nil, err
+	}
+	c := g.client(checkDial)
+	t := c.Transport.(*http.Transport)
+	guarded, open := t.DialContext, (&net.Dialer{Timeout: g.config.Timeout}).DialContext
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		for _, h := range f.LabCertificateHosts {
+			if strings.EqualFold(h, address) {
+				return open(ctx, network, address)
+			}
+		}
+		return guarded(ctx, network, address)
+	}
+	c.Timeout = g.config.Timeout
+	return c, nil
+}
+
 // fetched is an answer and how long it may be used.
 type fetched struct {
 	body []byte

@@ -110,7 +110,7 @@ func (id *Identity) params(s string) *Refusal {
 		switch {
 		case strings.EqualFold(name, "info"):
 			dup, seenInfo = seenInfo, true
-			if !uri || value == "" || len(value) > MaxURIBytes || strings.ContainsAny(value, lws) {
+			if !uri || value == "" || len(value) > MaxURIBytes || strings.ContainsAny(value, lws+`<"`) {
 				return refuse(ReasonInfoSyntax, "")
 			}
 			id.Info = value

@@ -428,3 +428,13 @@ func clip(s string) string {
 	}
 	return s
 }
+
+// CheckJSON reports, as a Refusal, why a text is not one JSON value with one
+// reading: duplicate names, invalid UTF-8, trailing bytes, too deep or too
+// much. encoding/json accepts all of these but the last two.
+func CheckJSON(b []byte) *Refusal {
+	if _, why := parseJSON(string(b), nil); why != "" {
+		return refuse(ReasonClaimsJSON, why)
+	}
+	return nil
+}

@@ -51,6 +51,45 @@ func ParsePASSporT(id Identity) (*PASSporT, *Refusal) {
 	return p, p.parse(id, nil, nil)
 }
 
+// IdentityOf makes an Identity header field value of a bare PASSporT in full
+// form, such as a call placement service keeps (RFC 8816): info is the token's
+// own x5u. What it gives still has to be verified.
+func IdentityOf(token string) (string, *Refusal) {
+	if len(token) > MaxIdentityBytes {
+		return "", refuse(ReasonHeaderTooLong, "")
+	}
+	head, rest, ok := strings.Cut(token, ".")
+	if !ok || strings.Count(rest, ".") != 1 || head == "" {
+		return "", refuse(ReasonSegments, "")
+	}
+	for i := range len(token) {
+		if !tokenByte[token[i]] {
+			return "", refuse(ReasonBase64, "")
+		}
+	}
+	b, ok := decode64(nil, head)
+	if !ok {
+		return "", refuse(ReasonBase64, "header part")
+	}
+	d, why := parseJSON(string(b), nil)
+	if why != "" || d.nodes[0].kind != jObject {
+		return "", refuse(ReasonHeaderJSON, why)
+	}
+	x5u, _ := d.text(0, "x5u")
+	if x5u == "" || badByte(x5u) >= 0 || strings.ContainsAny(x5u, lws+`<>"`) {
+		return "", refuse(ReasonX5UMissing, "")
+	}
+	value := token + ";info=<" + x5u + ">;alg=ES256"
+	if ppt, ok := d.text(0, "ppt"); ok {
+		name, rest := cutToken(ppt)
+		if name == "" || rest != "" {
+			return "", refuse(ReasonPPTMismatch, "")
+		}
+		value += `;ppt="` + ppt + `"`
+	}
+	return value, nil
+}
+
 func (p *PASSporT) parse(id Identity, joseNodes, claimNodes []jnode) *Refusal {
 	if id.Alg != "" && !strings.EqualFold(id.Alg, "ES256") {
 		return refuse(ReasonAlgParam, strconv.Quote(clip(id.Alg)))

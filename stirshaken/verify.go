@@ -106,7 +106,9 @@ type Request struct {
 	RequestURI string
 	Date       string // "" when absent
 	Privacy    string // Privacy header field, "" when absent
-	CallID     string
+	// CallID and the From tag name the call for replay detection. An empty
+	// CallID turns it off: there is no call to tell from another.
+	CallID string
 	// PAttestation is P-Attestation-Indicator (3GPP TS 24.229, section
 	// 7.2.19): a trusted peer's attestation, "" when absent.
 	PAttestation string
