@@ -59,6 +59,7 @@ func TestCall(t *testing.T) {
 
 func wholeCall(t *testing.T, transport string, byCaller bool) {
 	var w world
+	started := make(chan struct{})
 	ended := make(chan ringfence.LegEvent, 2)
 	agentCall := make(chan *peer.Call, 1)
 	agentGo := make(chan struct{})
@@ -82,6 +83,7 @@ func wholeCall(t *testing.T, transport string, byCaller bool) {
 		if e := await(t, leg, ringfence.LegPlayed); e.Whole {
 			t.Error("a clip that was stopped is reported whole")
 		}
+		<-started
 		out, err := w.ua.Place(ctx, ringfence.Placement{To: w.agent.URI("agent"), From: "4420", Name: "Desk \"1\"\r\n", Purpose: "agent"})
 		if err != nil {
 			t.Errorf("Place: %v", err)
@@ -100,6 +102,7 @@ func wholeCall(t *testing.T, transport string, byCaller bool) {
 		second.Hangup(ringfence.EndHangup)
 		ended <- await(t, second, ringfence.LegEnded)
 	})
+	close(started)
 	w.agent.Serve(func(ctx context.Context, c *peer.Call) {
 		if got := c.Info().From; !contains(got, "4420") || contains(got, "\r") {
 			t.Errorf("From %q", got)

@@ -30,6 +30,7 @@ func (in *inbound) offer(req *sip.Request, tx sip.ServerTransaction) bool {
 	l := in.l
 	in.infoOK = hasToken(req, "Allow", "INFO")
 	l.asserted = value(req, "P-Asserted-Identity")
+	l.theirSeq = req.CSeq().SeqNo
 	l.theirTag = req.From().Params.GetOr("tag", "")
 	if r := l.session.request(req); r != nil {
 		respond(req, tx, r.code, r.reason, sip.NewHeader(r.headers[0].name, r.headers[0].value))
@@ -215,6 +216,10 @@ func (l *Leg) limit() {
 func (l *Leg) onAck(req *sip.Request, tx sip.ServerTransaction) {
 	l.mu.Lock()
 	re := l.reAck
+	if re != nil && req.CSeq().SeqNo != l.theirSeq {
+		l.mu.Unlock()
+		return // a late one of an earlier INVITE
+	}
 	awaits := l.offered && l.answered && re == nil
 	l.mu.Unlock()
 	if re != nil {
@@ -314,10 +319,6 @@ func (in *inbound) do(ctx context.Context, req *sip.Request) (*sip.Response, err
 }
 
 func (in *inbound) write(req *sip.Request) error { return in.d.DialogServerSession.WriteRequest(req) }
-
-func (in *inbound) check(req *sip.Request, tx sip.ServerTransaction) error {
-	return in.d.ReadRequest(req, tx)
-}
 
 func (in *inbound) target() sip.Uri {
 	return in.l.targetOr(in.d.InviteRequest.Contact().Address)

@@ -63,6 +63,7 @@ type Leg struct {
 	offered  bool // our last description was an offer that awaits an answer
 	origin   string
 	theirTag string
+	theirSeq uint32            // highest CSeq of the far end's requests
 	asserted string            // PAI of the dialog so far
 	contact  *sip.Uri          // the far end's newest; nil = as in the INVITE or its 2xx
 	lastAck  *sip.Request      // of our latest re-INVITE
@@ -82,8 +83,6 @@ type signalling interface {
 	do(ctx context.Context, req *sip.Request) (*sip.Response, error)
 	// write sends a request that has no transaction: the ACK of a re-INVITE.
 	write(req *sip.Request) error
-	// check judges the CSeq of a request inside the dialog.
-	check(req *sip.Request, tx sip.ServerTransaction) error
 	// target is the Request-URI of a request inside the dialog.
 	target() sip.Uri
 }

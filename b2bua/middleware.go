@@ -178,7 +178,7 @@ func (l *Leg) inDialog(req *sip.Request, tx sip.ServerTransaction) {
 	if !req.IsInvite() {
 		// RFC 3261, section 12.2.2: a lower CSeq is out of order. A re-INVITE is
 		// checked where it is taken.
-		if err := l.call.check(req, tx); err != nil {
+		if !l.inOrder(req) {
 			respond(req, tx, 500, "Server Internal Error")
 			return
 		}
@@ -193,6 +193,18 @@ func (l *Leg) inDialog(req *sip.Request, tx sip.ServerTransaction) {
 	default:
 		respond(req, tx, 405, "Method Not Allowed", sip.NewHeader(allowField.name, allowField.value))
 	}
+}
+
+// inOrder takes the CSeq of a request. The stack's own check would make it refuse
+// an ACK that a later request overtook.
+func (l *Leg) inOrder(req *sip.Request) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := req.CSeq().SeqNo; n > l.theirSeq {
+		l.theirSeq = n
+		return true
+	}
+	return false
 }
 
 // onInfo takes a digit (application/dtmf-relay, application/dtmf). It counts
@@ -223,8 +235,8 @@ func (l *Leg) onInfo(req *sip.Request, tx sip.ServerTransaction) {
 		respond(req, tx, 400, "Bad Digit")
 		return
 	}
+	l.media.InjectDigit(digit, time.Now()) // before the 200: the next key waits for it
 	respond(req, tx, 200, "OK")
-	l.media.InjectDigit(digit, time.Now())
 }
 
 // infoDigit reads one key; some senders write 10 for * and 11 for #.

@@ -639,10 +639,6 @@ func (o *outbound) write(req *sip.Request) error {
 	return o.session().DialogClientSession.WriteRequest(req)
 }
 
-func (o *outbound) check(req *sip.Request, tx sip.ServerTransaction) error {
-	return o.session().ReadRequest(req, tx)
-}
-
 func (o *outbound) target() sip.Uri {
 	cd := o.session()
 	if c := cd.InviteResponse.Contact(); c != nil {

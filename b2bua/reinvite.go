@@ -59,7 +59,7 @@ func (l *Leg) onReinvite(req *sip.Request, tx sip.ServerTransaction) {
 		return
 	}
 	defer l.done()
-	if err := l.call.check(req, tx); err != nil {
+	if !l.inOrder(req) {
 		respond(req, tx, 500, "Server Internal Error", sip.NewHeader("Retry-After", "1"))
 		return
 	}

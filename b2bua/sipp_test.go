@@ -69,6 +69,7 @@ func TestSIPp(t *testing.T) {
 			agentPort := freePort(t)
 			outcomes := make(chan string, 2*calls) // digits and how the agent's leg ended
 			var ua *b2bua.UA
+			started := make(chan struct{})
 			ua = gateway(t, transport, func(ctx context.Context, leg *b2bua.Leg) {
 				if leg.Ring(ctx) != nil || leg.Answer(ctx) != nil {
 					return
@@ -87,6 +88,7 @@ func TestSIPp(t *testing.T) {
 				if transport != "udp" {
 					uri += ";transport=" + transport
 				}
+				<-started
 				out, err := ua.Place(ctx, ringfence.Placement{To: uri})
 				if err != nil {
 					t.Errorf("Place: %v", err)
@@ -103,6 +105,7 @@ func TestSIPp(t *testing.T) {
 					}
 				}
 			})
+			close(started)
 			ctx := within(t)
 			n := strconv.Itoa(calls)
 			agent := sipp(t, ctx, "agent.xml", "-p", strconv.Itoa(agentPort), "-m", n, "-t", mode)

@@ -176,12 +176,13 @@ type streamConn struct {
 	net.Conn
 	l      *streamListener
 	remote netip.AddrPort
-	names  []string // of a verified client certificate
-	ours   bool     // we opened it
-	trunk  *Trunk   // nil = a stranger; owned by Read
-	buf    []byte   // read, not yet framed; owned by Read
-	out    []byte   // judged, not yet handed over; owned by Read
-	since  time.Time
+	names  []string  // of a verified client certificate
+	ours   bool      // we opened it
+	trunk  *Trunk    // nil = a stranger; owned by Read
+	buf    []byte    // read, not yet framed; owned by Read
+	out    []byte    // judged, not yet handed over; owned by Read
+	breaks int       // line breaks since the last message; owned by Read
+	since  time.Time // when the first byte of buf came; owned by Read
 	once   sync.Once
 }
 
@@ -311,11 +312,15 @@ func (c *streamConn) lost(m *message, r *refusal) error {
 // keepAlive takes CRLF between messages away and answers a ping (RFC 5626,
 // section 3.5.1).
 func (c *streamConn) keepAlive() {
-	if len(c.buf) >= 4 && string(c.buf[:4]) == "\r\n\r\n" {
-		_, _ = c.Write([]byte("\r\n"))
-	}
 	for len(c.buf) >= 2 && c.buf[0] == '\r' && c.buf[1] == '\n' {
 		c.buf = c.buf[2:]
+		if c.breaks++; c.breaks == 2 {
+			_, _ = c.Write([]byte("\r\n"))
+			c.breaks = 0
+		}
+	}
+	if len(c.buf) > 0 && c.buf[0] != '\r' {
+		c.breaks = 0
 	}
 	if len(c.buf) == 0 {
 		c.since = time.Time{}

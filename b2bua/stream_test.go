@@ -82,6 +82,7 @@ func TestSlowConnections(t *testing.T) {
 		closed(t, c)
 	})
 	t.Run("too many of one source", func(t *testing.T) {
+		tcp := gateway(t, "tcp", nil, func(c *b2bua.Config) { c.Limits.PerSource = 5 })
 		for range 5 {
 			w := dial(t, tcp, "tcp", nil)
 			w.canary()
