@@ -49,6 +49,7 @@ type Simulator struct {
 	// heard is called when all queued speech on a leg has been heard, or when
 	// something else came up that a person may act on.
 	heard func(leg *simLeg)
+	watch func(Effect) // every effect, as the runner gets it; nil = nobody
 }
 
 // CoverKey is one way a line can end: an outcome, then or else of an if, a key
@@ -197,6 +198,9 @@ func (m *Simulator) trace(slot LegSlot, format string, args ...any) {
 func (m *Simulator) perform(effects []Effect) {
 	for _, e := range slices.Clone(effects) {
 		e.Payload = maps.Clone(e.Payload)
+		if m.watch != nil {
+			m.watch(e)
+		}
 		m.one(e)
 	}
 }

@@ -127,9 +127,42 @@ func Resume(b *Bundle, raw []byte) (*State, error) {
 			return nil, fmt.Errorf("flow state: no such place in flow %s", clip(fr.Flow))
 		}
 		fr.flow = f
+		if i > 0 {
+			under := &s.Frames[i-1]
+			calls := under.flow.Scenes[under.Scene].Lines[under.Line]
+			if calls.With != f || calls.HangUp || (calls.Verb == Callback) != (fr.Kind == frameHeld) {
+				return nil, fmt.Errorf("flow state: no line of %s calls %s", under.Flow, fr.Flow)
+			}
+		}
+	}
+	if !s.Ended && !phaseFits(s.line(), s.Wait.Phase) {
+		return nil, fmt.Errorf("flow state: a %s line does not wait so", s.line().Verb)
 	}
 	s.b = b
 	return s, nil
+}
+
+// phaseFits reports whether a line can wait in a phase.
+func phaseFits(l *Line, p phase) bool {
+	switch p {
+	case waitSpeech:
+		return l.Verb == Say
+	case waitPrompt, waitKeys:
+		return l.Verb == Choose || l.Verb == Ask && !l.Into.Type.Secret
+	case waitReady:
+		return l.Verb == Verify || l.Verb == Confirm || l.Verb == Reach || l.Verb == Callback
+	case waitSecret:
+		return l.Verb == Verify && l.Arg != "passkey" || l.Verb == Confirm || l.Verb == Reach || l.Verb == Ask && l.Into.Type.Secret
+	case waitPage:
+		return l.Verb == Verify && l.Arg == "passkey"
+	case waitResult:
+		return l.Verb == Check || l.Verb == Identify || l.Verb == Approve || l.Verb == Release || l.Verb == Connect
+	case waitAnnounce, waitDial:
+		return l.Verb == Callback && (p == waitAnnounce || !l.HangUp)
+	case waitSuspended:
+		return l.Verb == Callback && l.HangUp
+	}
+	return false
 }
 
 // Here returns the line the State stands at.

@@ -177,6 +177,7 @@ func syntaxError(file string, lines []string, err error, d *diags) {
 	if m := errLine.FindStringSubmatch(err.Error()); m != nil {
 		line, _ = strconv.Atoi(m[1])
 	}
+	line = max(1, line)
 	// The library often names the line after the broken one.
 	for _, l := range []int{line, line - 1, line + 1} {
 		raw := lineOf(lines, l)
