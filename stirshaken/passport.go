@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/ringfence/ringfence"
@@ -37,7 +38,7 @@ type PASSporT struct {
 	signed string   // what the signature covers, as received
 	sig    [64]byte // r and s
 	claims jdoc
-	jose   jdoc
+	jose   *jose
 }
 
 // known reports whether a PASSporT type is one that is checked here.
@@ -48,7 +49,7 @@ func known(ppt string) bool { return ppt == PPTShaken || ppt == PPTDiv || ppt ==
 // key), claims.
 func ParsePASSporT(id Identity) (*PASSporT, *Refusal) {
 	p := new(PASSporT)
-	return p, p.parse(id, nil, nil)
+	return p, p.parse(id, nil)
 }
 
 // IdentityOf makes an Identity header field value of a bare PASSporT in full
@@ -90,7 +91,7 @@ func IdentityOf(token string) (string, *Refusal) {
 	return value, nil
 }
 
-func (p *PASSporT) parse(id Identity, joseNodes, claimNodes []jnode) *Refusal {
+func (p *PASSporT) parse(id Identity, memo *headerMemo) *Refusal {
 	if id.Alg != "" && !strings.EqualFold(id.Alg, "ES256") {
 		return refuse(ReasonAlgParam, strconv.Quote(clip(id.Alg)))
 	}
@@ -108,30 +109,18 @@ func (p *PASSporT) parse(id Identity, joseNodes, claimNodes []jnode) *Refusal {
 		return refuse(ReasonSegments, "an empty part")
 	}
 	var room [512]byte
-	buf, ok := decode64(room[:0], head)
-	if !ok {
-		return refuse(ReasonBase64, "header part")
-	}
-	var why string
-	if joseNodes == nil {
-		joseNodes = make([]jnode, 0, 6)
-	}
-	if p.jose, why = parseJSON(string(buf), joseNodes); why != "" {
-		return refuse(ReasonHeaderJSON, why)
-	}
-	if p.jose.nodes[0].kind != jObject {
-		return refuse(ReasonHeaderJSON, "not an object")
+	if r := p.readHeader(head, room[:0], memo); r != nil {
+		return r
 	}
 	if r := p.header(id); r != nil {
 		return r
 	}
-	if buf, ok = decode64(buf[:0], body); !ok {
+	buf, ok := decode64(room[:0], body)
+	if !ok {
 		return refuse(ReasonBase64, "claims part")
 	}
-	if claimNodes == nil {
-		claimNodes = make([]jnode, 0, 12)
-	}
-	if p.claims, why = parseJSON(string(buf), claimNodes); why != "" {
+	var why string
+	if p.claims, why = parseJSON(string(buf), make([]jnode, 0, 12)); why != "" {
 		return refuse(ReasonClaimsJSON, why)
 	}
 	if p.claims.nodes[0].kind != jObject {
@@ -144,31 +133,78 @@ func (p *PASSporT) parse(id Identity, joseNodes, claimNodes []jnode) *Refusal {
 	return p.readClaims()
 }
 
+// jose is what a JOSE header says, as far as it matters.
+type jose struct {
+	segment            string // the encoded text
+	alg, typ, ppt, x5u string
+	hasPPT             bool // the member is there, whatever it is
+	crit, b64          bool
+}
+
+// headerMemo remembers JOSE headers by their encoded text: all PASSporTs of a
+// signer have the same one. It holds what was read, not a judgement, so one
+// text has one reading with and without it. It is a small table in which
+// newer headers take the places of older ones.
+type headerMemo [64]atomic.Pointer[jose]
+
+func (m *headerMemo) slot(segment string) *atomic.Pointer[jose] {
+	h := uint32(2166136261)
+	for i := max(0, len(segment)-48); i < len(segment); i++ { // x5u, which differs, is at the end
+		h = (h ^ uint32(segment[i])) * 16777619
+	}
+	return &m[h%uint32(len(m))]
+}
+
+// readHeader decodes a JOSE header into p.
+func (p *PASSporT) readHeader(segment string, room []byte, memo *headerMemo) *Refusal {
+	if memo != nil {
+		if j := memo.slot(segment).Load(); j != nil && j.segment == segment {
+			p.jose = j
+			return nil
+		}
+	}
+	buf, ok := decode64(room, segment)
+	if !ok {
+		return refuse(ReasonBase64, "header part")
+	}
+	d, why := parseJSON(string(buf), make([]jnode, 0, 6))
+	if why != "" {
+		return refuse(ReasonHeaderJSON, why)
+	}
+	if d.nodes[0].kind != jObject {
+		return refuse(ReasonHeaderJSON, "not an object")
+	}
+	j := &jose{segment: segment, hasPPT: d.member(0, "ppt") >= 0, crit: d.member(0, "crit") >= 0, b64: d.member(0, "b64") >= 0}
+	j.alg, _ = d.text(0, "alg")
+	j.typ, _ = d.text(0, "typ")
+	j.ppt, _ = d.text(0, "ppt")
+	j.x5u, _ = d.text(0, "x5u")
+	if memo != nil && len(segment) <= 1024 {
+		j.segment = strings.Clone(segment) // not the whole header with it
+		memo.slot(segment).Store(j)
+	}
+	p.jose = j
+	return nil
+}
+
 // header checks the JOSE header (RFC 8225, section 4; RFC 8224, section 4.1).
 func (p *PASSporT) header(id Identity) *Refusal {
-	alg, _ := p.jose.text(0, "alg")
-	if p.Alg = alg; alg != "ES256" {
-		return refuse(ReasonAlg, strconv.Quote(clip(alg)))
-	}
-	if p.jose.member(0, "crit") >= 0 {
+	j := p.jose
+	p.Alg, p.Typ, p.PPT, p.X5U = j.alg, j.typ, j.ppt, j.x5u
+	switch {
+	case j.alg != "ES256":
+		return refuse(ReasonAlg, strconv.Quote(clip(j.alg)))
+	case j.crit:
 		return refuse(ReasonCrit, "")
-	}
-	if p.jose.member(0, "b64") >= 0 {
+	case j.b64:
 		return refuse(ReasonB64, "")
-	}
-	typ, _ := p.jose.text(0, "typ")
-	if p.Typ = typ; typ != "passport" {
-		return refuse(ReasonTyp, strconv.Quote(clip(typ)))
-	}
-	ppt, isText := p.jose.text(0, "ppt")
-	if p.PPT = ppt; !strings.EqualFold(ppt, id.PPT) || !isText && p.jose.member(0, "ppt") >= 0 || isText && ppt == "" {
-		return refuse(ReasonPPTMismatch, "token "+strconv.Quote(clip(ppt))+", parameter "+strconv.Quote(clip(id.PPT)))
-	}
-	x5u, _ := p.jose.text(0, "x5u")
-	if p.X5U = x5u; x5u == "" {
+	case j.typ != "passport":
+		return refuse(ReasonTyp, strconv.Quote(clip(j.typ)))
+	case !strings.EqualFold(j.ppt, id.PPT), j.hasPPT && j.ppt == "":
+		return refuse(ReasonPPTMismatch, "token "+strconv.Quote(clip(j.ppt))+", parameter "+strconv.Quote(clip(id.PPT)))
+	case j.x5u == "":
 		return refuse(ReasonX5UMissing, "")
-	}
-	if x5u != id.Info {
+	case j.x5u != id.Info:
 		return refuse(ReasonX5UMismatch, "")
 	}
 	return nil

@@ -90,13 +90,13 @@ const markGeneration = 5 * time.Minute
 // diversions that lead here, in order. A high s is turned into its low twin,
 // so that the two signatures of one signing cannot pass as two.
 func markOf(list []*PASSporT) Mark {
-	h := sha256.New()
+	var room [2 * 64]byte
+	b := room[:0]
 	for _, p := range list {
-		sig := p.sig
-		lowS(sig[32:])
-		h.Write(sig[:])
+		b = append(b, p.sig[:]...)
+		lowS(b[len(b)-32:])
 	}
-	return Mark(h.Sum(nil))
+	return sha256.Sum256(b)
 }
 
 // lowS replaces s by n-s when s > n/2.
@@ -125,9 +125,8 @@ func callMark(req *Request, tag string) (m Mark, ok bool) {
 	if req.CallID == "" {
 		return m, false
 	}
-	h := sha256.New()
-	h.Write([]byte(req.CallID))
-	h.Write([]byte{0})
-	h.Write([]byte(tag))
-	return Mark(h.Sum(nil)), true
+	var room [256]byte
+	b := append(room[:0], req.CallID...)
+	b = append(b, 0)
+	return sha256.Sum256(append(b, tag...)), true
 }

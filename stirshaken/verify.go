@@ -132,6 +132,7 @@ type Verifier struct {
 	cache  *certCache
 	marks  Marks
 	pinned atomic.Pointer[entry] // for every x5u, when set
+	memo   headerMemo
 }
 
 // NewVerifier checks the configuration; it starts nothing.
@@ -207,12 +208,17 @@ type check struct {
 	dests []address // whom dest may be
 	tag   string
 	cand  []candidate
+
+	// Room for what nearly every call has, so that it costs no allocation.
+	fromRoom, destRoom [1]address
+	candRoom           [1]candidate
 }
 
 // Verify checks one request at now. It never fails: what cannot be found out
 // is a verdict that attests nothing. ctx bounds the waiting for certificates.
 func (v *Verifier) Verify(ctx context.Context, req Request, peer Peer, now time.Time) Verdict {
 	c := check{v: v, ctx: ctx, req: &req, now: now}
+	c.froms, c.dests, c.cand = c.fromRoom[:0], c.destRoom[:0], c.candRoom[:]
 	out := Verdict{Source: SourceIdentity, Peer: peer.Name}
 	c.addresses(&out)
 	switch {
@@ -303,7 +309,9 @@ func private(field string) bool {
 // certificates and signatures of those that could carry the call.
 func (c *check) identities(out *Verdict) {
 	n := len(c.req.Identity)
-	c.cand = make([]candidate, n)
+	if n > len(c.candRoom) {
+		c.cand = make([]candidate, n)
+	}
 	out.Headers = make([]HeaderVerdict, n)
 	for i := range c.cand {
 		out.Headers[i].Index = i
@@ -385,7 +393,7 @@ func (c *check) read(k *candidate, value string) {
 		k.ignore(refuse(ReasonBaselineOff, ""))
 		return
 	}
-	r = k.p.parse(k.id, nil, nil)
+	r = k.p.parse(k.id, &c.v.memo)
 	k.out.identifier = identifierOf(k.id.Token)
 	if r == nil && k.p.Compact {
 		r = c.expand(&k.p)
