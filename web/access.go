@@ -90,7 +90,7 @@ var access = []rule{
 	{pattern: "POST /v1/traversals/{id}/report", roles: desk},
 	{pattern: "GET /v1/calls/{ref}", roles: anyone, scope: ScopeTraversals},
 	// directory
-	{pattern: "GET /v1/subjects", roles: floor, scope: ScopeDirectory},
+	{pattern: "GET /v1/subjects", roles: records, scope: ScopeDirectory},
 	{pattern: "GET /v1/contact-points", roles: floor, scope: ScopeDirectory},
 	{pattern: "GET /v1/colleagues", roles: floor},
 	// ledger

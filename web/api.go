@@ -128,3 +128,18 @@ func strictJSON(data []byte, v any) error {
 	}
 	return jsonv2.Unmarshal(data, v, jsonv2.RejectUnknownMembers(true))
 }
+
+// readJSON reads a request's body outside of huma, under the same rules.
+func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
+	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); kind != "application/json" {
+		return problem.New(problem.InvalidBody, "Content-Type is not application/json.")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
+	if err != nil {
+		return err
+	}
+	if err := strictJSON(body, v); err != nil {
+		return problem.New(problem.InvalidBody, "")
+	}
+	return nil
+}

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -145,22 +146,30 @@ func (b *tab) visit(path string) { b.t.Helper(); b.do(chromedp.Navigate(b.url + 
 // see waits until the page shows the text.
 func (b *tab) see(text string) {
 	b.t.Helper()
-	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool](fmt.Sprintf("document.body && document.body.innerText.includes(%q)", text), chromedp.WithPollingTimeout(10*time.Second), chromedp.WithPollingInterval(30*time.Millisecond)))
-	if err != nil {
-		b.shot("failure")
-		body, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.body.innerText"))
-		b.t.Fatalf("never saw %q (%v); the page says:\n%s", text, err, body)
-	}
+	b.until(fmt.Sprintf("document.body && document.body.innerText.includes(%q)", text), "never saw "+text)
 }
 
 // gone waits until the page does not show the text any more.
 func (b *tab) gone(text string) {
 	b.t.Helper()
-	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool](fmt.Sprintf("!document.body.innerText.includes(%q)", text), chromedp.WithPollingTimeout(10*time.Second), chromedp.WithPollingInterval(30*time.Millisecond)))
-	if err != nil {
-		b.shot("failure")
-		b.t.Fatalf("still see %q: %v", text, err)
+	b.until(fmt.Sprintf("document.body && !document.body.innerText.includes(%q)", text), "still see "+text)
+}
+
+// until waits for an expression to hold, over a change of page as well.
+func (b *tab) until(expression, failure string) {
+	b.t.Helper()
+	var err error
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+		if _, err = chromedp.Run(b.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(time.Until(end)), chromedp.WithPollingInterval(30*time.Millisecond))); err == nil {
+			return
+		}
+		if b.ctx.Err() != nil || errors.Is(err, chromedp.ErrPollingTimeout) {
+			break // any other error: the page went away under the poll
+		}
 	}
+	b.shot("failure")
+	body, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.body.innerText"))
+	b.t.Fatalf("%s (%v); the page says:\n%s", failure, err, body)
 }
 
 // js evaluates an expression, awaiting a promise.

@@ -52,9 +52,11 @@ type Desk interface {
 	StepUp(ctx context.Context, s StepUp) error
 	// CancelStepUp ends the console flow that runs and puts the caller back.
 	CancelStepUp(ctx context.Context, who Act) error
-	// Identify says whom the caller claims to be: a claim by the agent, never
-	// a proof. All evidence about another subject is void after it.
-	Identify(ctx context.Context, who Act, subject ringfence.SubjectID) error
+	// Identify says whom the caller claims to be, by an identifying field: a
+	// claim by the agent, never a proof. All evidence about another subject is
+	// void after it. A claim that names nobody is taken like any other, so that
+	// an agent cannot be asked who is a customer (invariant 23).
+	Identify(ctx context.Context, who Act, claim Claim) error
 	// HandOver makes a colleague the owner, with all evidence and releases.
 	HandOver(ctx context.Context, who Act, to ringfence.PersonID) error
 	// HangUp ends the agent's part of the call.
@@ -80,4 +82,10 @@ type StepUp struct {
 	Act
 	Flow    string
 	Release ringfence.ReleaseID
+}
+
+// Claim is whom a caller says they are.
+type Claim struct {
+	Kind         ringfence.SubjectKind
+	Field, Value string
 }

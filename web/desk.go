@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -40,7 +41,9 @@ type (
 	identifyIn struct {
 		onCall
 		Body struct {
-			Subject ringfence.SubjectID `json:"subject" maxLength:"40"`
+			Kind  ringfence.SubjectKind `json:"kind" pattern:"^[a-z_]{1,40}$" example:"customer"`
+			Field string                `json:"field" pattern:"^[a-z_]{1,40}$" example:"account"`
+			Value string                `json:"value" minLength:"1" maxLength:"80"`
 		}
 	}
 	handOverIn struct {
@@ -122,14 +125,8 @@ func (s *Server) deskAPI(a huma.API) {
 			if err != nil {
 				return nil, err
 			}
-			err = s.cfg.Store.View(ctx, act.Tenant, func(tx ledger.Tx) error {
-				_, _, err := ledger.Read[ringfence.Subject](ctx, tx, ledger.KindSubject, string(in.Body.Subject))
-				return err
-			})
-			if err != nil {
-				return nil, err
-			}
-			return nil, s.cfg.Calls.Identify(ctx, act, in.Body.Subject)
+			claim := Claim{Kind: in.Body.Kind, Field: in.Body.Field, Value: strings.TrimSpace(in.Body.Value)}
+			return nil, s.cfg.Calls.Identify(ctx, act, claim)
 		})
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/traversals/{id}/hand-over", Summary: "Give the call to a colleague, with everything proved", DefaultStatus: 204},
 		func(ctx context.Context, in *handOverIn) (*nothing, error) {

@@ -133,8 +133,8 @@ func (f *fakeCalls) CancelStepUp(_ context.Context, who Act) error {
 	return f.tell(who, "cancel")
 }
 
-func (f *fakeCalls) Identify(_ context.Context, who Act, subject ringfence.SubjectID) error {
-	return f.tell(who, "identify "+string(subject))
+func (f *fakeCalls) Identify(_ context.Context, who Act, c Claim) error {
+	return f.tell(who, "identify "+string(c.Kind)+" "+c.Field+" "+c.Value)
 }
 
 func (f *fakeCalls) HandOver(_ context.Context, who Act, to ringfence.PersonID) error {

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -10,48 +11,51 @@ import (
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/verify/passkey"
 	"github.com/ringfence/ringfence/web/problem"
 )
 
-// Ceremonies runs the WebAuthn ceremonies of staff: verify/passkey, joined by
-// cmd. Options and responses are the JSON that browsers read and write.
-type Ceremonies interface {
-	// BeginInvite returns the options for making the passkey of the person an
-	// invitation was written for. It spends nothing.
-	BeginInvite(ctx context.Context, tenant ringfence.TenantID, token string) (ceremony string, options json.RawMessage, err error)
-	// FinishInvite spends the invitation and binds the passkey.
-	FinishInvite(ctx context.Context, tenant ringfence.TenantID, token, ceremony string, response json.RawMessage) (ringfence.PersonID, error)
-	// BeginLogin returns the options for signing in with any staff passkey.
-	BeginLogin(ctx context.Context, tenant ringfence.TenantID) (ceremony string, options json.RawMessage, err error)
-	// FinishLogin returns whose passkey answered.
-	FinishLogin(ctx context.Context, tenant ringfence.TenantID, ceremony string, response json.RawMessage) (ringfence.PersonID, error)
+// Passkeys is what runs the WebAuthn ceremonies of one tenant; a nil member
+// switches its pages off. Staff and callers have relying parties of their own.
+type Passkeys struct {
+	Staff   *passkey.Staff     // staff sign in and sign
+	Invites *passkey.Registrar // staff make their passkey on an invitation
+	Page    *passkey.Page      // the caller's page behind a link
+	Enrol   *passkey.Registrar // callers make their passkey on an invitation
+}
+
+// passkeys returns the tenant's, or none.
+func (s *Server) passkeys(tenant ringfence.TenantID) Passkeys {
+	if s.cfg.Passkeys == nil {
+		return Passkeys{}
+	}
+	return s.cfg.Passkeys(tenant)
 }
 
 type (
-	ceremonyBegun struct {
+	optionsOut struct {
 		Body struct {
-			Ceremony string          `json:"ceremony"`
-			Options  json.RawMessage `json:"options"`
+			Ceremony string          `json:"ceremony,omitempty" doc:"goes back with the response"`
+			Options  json.RawMessage `json:"options" doc:"as PublicKeyCredential.parse…OptionsFromJSON reads them"`
 		}
 	}
-	inviteBegin struct {
+	tokenIn struct {
 		httpPair
 		Body struct {
 			Token string `json:"token" minLength:"22" maxLength:"128"`
 		}
 	}
-	inviteFinish struct {
+	tokenResponseIn struct {
 		httpPair
 		Body struct {
 			Token    string          `json:"token" minLength:"22" maxLength:"128"`
-			Ceremony string          `json:"ceremony" maxLength:"256"`
 			Response json.RawMessage `json:"response"`
 		}
 	}
 	loginFinish struct {
 		httpPair
 		Body struct {
-			Ceremony string          `json:"ceremony" maxLength:"256"`
+			Ceremony string          `json:"ceremony" minLength:"22" maxLength:"128"`
 			Response json.RawMessage `json:"response"`
 		}
 	}
@@ -81,50 +85,50 @@ func (p *httpPair) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-var errNoCeremonies = problem.New(problem.Unavailable, "Passkeys are not set up on this server.")
+var (
+	errNoPasskeys = problem.New(problem.Unavailable, "Passkeys are not set up on this server.")
+	errLinkSpent  = problem.New(problem.Expired, "This link was used before, or its time is over. Ask for a new one.")
+	errWrongKey   = problem.New(problem.Unauthenticated, "This passkey is not known here.")
+)
 
 func (s *Server) sessionAPI(a huma.API) {
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/invite/begin", Summary: "Begin to make a passkey on an invitation"},
-		func(ctx context.Context, in *inviteBegin) (*ceremonyBegun, error) {
-			if s.cfg.Ceremonies == nil {
-				return nil, errNoCeremonies
-			}
-			out := &ceremonyBegun{}
-			var err error
-			out.Body.Ceremony, out.Body.Options, err = s.cfg.Ceremonies.BeginInvite(ctx, s.tenantOf(in.r), in.Body.Token)
-			return out, err
+		func(ctx context.Context, in *tokenIn) (*optionsOut, error) {
+			return s.beginEnrol(ctx, in.r, s.passkeys(s.tenantOf(in.r)).Invites, in.Body.Token)
 		})
-	add(s, a, huma.Operation{Method: "POST", Path: "/v1/invite/finish", Summary: "Spend an invitation and sign in", DefaultStatus: 204},
-		func(ctx context.Context, in *inviteFinish) (*nothing, error) {
-			if s.cfg.Ceremonies == nil {
-				return nil, errNoCeremonies
-			}
-			person, err := s.cfg.Ceremonies.FinishInvite(ctx, s.tenantOf(in.r), in.Body.Token, in.Body.Ceremony, in.Body.Response)
-			if err != nil {
-				return nil, err
-			}
-			return nil, s.newSession(in.w, in.r, s.tenantOf(in.r), person)
+	add(s, a, huma.Operation{Method: "POST", Path: "/v1/invite/finish", Summary: "Spend an invitation on the new passkey", DefaultStatus: 204},
+		func(ctx context.Context, in *tokenResponseIn) (*nothing, error) {
+			return nil, s.finishEnrol(ctx, in.r, s.passkeys(s.tenantOf(in.r)).Invites, in.Body.Token, in.Body.Response)
 		})
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/login/begin", Summary: "Begin to sign in"},
-		func(ctx context.Context, in *struct{ httpPair }) (*ceremonyBegun, error) {
-			if s.cfg.Ceremonies == nil {
-				return nil, errNoCeremonies
+		func(ctx context.Context, in *struct{ httpPair }) (*optionsOut, error) {
+			staff := s.passkeys(s.tenantOf(in.r)).Staff
+			if staff == nil {
+				return nil, errNoPasskeys
 			}
-			out := &ceremonyBegun{}
-			var err error
-			out.Body.Ceremony, out.Body.Options, err = s.cfg.Ceremonies.BeginLogin(ctx, s.tenantOf(in.r))
+			if err := s.guesses.spend(remoteOf(in.r)); err != nil {
+				return nil, err
+			}
+			handle, options, err := staff.BeginLogin(ctx, s.tenantOf(in.r))
+			out := &optionsOut{}
+			out.Body.Ceremony, out.Body.Options = string([]byte(handle)), options
 			return out, err
 		})
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/login/finish", Summary: "Sign in with a passkey", DefaultStatus: 204},
 		func(ctx context.Context, in *loginFinish) (*nothing, error) {
-			if s.cfg.Ceremonies == nil {
-				return nil, errNoCeremonies
+			tenant := s.tenantOf(in.r)
+			staff := s.passkeys(tenant).Staff
+			if staff == nil {
+				return nil, errNoPasskeys
 			}
-			person, err := s.cfg.Ceremonies.FinishLogin(ctx, s.tenantOf(in.r), in.Body.Ceremony, in.Body.Response)
+			p, ok, err := staff.FinishLogin(ctx, tenant, ringfence.Secret(in.Body.Ceremony), in.Body.Response)
 			if err != nil {
 				return nil, err
 			}
-			return nil, s.newSession(in.w, in.r, s.tenantOf(in.r), person)
+			if !ok {
+				return nil, errWrongKey
+			}
+			return nil, s.newSession(in.w, in.r, tenant, p.ID)
 		})
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/logout", Summary: "End the web session", DefaultStatus: 204},
 		func(ctx context.Context, in *struct{ httpPair }) (*nothing, error) {
@@ -141,4 +145,49 @@ func (s *Server) sessionAPI(a huma.API) {
 			out.Body.Pages = pagesOf(p)
 			return out, nil
 		})
+}
+
+// beginEnrol returns the options for making a passkey on an invitation. It
+// spends nothing.
+func (s *Server) beginEnrol(ctx context.Context, r *http.Request, reg *passkey.Registrar, token string) (*optionsOut, error) {
+	if reg == nil {
+		return nil, errNoPasskeys
+	}
+	if err := s.guesses.spend(remoteOf(r)); err != nil {
+		return nil, err
+	}
+	options, ok, err := reg.Begin(ctx, s.tenantOf(r), ringfence.Secret(token))
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, errLinkSpent
+	}
+	out := &optionsOut{}
+	out.Body.Options = options
+	return out, nil
+}
+
+// finishEnrol spends the invitation on a good registration.
+func (s *Server) finishEnrol(ctx context.Context, r *http.Request, reg *passkey.Registrar, token string, response []byte) error {
+	if reg == nil {
+		return errNoPasskeys
+	}
+	_, ok, err := reg.Finish(ctx, s.tenantOf(r), ringfence.Secret(token), response)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return errLinkSpent
+	}
+	return nil
+}
+
+// remoteOf is whose guesses are slowed down together.
+func remoteOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }

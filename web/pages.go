@@ -35,6 +35,3 @@ func pagesOf(p principal) []string {
 	}
 	return out
 }
-
-// publicPages registers what callers see.
-func (s *Server) publicPages(m *http.ServeMux) {}

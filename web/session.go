@@ -68,7 +68,7 @@ func hostOf(url string) string {
 }
 
 // newSession stores a fresh session, ends the one whose cookie came with the
-// request, and sets the cookie.
+// request, and sets the cookie. The entry of the login is the ceremony's.
 func (s *Server) newSession(w http.ResponseWriter, r *http.Request, tenant ringfence.TenantID, person ringfence.PersonID) error {
 	var raw [32]byte
 	if _, err := rand.Read(raw[:]); err != nil {
@@ -83,11 +83,7 @@ func (s *Server) newSession(w http.ResponseWriter, r *http.Request, tenant ringf
 		}
 		row := sessionRow{ID: hashSecret(secret), Person: person, Began: tx.Now(), Used: tx.Now()}
 		rec := ledger.Record{Kind: kindSession, ID: row.ID, Keys: map[string]string{"person": string(person)}, Sort: row.Began.UnixNano()}
-		if err := ledger.Write(r.Context(), tx, &rec, row); err != nil {
-			return err
-		}
-		_, err := tx.Append(r.Context(), ledger.Entry{Event: "person.signed_in", Person: person})
-		return err
+		return ledger.Write(r.Context(), tx, &rec, row)
 	})
 	if err != nil {
 		return err

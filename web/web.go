@@ -15,8 +15,8 @@ import (
 type Config struct {
 	Store ledger.Store
 	Calls Calls
-	// Ceremonies signs staff in; without it nobody can.
-	Ceremonies Ceremonies
+	// Passkeys gives a tenant's ceremonies; without it nobody can sign in.
+	Passkeys func(ringfence.TenantID) Passkeys
 	// StaffURL and PublicURL are the origins under which readers reach the two
 	// handlers, e.g. https://console.example.com; empty = http on localhost.
 	StaffURL, PublicURL string
@@ -43,6 +43,7 @@ type Server struct {
 	asked   bell         // somebody was asked to approve
 	tries   limiter      // four whispered digits
 	lookups limiter      // subjects
+	guesses limiter      // whoever is not signed in, by address
 	reports atomic.Int64 // content policy violations reported by browsers
 }
 
@@ -52,7 +53,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("web: a store and calls are needed")
 	}
 	s := &Server{cfg: cfg, log: cfg.Log, boards: boards{calls: cfg.Calls},
-		tries: limiter{every: 6 * time.Second, burst: 5}, lookups: limiter{every: time.Second, burst: 20}}
+		tries: limiter{every: 6 * time.Second, burst: 5}, lookups: limiter{every: time.Second, burst: 20}, guesses: limiter{every: 2 * time.Second, burst: 30}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

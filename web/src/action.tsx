@@ -3,7 +3,7 @@
 // the action that was opened.
 
 import { useEffect, useState } from "preact/hooks";
-import { get, post } from "./api";
+import { post } from "./api";
 import { now } from "./live";
 import { attempt, Button, Panel, Pill, tell } from "./parts";
 import { asking, canonical, fieldName, lasts, over, shown, stateSays } from "./words";
@@ -96,11 +96,7 @@ function PickSubject({ call, me }: { call: Call; me: Me }) {
   const [kind, setKind] = useState(kinds[0]?.kind ?? "");
   const [value, setValue] = useState("");
   const by = kinds.find((k) => k.kind === kind)?.by[0] ?? "account";
-  const pick = () => attempt(async () => {
-    const found = await get<{ subjects: { id: string }[] }>(`/v1/subjects?kind=${kind}&field=${by}&value=${encodeURIComponent(value)}`);
-    if (found.subjects.length !== 1) return tell("No such record. Ask for the number again.");
-    await post(`/v1/traversals/${call.traversal}/identify`, { subject: found.subjects[0]!.id });
-  });
+  const pick = () => attempt(() => post(`/v1/traversals/${call.traversal}/identify`, { kind, field: by, value }));
   return (
     <form class="form" onSubmit={(e) => { e.preventDefault(); void pick(); }}>
       <p class="aside">Nobody is identified on this call. Say whom the caller claims to be; it is a claim and proves nothing.</p>

@@ -21,12 +21,16 @@ async function run() {
   try {
     if (main.dataset.page === "invite") {
       const begun = await post<any>("/v1/invite/begin", { token });
-      await post("/v1/invite/finish", { token, ceremony: begun.ceremony, response: await make(begun.options) });
-      tell("Your passkey is made.", "ok");
-    } else {
-      const begun = await post<any>("/v1/login/begin");
-      await post("/v1/login/finish", { ceremony: begun.ceremony, response: await use(begun.options) });
+      await post("/v1/invite/finish", { token, response: await make(begun.options) });
+      // The first login shows at once that the passkey works.
+      main.dataset.page = "login";
+      go.textContent = "Sign in with a passkey";
+      go.removeAttribute("aria-disabled");
+      tell("Your passkey is made. Sign in with it.", "ok");
+      return;
     }
+    const begun = await post<any>("/v1/login/begin");
+    await post("/v1/login/finish", { ceremony: begun.ceremony, response: await use(begun.options) });
     location.assign("/");
   } catch (e) {
     if (e instanceof NotDone) tell("No passkey was used. Try again when you are ready.");

@@ -1,0 +1,307 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/verify"
+	"github.com/ringfence/ringfence/verify/passkey"
+)
+
+// outbox keeps the messages that verify sent.
+type outbox struct {
+	mu   sync.Mutex
+	sent []string
+}
+
+func (o *outbox) Deliver(_ context.Context, m verify.Message) (verify.Receipt, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sent = append(o.sent, string([]byte(m.Text)))
+	return verify.Receipt{Delivery: verify.DeliveryAccepted, ID: "1"}, nil
+}
+
+// last returns the newest message's link as a path on the server.
+func (o *outbox) link(t *testing.T) string {
+	t.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.sent) == 0 {
+		t.Fatal("nothing was sent")
+	}
+	_, after, ok := strings.Cut(o.sent[len(o.sent)-1], "/l#")
+	if !ok {
+		t.Fatalf("no link in %q", o.sent)
+	}
+	return "/l#" + after
+}
+
+// callers is a public listener over real verify, with one subject.
+type callers struct {
+	*desktop
+	origin  string
+	verify  *verify.Verifier
+	enrol   *passkey.Registrar
+	sent    outbox
+	subject ringfence.SubjectID
+	agent   ringfence.Person
+}
+
+// enrolled stores a new authenticator as the gate will.
+func enrolled(ctx context.Context, tx verify.Tx, a ringfence.Authenticator) error {
+	rec := ledger.Record{Kind: ledger.KindAuthenticator, ID: string(a.ID), Keys: map[string]string{"subject": string(a.Subject)}, Sort: a.StoredAt.UnixNano()}
+	if err := ledger.Write(ctx, tx, &rec, a); err != nil {
+		return err
+	}
+	_, err := tx.Append(ctx, ledger.Entry{Event: "authenticator.added", Object: string(a.ID)})
+	return err
+}
+
+func newCallers(t *testing.T) *callers {
+	t.Helper()
+	c := &callers{subject: ringfence.NewID[ringfence.SubjectID]("sub")}
+	var h http.Handler
+	c.origin = serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(w, r) }))
+	var keys Passkeys
+	c.desktop = newDesktop(t, func(cfg *Config) {
+		cfg.PublicURL = c.origin
+		cfg.Passkeys = func(ringfence.TenantID) Passkeys { return keys }
+	})
+	h = c.Public()
+	c.agent = c.person("Priya", ringfence.RoleAgent)
+	c.put(ringfence.DefaultTenant, ledger.KindSubject, string(c.subject), map[string]string{"customer:account": "10002000", "kind": "customer"},
+		ringfence.Subject{ID: c.subject, Tenant: ringfence.DefaultTenant, Kind: "customer", Status: ringfence.StatusActive, Record: map[string]string{"account": "10002000"}})
+	old := time.Now().Add(-1000 * time.Hour)
+	point := ringfence.ContactPoint{ID: ringfence.NewID[ringfence.ContactPointID]("cpt"), Tenant: ringfence.DefaultTenant, Subject: c.subject, Type: ringfence.ContactMobile,
+		Value: "447700900917", VerifiedAt: old, ChangedAt: old, StoredAt: old, Status: ringfence.StatusActive}
+	c.put(ringfence.DefaultTenant, ledger.KindContactPoint, string(point.ID), map[string]string{"subject": string(c.subject), "value": point.Value}, point)
+	pepper := ringfence.Secret(strings.Repeat("p", 32))
+	rp := passkey.RP{ID: "localhost", Origins: []string{c.origin}, Name: "Northwind"}
+	method, err := passkey.New(passkey.Config{Pepper: pepper, Firm: "Northwind", RP: rp, Link: c.origin + "/l"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.verify, err = verify.New(verify.Config{Store: c.store, Pepper: pepper, Deliver: &c.sent, Firm: "Northwind", Prefixes: []verify.Prefix{{Digits: "44", PerHour: 100}}}, method)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.enrol, err = passkey.NewRegistrar(c.store, rp, passkey.EnrolFunc(enrolled)); err != nil {
+		t.Fatal(err)
+	}
+	keys = Passkeys{Page: passkey.NewPage(c.verify, method), Enrol: c.enrol}
+	return c
+}
+
+// ask sends a link for a bank change and returns its path and carry code.
+func (c *callers) link() (ringfence.ChallengeID, string, string) {
+	c.t.Helper()
+	ch, err := c.verify.Create(c.t.Context(), ringfence.DefaultTenant, verify.Request{Traversal: trv, Subject: c.subject, Method: ringfence.FactPasskey,
+		Release: "rel_00000000000000000000000001", Digest: ringfence.Digest{1}, Says: "change the bank account we pay you on", By: c.agent.ID,
+		Fields: []verify.Field{{Name: "new_account", As: ringfence.SayDigits, Value: "GB29NWBK60161331926819"}, {Name: "amount", As: ringfence.SayMoney, Value: "125000 GBP"}, {Name: "payee", As: ringfence.SayName, Value: "Northwind Supplies"}}})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	issued, err := c.verify.Issue(c.t.Context(), ringfence.DefaultTenant, ch.ID)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return ch.ID, c.sent.link(c.t), issued.Tell[0].Text
+}
+
+// wrong is a carry code that is not the right one.
+func wrong(code string) string {
+	if code == "0000" {
+		return "1111"
+	}
+	return "0000"
+}
+
+func TestCallerApprovesWithAPasskey(t *testing.T) {
+	c := newCallers(t)
+	c.calls.change(trv, func(l *ringfence.LiveCall) { l.Reference = "K7M2P9QX" })
+	b := open(t, c.origin)
+	b.passkeys()
+	token, err := c.enrol.Invite(t.Context(), ringfence.DefaultTenant, string(c.subject), "Dana Reed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.visit("/enrol#" + string([]byte(token)))
+	b.looks("enrol")
+	b.press("Make a passkey")
+	b.see("Your passkey is made")
+	b.looks("enrol-done")
+
+	id, link, code := c.link()
+	b.visit(link)
+	b.see("K7M2 P9QX")
+	if got := js[string](b, "location.href"); strings.Contains(got, "#") {
+		t.Errorf("the token still stands in the address: %s", got)
+	}
+	if body := js[string](b, "document.body.innerText"); strings.Contains(body, "NWBK") || strings.Contains(body, "bank") || strings.Contains(body, "Priya") {
+		t.Errorf("shown before the carry code: %s", body)
+	}
+	b.looks("caller-code")
+	b.do(chromedp.SendKeys(chromedp.ID("code"), wrong(code)+"\r"))
+	b.see("That is not the code. Tries left: 2")
+	b.do(chromedp.SendKeys(chromedp.ID("code"), code+"\r"))
+	b.see("Priya")
+	b.see("GB29 NWBK 6016 1331 9268 19")
+	b.see("1,250.00 GBP")
+	b.see("never ask you to read anything")
+	b.looks("caller-action")
+	b.press("Approve with a passkey")
+	b.see("Approved.")
+	b.looks("caller-approved")
+	got, err := c.verify.Lookup(t.Context(), ringfence.DefaultTenant, id)
+	if err != nil || got.State != verify.StateSatisfied || got.Evidence == "" {
+		t.Errorf("the challenge is %s (%v)", got.State, err)
+	}
+	// The same link again has nothing more to say.
+	b.visit("/")
+	b.visit(link)
+	b.see("This link is over")
+	b.looks("caller-over")
+	if n := c.PolicyReports(); n != 0 {
+		t.Errorf("%d content policy reports", n)
+	}
+}
+
+func TestCallerDidNotAskForThis(t *testing.T) {
+	c := newCallers(t)
+	b := open(t, c.origin)
+	b.passkeys()
+	token, err := c.enrol.Invite(t.Context(), ringfence.DefaultTenant, string(c.subject), "Dana Reed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.visit("/enrol#" + string([]byte(token)))
+	b.press("Make a passkey")
+	b.see("Your passkey is made")
+	id, link, _ := c.link()
+	b.visit(link)
+	b.see("I did not ask for this")
+	b.press("I did not ask for this")
+	b.see("We have stopped it")
+	b.looks("caller-stopped")
+	got, err := c.verify.Lookup(t.Context(), ringfence.DefaultTenant, id)
+	if err != nil || got.State != verify.StateRejected {
+		t.Errorf("the challenge is %s (%v)", got.State, err)
+	}
+}
+
+// A link preview fetches the address and nothing more: the link is as good as
+// before, and a wrong token is told apart from a spent one by nothing.
+func TestGettingALinkSpendsNothing(t *testing.T) {
+	c := newCallers(t)
+	for range 3 {
+		w := httptest.NewRecorder()
+		c.Public().ServeHTTP(w, request(t, "GET", "/l", nil))
+		if w.Code != 200 {
+			t.Fatalf("the page answered %d", w.Code)
+		}
+	}
+	for name, body := range map[string]string{
+		"unknown token": `{"token":"` + strings.Repeat("0", 32) + `"}`,
+	} {
+		for _, step := range []string{"look", "unlock", "again", "finish", "refuse"} {
+			w := httptest.NewRecorder()
+			c.Public().ServeHTTP(w, request(t, "POST", "/l/"+step, body))
+			if w.Code != 200 || strings.TrimSpace(w.Body.String()) != `{"outcome":"closed"}` {
+				t.Errorf("%s: %s answered %d %s", name, step, w.Code, w.Body)
+			}
+		}
+	}
+	for name, body := range map[string]string{
+		"short token": `{"token":"abc"}`, "no token": `{}`, "no body": ``, "array": `[]`, "unknown member": `{"token":"` + strings.Repeat("0", 32) + `","x":1}`,
+		"too large": `{"token":"` + strings.Repeat("0", maxBodyBytes) + `"}`,
+	} {
+		w := httptest.NewRecorder()
+		c.Public().ServeHTTP(w, request(t, "POST", "/l/unlock", body))
+		if w.Code != 400 && w.Code != 410 && w.Code != 413 {
+			t.Errorf("%s: answered %d %s", name, w.Code, w.Body)
+		}
+	}
+	for _, path := range []string{"/l/look", "/l/refuse", "/l/unlock"} {
+		w := httptest.NewRecorder()
+		c.Public().ServeHTTP(w, request(t, "GET", path, nil))
+		if w.Code != 405 && w.Code != 404 {
+			t.Errorf("GET %s answered %d", path, w.Code)
+		}
+	}
+}
+
+func TestIsThisReallyUs(t *testing.T) {
+	c := newCallers(t)
+	b := open(t, c.origin)
+	b.visit("/call")
+	b.looks("really-us")
+	b.do(chromedp.SendKeys(chromedp.ID("refin"), "k7m2 p9qx\r"))
+	b.see("this call was placed by us")
+	b.looks("really-us-yes")
+	b.fill("refin", "AAAABBBB")
+	b.do(chromedp.SendKeys(chromedp.ID("refin"), "\r"))
+	b.see("We know no call of ours")
+	b.looks("really-us-no")
+	b.visit("/")
+	b.looks("public-about")
+	for _, bad := range []string{"", strings.Repeat("x", 4000), "<script>alert(1)</script>", "K7M2P9Q"} {
+		w := httptest.NewRecorder()
+		c.Public().ServeHTTP(w, request(t, "POST", "/call", "ref="+bad, "Content-Type", "application/x-www-form-urlencoded"))
+		if strings.Contains(w.Body.String(), "placed by us") || strings.Contains(w.Body.String(), "<script>alert") {
+			t.Errorf("%q: answered %d %s", bad, w.Code, w.Body)
+		}
+	}
+}
+
+func TestGuessingIsSlowedDown(t *testing.T) {
+	c := newCallers(t)
+	last := 0
+	for range 40 {
+		w := httptest.NewRecorder()
+		c.Public().ServeHTTP(w, request(t, "POST", "/call", "ref=AAAABBBB", "Content-Type", "application/x-www-form-urlencoded"))
+		last = w.Code
+	}
+	if last != 429 {
+		t.Errorf("the fortieth guess answered %d", last)
+	}
+}
+
+func TestEveryLanguageHasEveryText(t *testing.T) {
+	for lang, words := range callerWords {
+		for key := range callerWords["en"] {
+			if words[key] == "" {
+				t.Errorf("%s has no text for %s", lang, key)
+			}
+		}
+		if len(words) != len(callerWords["en"]) {
+			t.Errorf("%s has texts that English has not", lang)
+		}
+	}
+	for accept, want := range map[string]string{"": "en", "de-AT,de;q=0.9,en;q=0.8": "de", "fr,de;q=0.5": "de", "ja": "en", "en-GB": "en", ";;,,": "en", strings.Repeat("x,", 1000): "en"} {
+		if got := language(accept); got != want {
+			t.Errorf("language(%.40q) = %s, want %s", accept, got, want)
+		}
+	}
+}
+
+// Without script the page still says what it is, in the reader's language.
+func TestPlainPageExplainsItself(t *testing.T) {
+	c := newCallers(t)
+	for lang, want := range map[string]string{"en": "It needs JavaScript", "de": "Sie braucht JavaScript"} {
+		w := httptest.NewRecorder()
+		c.Public().ServeHTTP(w, request(t, "GET", "/l", nil, "Accept-Language", lang))
+		if body := w.Body.String(); !strings.Contains(body, want) || !strings.Contains(body, fmt.Sprintf("<html lang=%q>", lang)) {
+			t.Errorf("%s: %s", lang, body)
+		}
+	}
+}
