@@ -43,7 +43,9 @@ func TestCallAppearsWithoutRefresh(t *testing.T) {
 	b.see("Dana Reed")
 	b.see("does not vouch for the number")
 	b.looks("console-call")
-	d.calls.change(trv, func(c *ringfence.LiveCall) { c.State, c.Playing = "step_up", "The caller hears: We have sent a link to your phone." })
+	d.calls.change(trv, func(c *ringfence.LiveCall) {
+		c.State, c.Playing = "step_up", "The caller hears: We have sent a link to your phone."
+	})
 	b.see("We have sent a link")
 	b.looks("console-running")
 	d.calls.end(trv)

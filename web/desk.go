@@ -18,9 +18,6 @@ type (
 			Traversals []ringfence.LiveCall `json:"traversals"`
 		}
 	}
-	onCall struct {
-		ID ringfence.TraversalID `path:"id" maxLength:"40"`
-	}
 	takeIn struct {
 		Body struct {
 			Code string `json:"code" pattern:"^[0-9]{4}$" doc:"the four digits whispered to the agent's leg"`
@@ -32,14 +29,14 @@ type (
 		}
 	}
 	stepUpIn struct {
-		onCall
+		ID   ringfence.TraversalID `path:"id" maxLength:"40"`
 		Body struct {
 			Flow    string              `json:"flow" pattern:"^[a-z0-9-]{1,64}$" example:"step-up-passkey"`
 			Release ringfence.ReleaseID `json:"release,omitempty" maxLength:"40"`
 		}
 	}
 	identifyIn struct {
-		onCall
+		ID   ringfence.TraversalID `path:"id" maxLength:"40"`
 		Body struct {
 			Kind  ringfence.SubjectKind `json:"kind" pattern:"^[a-z_]{1,40}$" example:"customer"`
 			Field string                `json:"field" pattern:"^[a-z_]{1,40}$" example:"account"`
@@ -47,13 +44,13 @@ type (
 		}
 	}
 	handOverIn struct {
-		onCall
+		ID   ringfence.TraversalID `path:"id" maxLength:"40"`
 		Body struct {
 			To ringfence.PersonID `json:"to" maxLength:"40"`
 		}
 	}
 	reportIn struct {
-		onCall
+		ID   ringfence.TraversalID `path:"id" maxLength:"40"`
 		Body struct {
 			Text string `json:"text" maxLength:"500"`
 		}
@@ -172,7 +169,9 @@ func (s *Server) deskAPI(a huma.API) {
 // command registers a command on a call that carries nothing else.
 func command(s *Server, a huma.API, name, summary string, do func(context.Context, Act) error) {
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/traversals/{id}/" + name, Summary: summary, DefaultStatus: 204},
-		func(ctx context.Context, in *struct{ onCall }) (*nothing, error) {
+		func(ctx context.Context, in *struct {
+			ID ringfence.TraversalID `path:"id" maxLength:"40"`
+		}) (*nothing, error) {
 			act, err := s.act(ctx, in.ID)
 			if err != nil {
 				return nil, err

@@ -211,3 +211,20 @@ func (d *desktop) ask(cookie *http.Cookie, method, path string, body any, header
 	d.Staff().ServeHTTP(w, r)
 	return w
 }
+
+// change changes a stored person.
+func (d *desktop) change(p ringfence.Person, with func(*ringfence.Person)) {
+	d.t.Helper()
+	err := d.store.Update(d.t.Context(), p.Tenant, func(tx ledger.Tx) error {
+		now, version, err := ledger.Read[ringfence.Person](d.t.Context(), tx, ledger.KindPerson, string(p.ID))
+		if err != nil {
+			return err
+		}
+		with(&now)
+		rec := ledger.Record{Kind: ledger.KindPerson, ID: string(p.ID), Version: version}
+		return ledger.Write(d.t.Context(), tx, &rec, now)
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}

@@ -11,12 +11,12 @@ import type { ActionType, Call, Me, Release } from "./types";
 
 type Values = Record<string, string>;
 
-const ASKED = [["call", "On this call"], ["email", "By e-mail"], ["letter", "By letter or invoice"], ["colleague", "By a colleague"]];
+const ASKED = [["phone", "On this call"], ["in_person", "In person"], ["email", "By e-mail"], ["letter", "By letter or invoice"]];
 
 export function ActionPanel({ call, me, mine, release }: { call: Call; me: Me; mine: boolean; release?: Release }) {
   const types = (me.actions ?? []).filter((a) => !call.subject_kind || a.about === call.subject_kind);
   const [type, setType] = useState(release?.type ?? types[0]?.type ?? "");
-  const [asked, setAsked] = useState("call");
+  const [asked, setAsked] = useState("phone");
   const [typed, setTyped] = useState<Values>({});
   const [from, setFrom] = useState(""); // the release that typed was filled from
   const action = (me.actions ?? []).find((a) => a.type === type);
