@@ -38,6 +38,7 @@ type rule struct {
 	open    bool // nobody need have signed in
 	page    bool // a person without a session is sent to the login page
 	once    bool // the answer holds a permit and is never given twice
+	gate    bool // the gate itself keeps the idempotency key, beside what it did
 	again   bool // doing it again does no harm: no Idempotency-Key is asked for
 }
 
@@ -60,6 +61,7 @@ var access = []rule{
 	{pattern: "GET /invite", open: true},
 	{pattern: "POST /csp-report", open: true},
 	{pattern: "GET /healthz", open: true},
+	{pattern: "GET /.well-known/jwks.json", open: true},
 	{pattern: "GET /v1/openapi.json", open: true},
 	{pattern: "GET /{$}", roles: anyone, page: true},
 	{pattern: "GET /console", roles: floor, page: true},
@@ -89,6 +91,21 @@ var access = []rule{
 	{pattern: "POST /v1/traversals/{id}/pressure", roles: desk},
 	{pattern: "POST /v1/traversals/{id}/report", roles: desk},
 	{pattern: "GET /v1/calls/{ref}", roles: anyone, scope: ScopeTraversals},
+	// actions and releases
+	{pattern: "POST /v1/actions", roles: desk, scope: ScopeActions, gate: true},
+	{pattern: "GET /v1/releases", roles: overview, scope: ScopeReleases},
+	{pattern: "GET /v1/releases/{id}", roles: anyone, scope: ScopeReleases},
+	{pattern: "POST /v1/releases/{id}/release", roles: desk, scope: ScopeActions},
+	{pattern: "POST /v1/releases/{id}/cancel", roles: desk, scope: ScopeActions},
+	{pattern: "POST /v1/releases/{id}/reject", roles: floor, scope: ScopeActions},
+	{pattern: "POST /v1/releases/{id}/permit", scope: ScopeExecute, once: true},
+	{pattern: "POST /v1/permits/redeem", scope: ScopeExecute, gate: true},
+	{pattern: "POST /v1/permits/{id}/report", scope: ScopeExecute},
+	// approvals
+	{pattern: "GET /v1/approvals", roles: anyone},
+	{pattern: "GET /v1/approvals/{release}", roles: anyone},
+	{pattern: "POST /v1/approvals/{release}/begin", roles: anyone, again: true},
+	{pattern: "POST /v1/approvals/{release}/finish", roles: anyone},
 	// directory
 	{pattern: "GET /v1/subjects", roles: records, scope: ScopeDirectory},
 	{pattern: "GET /v1/contact-points", roles: floor, scope: ScopeDirectory},
@@ -154,7 +171,11 @@ func (m *guardedMux) HandleFunc(pattern string, h func(http.ResponseWriter, *htt
 	}
 	m.used[pattern] = true
 	r := access[i]
-	if strings.HasPrefix(pattern, "POST /v1/") && !r.open && !r.again {
+	switch {
+	case !strings.HasPrefix(pattern, "POST /v1/") || r.open || r.again:
+	case r.gate:
+		h = m.s.keyed(h)
+	default:
 		h = m.s.idempotent(r.once, h)
 	}
 	m.ServeMux.HandleFunc(pattern, m.s.guard(r, h))

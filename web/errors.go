@@ -5,7 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 
+	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/web/problem"
 )
@@ -35,11 +37,24 @@ func (s *Server) problemOf(r *http.Request, err error) *problem.Problem {
 func toProblem(err error) *problem.Problem {
 	var p *problem.Problem
 	var big *http.MaxBytesError
+	var invalid *gate.InvalidError
 	switch {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &big):
 		return problem.New(problem.TooLarge, "")
+	case errors.As(err, &invalid):
+		p = problem.New(problem.Unprocessable, "")
+		p.Errors = []problem.Field{{Location: strings.TrimSuffix("body."+invalid.Field, "."), Message: invalid.Says}}
+		return p
+	case errors.Is(err, gate.ErrHeld):
+		return problem.New(problem.Held, "")
+	case errors.Is(err, gate.ErrExpired):
+		return problem.New(problem.Expired, "")
+	case errors.Is(err, gate.ErrForbidden):
+		return problem.New(problem.Forbidden, "")
+	case errors.Is(err, gate.ErrConflict):
+		return problem.New(problem.Conflict, "")
 	case errors.Is(err, ledger.ErrNotFound), errors.Is(err, ErrNoCall):
 		return problem.New(problem.NotFound, "")
 	case errors.Is(err, ledger.ErrConflict):

@@ -2,16 +2,20 @@ package web
 
 import (
 	"context"
+	"crypto/ed25519"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/ledger/ledgertest"
+	"github.com/ringfence/ringfence/policy"
 )
 
 // fakeCalls is a switchboard beside the tests: it keeps live calls, checks
@@ -153,12 +157,63 @@ type desktop struct {
 	t     *testing.T
 	store *ledgertest.Memory
 	calls *fakeCalls
+	gate  *gate.Gate
+}
+
+// onePolicy is a policy in force for every tenant.
+type onePolicy struct{ *policy.Policy }
+
+func (p onePolicy) Current(ringfence.TenantID) *policy.Policy { return p.Policy }
+func (p onePolicy) ByHash(_ ringfence.TenantID, hash [32]byte) *policy.Policy {
+	if p.Hash() == hash {
+		return p.Policy
+	}
+	return nil
+}
+
+func testPolicies(t *testing.T) onePolicy {
+	t.Helper()
+	src, err := os.ReadFile("testdata/policy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, found := policy.Load("policy.yaml", src)
+	if p == nil {
+		t.Fatal(found)
+	}
+	return onePolicy{p}
+}
+
+// newGate is a real gate over the test policy. Its executor is "core"; an
+// approval counts when the passkey's own signature verifies.
+func newGate(t *testing.T, store ledger.Store) *gate.Gate {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := ledger.NewSigner("test", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, permits, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := gate.New(gate.Config{Store: store, Policies: testPolicies(t), Key: permits, Log: log,
+		Executor:      func(ringfence.TenantID, string) string { return "core" },
+		CheckApproval: func(context.Context, ringfence.Authenticator, [32]byte, []byte) error { return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
 }
 
 func newDesktop(t *testing.T, with ...func(*Config)) *desktop {
 	t.Helper()
 	d := &desktop{t: t, store: &ledgertest.Memory{}, calls: &fakeCalls{}}
-	cfg := Config{Store: d.store, Calls: d.calls, Company: func(ringfence.TenantID) string { return "Northwind" }}
+	d.gate = newGate(t, d.store)
+	cfg := Config{Store: d.store, Calls: d.calls, Gate: d.gate, Policies: testPolicies(t), Company: func(ringfence.TenantID) string { return "Northwind" }}
 	for _, f := range with {
 		f(&cfg)
 	}

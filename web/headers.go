@@ -5,6 +5,9 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
+
+	"github.com/ringfence/ringfence/web/problem"
 )
 
 // contentPolicy allows nothing but our own files: no inline script or style,
@@ -28,6 +31,7 @@ func (s *Server) secured(next http.Handler) http.Handler {
 	}))
 	guarded := cross.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer s.recovered(w, r)
 		h := w.Header()
 		h.Set("Content-Security-Policy", contentPolicy)
 		h.Set("Reporting-Endpoints", `csp="/csp-report"`)
@@ -45,6 +49,19 @@ func (s *Server) secured(next http.Handler) http.Handler {
 		}
 		guarded.ServeHTTP(w, r)
 	})
+}
+
+// recovered turns a panic into a bare 500: one request ends, its cause stands
+// in the log, the process and every other call go on.
+func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
+	switch cause := recover(); {
+	case cause == nil:
+	case cause == http.ErrAbortHandler:
+		panic(cause)
+	default:
+		s.log.ErrorContext(r.Context(), "panic", slog.String("route", r.Pattern), slog.Any("cause", cause), slog.String("stack", string(debug.Stack())))
+		problem.New(problem.Internal, "").Write(w)
+	}
 }
 
 // cspReport takes a violation report. Its text is a stranger's, so only a few

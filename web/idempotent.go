@@ -42,17 +42,12 @@ type answerRow struct {
 // 409 to another body. once marks operations whose answer must not leave twice.
 func (s *Server) idempotent(once bool, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		key, p := r.Header.Get("Idempotency-Key"), who(r.Context())
-		if len(key) < 8 || len(key) > 128 {
-			s.refuse(w, r, problem.New(problem.InvalidBody, "Idempotency-Key, of 8 to 128 characters, is required."))
-			return
-		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
+		p := who(r.Context())
+		r, key, body, err := keyAndBody(w, r)
 		if err != nil {
 			s.refuse(w, r, err)
 			return
 		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
 		id := hashSecret(strings.Join([]string{string(p.tenant), p.actor(), r.Method, r.URL.Path, key}, "\x00"))
 		row, mine, err := s.claim(r.Context(), p, id, hashSecret(string(body)))
 		switch {
@@ -82,6 +77,38 @@ func (s *Server) idempotent(once bool, next http.HandlerFunc) http.HandlerFunc {
 		}
 		w.WriteHeader(kept.status)
 		w.Write(kept.body.Bytes())
+	}
+}
+
+// bodyKey is where keyAndBody leaves the body it read.
+type bodyKey struct{}
+
+// keyAndBody reads the Idempotency-Key and the whole body of a request, and
+// gives the request back with the body as good as unread.
+func keyAndBody(w http.ResponseWriter, r *http.Request) (*http.Request, string, []byte, error) {
+	key := r.Header.Get("Idempotency-Key")
+	if len(key) < 8 || len(key) > 128 {
+		return r, "", nil, problem.New(problem.InvalidBody, "Idempotency-Key, of 8 to 128 characters, is required.")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
+	if err != nil {
+		return r, "", nil, err
+	}
+	r = r.WithContext(context.WithValue(r.Context(), bodyKey{}, body))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return r, key, body, nil
+}
+
+// keyed asks for the key and leaves the rest to the gate, which keeps the key
+// in the transaction that does the work.
+func (s *Server) keyed(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		r, _, _, err := keyAndBody(w, r)
+		if err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		next(w, r)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/verify/approve"
 	"github.com/ringfence/ringfence/verify/passkey"
 	"github.com/ringfence/ringfence/web/problem"
 )
@@ -22,6 +23,8 @@ type Passkeys struct {
 	Invites *passkey.Registrar // staff make their passkey on an invitation
 	Page    *passkey.Page      // the caller's page behind a link
 	Enrol   *passkey.Registrar // callers make their passkey on an invitation
+	// Approvals takes colleagues' signatures.
+	Approvals *approve.Desk
 }
 
 // passkeys returns the tenant's, or none.
@@ -67,7 +70,26 @@ type (
 			Team  string             `json:"team,omitempty"`
 			// Pages are the pages of the console that the roles open.
 			Pages []string `json:"pages"`
+			// Actions and Kinds are what the policy in force knows.
+			Actions  []actionType  `json:"actions"`
+			Kinds    []subjectKind `json:"kinds"`
+			Currency string        `json:"currency,omitempty"`
 		}
+	}
+	actionType struct {
+		Type   string                `json:"type"`
+		Says   string                `json:"says"`
+		Class  ringfence.Class       `json:"class"`
+		About  ringfence.SubjectKind `json:"about"`
+		Fields []fieldType           `json:"fields"`
+	}
+	fieldType struct {
+		Name string `json:"name"`
+		Type string `json:"type"`
+	}
+	subjectKind struct {
+		Kind ringfence.SubjectKind `json:"kind"`
+		By   []string              `json:"by"`
 	}
 	nothing struct{}
 )
@@ -143,6 +165,7 @@ func (s *Server) sessionAPI(a huma.API) {
 			p, out := who(ctx), &me{}
 			out.Body.ID, out.Body.Name, out.Body.Roles, out.Body.Team = p.person.ID, p.person.Name, p.person.Roles, p.person.Team
 			out.Body.Pages = pagesOf(p)
+			out.Body.Actions, out.Body.Kinds, out.Body.Currency = s.vocabulary(p.tenant)
 			return out, nil
 		})
 }
@@ -190,4 +213,27 @@ func remoteOf(r *http.Request) string {
 		return r.RemoteAddr
 	}
 	return host
+}
+
+// vocabulary is what the policy in force knows: action types with their
+// fields, and kinds of subjects with what identifies them.
+func (s *Server) vocabulary(tenant ringfence.TenantID) ([]actionType, []subjectKind, string) {
+	actions, kinds := []actionType{}, []subjectKind{}
+	if s.cfg.Policies.Current(tenant) == nil {
+		return actions, kinds, ""
+	}
+	p := s.cfg.Policies.Current(tenant)
+	for _, a := range p.Actions() {
+		one := actionType{Type: a.Name, Says: a.Says, Class: a.Class, About: a.About, Fields: []fieldType{}}
+		for _, f := range a.Carries {
+			one.Fields = append(one.Fields, fieldType{f.Name, f.Type.String()})
+		}
+		actions = append(actions, one)
+	}
+	for _, k := range p.Kinds() {
+		if len(k.IdentifiedBy) > 0 {
+			kinds = append(kinds, subjectKind{k.Name, k.IdentifiedBy})
+		}
+	}
+	return actions, kinds, p.BaseCurrency()
 }

@@ -8,13 +8,17 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/ledger"
 )
 
-// Config is what a Server needs. Store and Calls are required.
+// Config is what a Server needs. Store, Calls, Gate and Policies are required.
 type Config struct {
 	Store ledger.Store
 	Calls Calls
+	// Gate decides. Policies are the gate's own.
+	Gate     *gate.Gate
+	Policies gate.Policies
 	// Passkeys gives a tenant's ceremonies; without it nobody can sign in.
 	Passkeys func(ringfence.TenantID) Passkeys
 	// StaffURL and PublicURL are the origins under which readers reach the two
@@ -49,8 +53,8 @@ type Server struct {
 
 // New builds a Server.
 func New(cfg Config) (*Server, error) {
-	if cfg.Store == nil || cfg.Calls == nil {
-		return nil, errors.New("web: a store and calls are needed")
+	if cfg.Store == nil || cfg.Calls == nil || cfg.Gate == nil || cfg.Policies == nil {
+		return nil, errors.New("web: a store, calls, a gate and its policies are needed")
 	}
 	s := &Server{cfg: cfg, log: cfg.Log, boards: boards{calls: cfg.Calls},
 		tries: limiter{every: 6 * time.Second, burst: 5}, lookups: limiter{every: time.Second, burst: 20}, guesses: limiter{every: 2 * time.Second, burst: 30}}
@@ -94,6 +98,7 @@ func (s *Server) staffRoutes() http.Handler {
 	m.HandleFunc("GET /assets/{file...}", s.files.serve)
 	m.HandleFunc("POST /csp-report", s.cspReport)
 	m.HandleFunc("GET /healthz", healthz)
+	m.HandleFunc("GET /.well-known/jwks.json", s.jwks)
 	s.staffPages(m)
 	s.api(m)
 	return s.knownHost(m)
