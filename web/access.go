@@ -110,6 +110,7 @@ var access = []rule{
 	{pattern: "GET /v1/subjects", roles: records, scope: ScopeDirectory},
 	{pattern: "GET /v1/contact-points", roles: floor, scope: ScopeDirectory},
 	{pattern: "GET /v1/colleagues", roles: floor},
+	{pattern: "GET /v1/board", roles: overview},
 	// ledger
 	{pattern: "GET /v1/ledger/entries", roles: records, scope: ScopeLedger},
 	{pattern: "GET /v1/ledger/proof", roles: records, scope: ScopeLedger},

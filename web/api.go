@@ -45,6 +45,7 @@ func (s *Server) api(m *guardedMux) {
 	s.approvalAPI(a)
 	s.directoryAPI(a)
 	s.ledgerAPI(a)
+	s.boardAPI(a)
 	m.HandleFunc("GET /v1/events", s.events)
 	doc, err := json.Marshal(a.OpenAPI())
 	if err != nil {

@@ -116,14 +116,14 @@ func (s *Server) approvalAPI(a huma.API) {
 				return nil, err
 			}
 			m := matter(r)
-			if m != (approve.Matter{Release: r.ID, Digest: in.Body.Digest, PolicyHash: in.Body.Policy, EvidenceHash: in.Body.EvidenceHash}) {
+			if m != (approve.Matter{Tenant: p.tenant, Release: r.ID, Digest: in.Body.Digest, PolicyHash: in.Body.Policy, EvidenceHash: in.Body.EvidenceHash}) {
 				return nil, errMovedOn
 			}
 			desk := s.passkeys(p.tenant).Approvals
 			if desk == nil {
 				return nil, errNoPasskeys
 			}
-			handle, options, err := desk.Begin(ctx, p.tenant, p.person.ID, m, in.Body.Agrees)
+			handle, options, err := desk.Begin(ctx, p.person.ID, m, in.Body.Agrees)
 			out := &optionsOut{}
 			out.Body.Ceremony, out.Body.Options = string([]byte(handle)), options
 			return out, err
@@ -136,14 +136,14 @@ func (s *Server) approvalAPI(a huma.API) {
 				return nil, err
 			}
 			m := matter(r)
-			if m != (approve.Matter{Release: r.ID, Digest: in.Body.Digest, PolicyHash: in.Body.Policy, EvidenceHash: in.Body.EvidenceHash}) {
+			if m != (approve.Matter{Tenant: p.tenant, Release: r.ID, Digest: in.Body.Digest, PolicyHash: in.Body.Policy, EvidenceHash: in.Body.EvidenceHash}) {
 				return nil, errMovedOn
 			}
 			desk := s.passkeys(p.tenant).Approvals
 			if desk == nil {
 				return nil, errNoPasskeys
 			}
-			got, err := desk.Finish(ctx, p.tenant, p.person.ID, m, in.Body.Agrees, plainWords(in.Body.Reason, 500), ringfence.Secret(in.Body.Ceremony), in.Body.Response)
+			got, err := desk.Finish(ctx, p.person.ID, m, in.Body.Agrees, plainWords(in.Body.Reason, 500), ringfence.Secret(in.Body.Ceremony), in.Body.Response)
 			switch {
 			case err != nil:
 				return nil, err
@@ -159,7 +159,7 @@ func (s *Server) approvalAPI(a huma.API) {
 }
 
 func matter(r gate.Release) approve.Matter {
-	return approve.Matter{Release: r.ID, Digest: r.Digest, PolicyHash: r.Policy, EvidenceHash: r.EvidenceHash}
+	return approve.Matter{Tenant: r.Tenant, Release: r.ID, Digest: r.Digest, PolicyHash: r.Policy, EvidenceHash: r.EvidenceHash}
 }
 
 // Asked wakes the consoles of those who may be asked to approve something.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ringfence/ringfence"
@@ -18,6 +19,9 @@ const (
 	// heartbeat is how often a silent stream says that it lives; proxies cut
 	// what is silent for 30 s.
 	heartbeat = 15 * time.Second
+	// askedPoll is how often a console looks whether its person was asked to
+	// approve something: within 5 s they know.
+	askedPoll = 2 * time.Second
 	// logPoll is how often a stream of entries looks for new ones.
 	logPoll = 500 * time.Millisecond
 )
@@ -86,6 +90,9 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 	defer stop()
 	asked, stopAsked := s.asked.watch(p.tenant)
 	defer stopAsked()
+	glance := time.NewTicker(askedPoll)
+	defer glance.Stop()
+	waiting := s.waitingFor(ctx, p)
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	sent := map[ringfence.TraversalID]int64{}
@@ -102,6 +109,12 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 		case <-asked:
 			out.event("approvals", "", []byte("{}"))
 			out.flush()
+		case <-glance.C: // asked on another node, or by a flow
+			if now := s.waitingFor(ctx, p); now != waiting {
+				waiting = now
+				out.event("approvals", "", []byte("{}"))
+				out.flush()
+			}
 		case <-beat.C:
 			again, err := s.sessionOf(ctx, p.tenant, p.session.ID)
 			if err != nil && problem.Is(toProblem(err), problem.Unauthenticated) {
@@ -115,6 +128,21 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 			out.write(":\n\n")
 		}
 	}
+}
+
+// waitingFor is a text that changes when what the person is asked to approve
+// changes; "" for nothing, or when it cannot be read now.
+func (s *Server) waitingFor(ctx context.Context, p principal) string {
+	list, err := s.askedOf(ctx, p)
+	if err != nil {
+		return ""
+	}
+	var ids strings.Builder
+	for _, r := range list {
+		ids.WriteString(string(r.ID))
+		ids.WriteString(r.EvidenceHash.String())
+	}
+	return ids.String()
 }
 
 // sendCalls writes what changed for this reader since sent.

@@ -16,6 +16,7 @@ import (
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/ledger/ledgertest"
 	"github.com/ringfence/ringfence/policy"
+	"github.com/ringfence/ringfence/verify/passkey"
 )
 
 // fakeCalls is a switchboard beside the tests: it keeps live calls, checks
@@ -158,6 +159,7 @@ type desktop struct {
 	store *ledgertest.Memory
 	calls *fakeCalls
 	gate  *gate.Gate
+	rp    passkey.RP // of staff, once there is one
 }
 
 // onePolicy is a policy in force for every tenant.
@@ -186,7 +188,7 @@ func testPolicies(t *testing.T) onePolicy {
 
 // newGate is a real gate over the test policy. Its executor is "core"; an
 // approval counts when the passkey's own signature verifies.
-func newGate(t *testing.T, store ledger.Store) *gate.Gate {
+func newGate(t *testing.T, store ledger.Store, check func(context.Context, ringfence.Authenticator, [32]byte, []byte) error) *gate.Gate {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -202,7 +204,7 @@ func newGate(t *testing.T, store ledger.Store) *gate.Gate {
 	}
 	g, err := gate.New(gate.Config{Store: store, Policies: testPolicies(t), Key: permits, Log: log,
 		Executor:      func(ringfence.TenantID, string) string { return "core" },
-		CheckApproval: func(context.Context, ringfence.Authenticator, [32]byte, []byte) error { return nil }})
+		CheckApproval: check})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +214,9 @@ func newGate(t *testing.T, store ledger.Store) *gate.Gate {
 func newDesktop(t *testing.T, with ...func(*Config)) *desktop {
 	t.Helper()
 	d := &desktop{t: t, store: &ledgertest.Memory{}, calls: &fakeCalls{}}
-	d.gate = newGate(t, d.store)
+	d.gate = newGate(t, d.store, func(ctx context.Context, a ringfence.Authenticator, message [32]byte, assertion []byte) error {
+		return checkApproval(d.rp)(ctx, a, message, assertion)
+	})
 	cfg := Config{Store: d.store, Calls: d.calls, Gate: d.gate, Policies: testPolicies(t), Company: func(ringfence.TenantID) string { return "Northwind" }}
 	for _, f := range with {
 		f(&cfg)

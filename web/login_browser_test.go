@@ -27,6 +27,7 @@ func newStaffed(t *testing.T, with ...func(*Config)) *staffed {
 	})...)
 	h = s.Staff()
 	rp := passkey.RP{ID: "localhost", Origins: []string{s.origin}, Name: "ringfence"}
+	s.desktop.rp = rp
 	var err error
 	if s.keys.Staff, err = passkey.NewStaff(s.store, rp); err != nil {
 		t.Fatal(err)

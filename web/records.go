@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 
 	"github.com/danielgtaylor/huma/v2"
 	"golang.org/x/mod/sumdb/tlog"
@@ -25,6 +26,8 @@ type (
 		Body struct {
 			Entries []ledger.Entry `json:"entries"`
 			Size    int64          `json:"size" doc:"entries in the whole log"`
+			// People names the members of staff that the entries mention.
+			People map[ringfence.PersonID]string `json:"people"`
 			// Next is the from of the next page; absent at the end.
 			Next *int64 `json:"next,omitempty"`
 		}
@@ -61,7 +64,10 @@ func (s *Server) ledgerAPI(a huma.API) {
 				if out.Body.Size, err = tx.Size(ctx); err != nil {
 					return err
 				}
-				out.Body.Entries, err = tx.Entries(ctx, q)
+				if out.Body.Entries, err = tx.Entries(ctx, q); err != nil {
+					return err
+				}
+				out.Body.People, err = names(ctx, tx, out.Body.Entries)
 				return err
 			})
 			if len(out.Body.Entries) > in.Limit {
@@ -110,6 +116,24 @@ func (s *Server) ledgerAPI(a huma.API) {
 				return nil
 			})
 		})
+}
+
+// names reads the names of those who stand in entries.
+func names(ctx context.Context, tx ledger.Tx, entries []ledger.Entry) (map[ringfence.PersonID]string, error) {
+	out := map[ringfence.PersonID]string{}
+	for _, e := range entries {
+		if _, known := out[e.Person]; known || e.Person == "" {
+			continue
+		}
+		p, _, err := ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, string(e.Person))
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return nil, err
+		}
+		if out[e.Person] = p.Name; p.Name == "" {
+			out[e.Person] = string(e.Person)
+		}
+	}
+	return out, nil
 }
 
 // set counts what is true.

@@ -2,11 +2,14 @@ import { render } from "preact";
 import { useEffect } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { get, post, Refused } from "./api";
+import { ApprovalsPage } from "./approvals";
+import { BoardPage } from "./board";
 import { CallView, pressure } from "./call";
-import { asked, calls, link, now, start } from "./live";
-import { attempt, Bar, Panel, Pill, tell } from "./parts";
+import { RecordsPage } from "./records";
+import { calls, link, now, start } from "./live";
+import { attempt, Bar, Panel, tell } from "./parts";
 import { lasts, stateName } from "./words";
-import type { Call, Me } from "./types";
+import type { Me } from "./types";
 
 const me = signal<Me | null>(null);
 const selected = signal("");
@@ -80,10 +83,20 @@ function App() {
     <>
       <a class="skip" href="#content">Skip to content</a>
       <Header />
-      <div id="content" tabIndex={-1}>{page === "console" ? <ConsolePage /> : <main><h1>{TITLES[page ?? ""] ?? "ringfence"}</h1></main>}</div>
+      <div id="content" tabIndex={-1}>{pageOf(page ?? "")}</div>
       <Bar />
     </>
   );
+}
+
+function pageOf(page: string) {
+  switch (page) {
+    case "console": return <ConsolePage />;
+    case "board": return <BoardPage />;
+    case "approvals": return <ApprovalsPage />;
+    case "calls": case "audit": return <RecordsPage audit={page === "audit"} />;
+    default: return <main><h1>{TITLES[page] ?? "ringfence"}</h1></main>;
+  }
 }
 
 // Somebody who works is not idle: tell the server, at most once a minute.
@@ -117,6 +130,3 @@ async function begin() {
 
 void begin();
 render(<App />, document.getElementById("app")!);
-
-export type { Call };
-export { asked, Pill };

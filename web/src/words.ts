@@ -100,3 +100,9 @@ export const fieldName = (name: string) => {
   const words = name.replaceAll("_", " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 };
+
+const REASON: Record<string, string> = {
+  stale: "Something was proved too long ago.", raised: "A signal asks for more than usual.", contact_too_new: "A number or address was changed lately.",
+  authenticator_too_new: "A PIN, app or passkey was set up lately.", velocity: "This is asked for unusually often.", cap: "This goes over a limit.", held: "It is on hold.", mandate: "The mandate does not cover it.",
+};
+export const reasonSays = (r: string) => REASON[r] ?? fieldName(r);

@@ -1,0 +1,170 @@
+package web
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/gate"
+)
+
+// mirror shows a release in the live call, as the runner does.
+func (d *desktop) mirror(id ringfence.ReleaseID) {
+	d.t.Helper()
+	r, v, err := d.gate.Evaluate(d.t.Context(), ringfence.DefaultTenant, id)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	one := ringfence.LiveRelease{ID: r.ID, Type: r.Type, Says: r.Says, Class: r.Class, State: string(r.State), Fields: r.Fields, Digest: r.Digest,
+		Decision: v.Decision.String(), Why: v.Next, Missing: v.Missing, Until: r.HoldUntil}
+	d.calls.change(trv, func(c *ringfence.LiveCall) {
+		c.Releases = append(slices.DeleteFunc(slices.Clone(c.Releases), func(o ringfence.LiveRelease) bool { return o.ID == id }), one)
+	})
+}
+
+// opened waits for the release that the page opens.
+func (d *desktop) opened(b *tab) gate.Release {
+	d.t.Helper()
+	b.see("Opened.")
+	all, err := d.gate.List(d.t.Context(), ringfence.DefaultTenant, gate.Filter{State: gate.StatePendingEvidence})
+	if err != nil || len(all) == 0 {
+		d.t.Fatalf("nothing was opened (%v)", err)
+	}
+	return all[0]
+}
+
+// locked reports what the release button says against being pressed, "" when
+// it can be.
+func (b *tab) locked() string {
+	b.t.Helper()
+	return js[string](b, `(b => b.getAttribute("aria-disabled") === "true" ? b.title : "")(document.getElementById("release"))`)
+}
+
+func TestReleaseLocksAgainWhenOneCharacterChanges(t *testing.T) {
+	d := newDesktop(t)
+	d.dana()
+	priya := d.person("Priya", ringfence.RoleAgent)
+	d.calls.change(trv, northwind(priya.ID))
+	b := open(t, serve(t, d.Staff()))
+	b.with(d.signIn(priya))
+	b.visit("/console")
+	b.see("Dana Reed")
+	b.see("Open the action first: a proof counts for one action only.")
+	b.see("The number on file …17")
+	b.do(chromedp.SetValue(chromedp.ID("type"), "statement"))
+	js[chromedp.Void](b, `document.getElementById("type").dispatchEvent(new Event("change", {bubbles: true}));undefined`)
+	b.press("Open action")
+	b.see("From date is not complete")
+	b.fill("f-from_date", "2026-01-01")
+	b.fill("f-copies", "1")
+	b.press("Open action")
+	r := d.opened(b)
+	d.mirror(r.ID)
+	b.see("Still needed: the passkey")
+	b.looks("action-held")
+	b.press("Send passkey link")
+	b.see("A link is on its way")
+	if got := d.calls.heard(); !slices.Equal(got, []string{"step-up step-up-passkey " + string(r.ID)}) {
+		t.Errorf("told %q", got)
+	}
+	// The button is a view: pressed while locked it says why, and does nothing.
+	b.press("Release")
+	b.see("Still needed: the passkey")
+	d.prove(r.ID, r.Digest, ringfence.FactPasskey, ringfence.StrengthPasskey)
+	d.mirror(r.ID)
+	b.see("Everything the policy asks for is there")
+	if why := b.locked(); why != "" {
+		t.Errorf("proved, yet locked: %s", why)
+	}
+	b.looks("action-proved")
+	b.do(chromedp.SendKeys(chromedp.ID("f-copies"), "0"))
+	b.see("You changed the action")
+	if why := b.locked(); why == "" {
+		t.Error("one changed character did not lock the release")
+	}
+	b.looks("action-changed")
+	b.press("Release")
+	b.do(chromedp.SendKeys(chromedp.ID("f-copies"), kb.Backspace))
+	b.see("Everything the policy asks for is there")
+	if now, _ := d.gate.Lookup(t.Context(), ringfence.DefaultTenant, r.ID); now.State != gate.StatePendingEvidence {
+		t.Fatalf("the locked button released: %s", now.State)
+	}
+	b.press("Release")
+	b.see("Release asked for")
+	if err := d.gate.Tick(t.Context(), ringfence.DefaultTenant); err != nil {
+		t.Fatal(err)
+	}
+	d.mirror(r.ID)
+	if now, _ := d.gate.Lookup(t.Context(), ringfence.DefaultTenant, r.ID); now.State != gate.StateReady {
+		t.Errorf("it is %s", now.State)
+	}
+	b.see("Released")
+	b.looks("action-released")
+	// Opening the changed action again ends the old one.
+	if n := d.PolicyReports(); n != 0 {
+		t.Errorf("%d content policy reports", n)
+	}
+}
+
+// tabTo presses Tab until the element is focused, as somebody without a mouse.
+func (b *tab) tabTo(selector string) {
+	b.t.Helper()
+	for range 80 {
+		if js[bool](b, fmt.Sprintf("!!document.activeElement?.matches(%q)", selector)) {
+			return
+		}
+		b.do(chromedp.KeyEvent(kb.Tab))
+	}
+	b.t.Fatalf("%s is not reached by keyboard", selector)
+}
+
+func TestWholePathByKeyboard(t *testing.T) {
+	d := newDesktop(t)
+	d.dana()
+	priya := d.person("Priya", ringfence.RoleAgent)
+	d.calls.change(trv, northwind(priya.ID))
+	b := open(t, serve(t, d.Staff()))
+	b.with(d.signIn(priya))
+	b.visit("/console")
+	b.see("Dana Reed")
+	b.tabTo("#type")
+	b.do(chromedp.KeyEvent("s")) // the select jumps to "Send a statement …"
+	b.see("From date")
+	b.tabTo("#f-from_date")
+	b.do(chromedp.KeyEvent("2026-01-01"))
+	b.tabTo("#f-copies")
+	b.do(chromedp.KeyEvent("1"), chromedp.KeyEvent(kb.Enter))
+	r := d.opened(b)
+	d.mirror(r.ID)
+	b.see("Still needed")
+	d.prove(r.ID, r.Digest, ringfence.FactPasskey, ringfence.StrengthPasskey)
+	d.mirror(r.ID)
+	b.see("Everything the policy asks for is there")
+	b.tabTo("#release")
+	b.do(chromedp.KeyEvent(kb.Enter))
+	b.see("Release asked for")
+	// The quiet key changes nothing that could be seen.
+	before := js[string](b, "document.body.innerText.replace(/\\d+ (s|min)/g, '')")
+	b.do(chromedp.KeyEvent("U", chromedp.KeyModifiers(chromedp.ModifierAlt, chromedp.ModifierShift)))
+	b.until("true", "")
+	d.heardSoon(b, "pressure")
+	if after := js[string](b, "document.body.innerText.replace(/\\d+ (s|min)/g, '')"); after != before {
+		t.Errorf("the page changed from\n%s\nto\n%s", before, after)
+	}
+}
+
+// heardSoon waits until the switchboard was told.
+func (d *desktop) heardSoon(b *tab, what string) {
+	d.t.Helper()
+	for range 200 {
+		if slices.Contains(d.calls.heard(), what) {
+			return
+		}
+		js[int](b, "new Promise(r => setTimeout(() => r(1), 20))")
+	}
+	d.t.Errorf("the switchboard was never told %q, only %q", what, d.calls.heard())
+}
