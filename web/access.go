@@ -91,6 +91,9 @@ var access = []rule{
 	{pattern: "POST /v1/traversals/{id}/pressure", roles: desk},
 	{pattern: "POST /v1/traversals/{id}/report", roles: desk},
 	{pattern: "GET /v1/calls/{ref}", roles: anyone, scope: ScopeTraversals},
+	{pattern: "POST /v1/presence", roles: desk, again: true},
+	{pattern: "GET /v1/presence", roles: overview},
+	{pattern: "POST /v1/jobs", scope: ScopeJobs, once: true},
 	// actions and releases
 	{pattern: "POST /v1/actions", roles: desk, scope: ScopeActions, gate: true},
 	{pattern: "GET /v1/releases", roles: overview, scope: ScopeReleases},
@@ -112,6 +115,7 @@ var access = []rule{
 	{pattern: "GET /v1/colleagues", roles: floor},
 	{pattern: "GET /v1/board", roles: overview},
 	// ledger
+	{pattern: "GET /v1/ledger/checkpoint", roles: records, scope: ScopeLedger},
 	{pattern: "GET /v1/ledger/entries", roles: records, scope: ScopeLedger},
 	{pattern: "GET /v1/ledger/proof", roles: records, scope: ScopeLedger},
 }

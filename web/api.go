@@ -46,6 +46,9 @@ func (s *Server) api(m *guardedMux) {
 	s.directoryAPI(a)
 	s.ledgerAPI(a)
 	s.boardAPI(a)
+	s.presenceAPI(a)
+	s.jobAPI(a)
+	s.checkpointAPI(a)
 	m.HandleFunc("GET /v1/events", s.events)
 	doc, err := json.Marshal(a.OpenAPI())
 	if err != nil {

@@ -86,6 +86,7 @@ func (o *stream) flush() {
 
 // streamCalls sends the live calls until the reader or the session ends.
 func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
+	defer s.present.come(p.tenant, p.person.ID)()
 	changed, stop := s.cfg.Calls.Watch(p.tenant)
 	defer stop()
 	asked, stopAsked := s.asked.watch(p.tenant)

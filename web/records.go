@@ -118,6 +118,22 @@ func (s *Server) ledgerAPI(a huma.API) {
 		})
 }
 
+type checkpointOut struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+func (s *Server) checkpointAPI(a huma.API) {
+	add(s, a, huma.Operation{Method: "GET", Path: "/v1/ledger/checkpoint", Summary: "The newest signed checkpoint (C2SP tlog-checkpoint)"},
+		func(ctx context.Context, _ *struct{}) (*checkpointOut, error) {
+			if s.cfg.Checkpoint == nil {
+				return nil, errNotFound
+			}
+			note, err := s.cfg.Checkpoint(ctx, who(ctx).tenant)
+			return &checkpointOut{ContentType: "text/plain; charset=utf-8", Body: note}, err
+		})
+}
+
 // names reads the names of those who stand in entries.
 func names(ctx context.Context, tx ledger.Tx, entries []ledger.Entry) (map[ringfence.PersonID]string, error) {
 	out := map[ringfence.PersonID]string{}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -19,6 +20,11 @@ type Config struct {
 	// Gate decides. Policies are the gate's own.
 	Gate     *gate.Gate
 	Policies gate.Policies
+	// Jobs places outbound calls; nil refuses them.
+	Jobs Jobs
+	// Checkpoint returns the newest signed checkpoint of a tenant's log; nil
+	// answers that there is none.
+	Checkpoint func(context.Context, ringfence.TenantID) ([]byte, error)
 	// Passkeys gives a tenant's ceremonies; without it nobody can sign in.
 	Passkeys func(ringfence.TenantID) Passkeys
 	// StaffURL and PublicURL are the origins under which readers reach the two
@@ -44,6 +50,7 @@ type Server struct {
 	public  http.Handler
 	routes  *guardedMux
 	boards  boards
+	present presence
 	asked   bell         // somebody was asked to approve
 	tries   limiter      // four whispered digits
 	lookups limiter      // subjects

@@ -24,11 +24,22 @@ function Header() {
       <span class="brand">ringfence</span>
       <nav aria-label="Pages">{m.pages.map((p) => <a href={`/${p}`} aria-current={p === here ? "page" : undefined}>{TITLES[p] ?? p}</a>)}</nav>
       <span class="me"><bdi>{m.name}</bdi> <span class="aside">({m.roles.join(", ")})</span></span>
+      {m.roles.some((r) => r === "agent" || r === "supervisor") && <Ready />}
       <Badge />
       <button type="button" class="quiet" onClick={() => attempt(async () => { await post("/v1/logout"); location.assign("/login"); })}>Sign out</button>
     </header>
   );
 }
+
+// Ready: takes calls of the queues, or is away. The server starts with ready.
+const away = signal(false);
+const Ready = () => (
+  <button type="button" class="quiet" role="switch" aria-checked={!away.value} onClick={() => attempt(async () => {
+    await post("/v1/presence", { state: away.value ? "ready" : "away" });
+    away.value = !away.value;
+    tell(away.value ? "You are away: no new calls." : "You are ready for calls.");
+  })}>{away.value ? "Away" : "Ready"}</button>
+);
 
 const Badge = () => <span class={`badge ${link.value}`} role="status">{link.value === "live" ? "Live" : link.value === "connecting" ? "Connecting" : "Reconnecting"}</span>;
 
