@@ -32,13 +32,19 @@ type Client struct {
 	Name string `json:"name"`
 	// SecretHash is the SHA-256, in hexadecimal, of a 256-bit random secret
 	// that was shown once.
-	SecretHash string           `json:"secret_hash"`
-	Scopes     []Scope          `json:"scopes"`
-	Networks   []netip.Prefix   `json:"networks,omitempty"` // empty = from anywhere the listener is reached
-	Executor   string           `json:"executor,omitempty"` // the executor it is; permits are bound to it
-	Channel    string           `json:"channel,omitempty"`  // customer channel: how and when the person logged in there
-	StoredAt   time.Time        `json:"stored_at"`
-	Status     ringfence.Status `json:"status"`
+	SecretHash string         `json:"secret_hash"`
+	Scopes     []Scope        `json:"scopes"`
+	Networks   []netip.Prefix `json:"networks,omitempty"` // empty = from anywhere the listener is reached
+	Executor   string         `json:"executor,omitempty"` // the executor it is; permits are bound to it
+	Channel    string         `json:"channel,omitempty"`  // customer channel: how persons log in there
+	// Key is the RFC 7638 thumbprint (base64url of SHA-256) of the key that the
+	// account proves possession of by DPoP; Certificate that of its client
+	// certificate (x5t#S256). With either set the credential alone opens
+	// nothing; an executor has one of them.
+	Key         string           `json:"key,omitempty"`
+	Certificate string           `json:"certificate,omitempty"`
+	StoredAt    time.Time        `json:"stored_at"`
+	Status      ringfence.Status `json:"status"`
 }
 
 // CreateClient stores a service account and returns its bearer credential,
@@ -54,6 +60,9 @@ func (s *Server) CreateClient(ctx context.Context, tenant ringfence.TenantID, c 
 	}
 	if slices.Contains(c.Scopes, ScopeExecute) != (c.Executor != "") {
 		return Client{}, nil, problem.New(problem.Unprocessable, "The scope execute goes with the name of an executor, and only with it.")
+	}
+	if c.Executor != "" && c.Key == "" && c.Certificate == "" {
+		return Client{}, nil, problem.New(problem.Unprocessable, "An executor needs a key of its own: the thumbprint of a DPoP key or of a client certificate.")
 	}
 	var raw [32]byte
 	if _, err := rand.Read(raw[:]); err != nil {
@@ -83,7 +92,7 @@ func (s *Server) authenticateClient(r *http.Request, header string) (principal, 
 	no := problem.New(problem.Unauthenticated, "The credential is not known.")
 	scheme, credential, _ := strings.Cut(header, " ")
 	part := strings.Split(credential, ".")
-	if !strings.EqualFold(scheme, "Bearer") || len(part) != 3 || !ringfence.ValidID(part[1], prefixClient) {
+	if !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, "DPoP") || len(part) != 3 || !ringfence.ValidID(part[1], prefixClient) {
 		return principal{}, no
 	}
 	tenant := ringfence.TenantID(part[0])
@@ -91,7 +100,9 @@ func (s *Server) authenticateClient(r *http.Request, header string) (principal, 
 		return principal{}, no
 	}
 	var c Client
+	var now time.Time
 	err := s.cfg.Store.View(r.Context(), tenant, func(tx ledger.Tx) (err error) {
+		now = tx.Now()
 		c, _, err = ledger.Read[Client](r.Context(), tx, kindClient, part[1])
 		return err
 	})
@@ -103,7 +114,10 @@ func (s *Server) authenticateClient(r *http.Request, header string) (principal, 
 	if subtle.ConstantTimeCompare(have[:], want) != 1 || c.Status != ringfence.StatusActive || !c.from(r.RemoteAddr) {
 		return principal{}, no
 	}
-	return principal{tenant: tenant, client: c}, nil
+	if (c.Key != "" || c.Certificate != "") && !s.proofs.holds(r, c, credential, now) {
+		return principal{}, errNoProof
+	}
+	return principal{tenant: tenant, client: c, at: now}, nil
 }
 
 // from reports whether the account may be used from the address.

@@ -35,6 +35,7 @@ func TestPresence(t *testing.T) {
 		time.Sleep(time.Second)
 		leaveB := s.present.come(tenant, "per_b")
 		check("both there", "per_a ready", "per_b ready")
+		time.Sleep(time.Second)
 		calls.change(trv, func(c *ringfence.LiveCall) { c.Owner = "per_a"; c.State = "talking" })
 		check("one on a call", "per_b ready", "per_a busy")
 		time.Sleep(time.Minute)

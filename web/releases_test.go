@@ -173,12 +173,17 @@ func TestOnlyTheExecutorGetsThePermitAndOnce(t *testing.T) {
 	}
 	client := func(name string, c Client) func(method, path string, body any, headers ...string) *httptest.ResponseRecorder {
 		c.Name = name
+		key := newProofKey(t)
+		if c.Executor != "" {
+			c.Key = key.thumb
+		}
 		_, secret, err := d.CreateClient(t.Context(), ringfence.DefaultTenant, c, "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		return func(method, path string, body any, headers ...string) *httptest.ResponseRecorder {
-			return d.ask(nil, method, path, body, append(headers, "Authorization", "Bearer "+string([]byte(secret)))...)
+			credential := string([]byte(secret))
+			return d.ask(nil, method, path, body, append(headers, "Authorization", "DPoP "+credential, "DPoP", key.proof(t, method, path, credential, nil))...)
 		}
 	}
 	core := client("core", Client{Scopes: []Scope{ScopeExecute, ScopeReleases}, Executor: "core"})

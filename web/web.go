@@ -50,6 +50,7 @@ type Server struct {
 	public  http.Handler
 	routes  *guardedMux
 	boards  boards
+	proofs  proofs
 	present presence
 	asked   bell         // somebody was asked to approve
 	tries   limiter      // four whispered digits

@@ -1,0 +1,110 @@
+package web
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	jose "github.com/go-jose/go-jose/v4"
+
+	"github.com/ringfence/ringfence/web/problem"
+)
+
+const (
+	// proofLife is how far the time of a proof may be from ours.
+	proofLife = 60 * time.Second
+	// maxProofBytes bounds a proof.
+	maxProofBytes = 4 << 10
+)
+
+// errNoProof answers a credential that came without its holder's own key: a
+// stolen credential alone is worth nothing to whoever must prove possession.
+var errNoProof = problem.New(problem.Unauthenticated, "The credential needs proof of possession: a DPoP header (RFC 9449) or the registered client certificate.")
+
+// proofs checks that whoever uses a credential holds its key: DPoP (RFC 9449)
+// or a client certificate (RFC 8705). It remembers proofs for as long as they
+// could be replayed; the zero value is ready.
+type proofs struct {
+	mu   sync.Mutex
+	seen map[string]time.Time // guarded by mu: hash of key and jti -> until when
+}
+
+// proofClaims is the body of a DPoP proof (RFC 9449, section 4.2).
+type proofClaims struct {
+	ID       string `json:"jti"`
+	Method   string `json:"htm"`
+	URL      string `json:"htu"`
+	IssuedAt int64  `json:"iat"`
+	Hash     string `json:"ath"`
+}
+
+// holds reports whether the request proves possession of the account's key.
+func (ps *proofs) holds(r *http.Request, c Client, credential string, now time.Time) bool {
+	if c.Certificate != "" && r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+		sum := sha256.Sum256(r.TLS.PeerCertificates[0].Raw)
+		return base64.RawURLEncoding.EncodeToString(sum[:]) == c.Certificate
+	}
+	values := r.Header.Values("DPoP")
+	if c.Key == "" || len(values) != 1 || len(values[0]) > maxProofBytes {
+		return false
+	}
+	// RFC 9449, section 4.3: the steps, in order.
+	signed, err := jose.ParseSignedCompact(values[0], []jose.SignatureAlgorithm{jose.EdDSA, jose.ES256})
+	if err != nil || len(signed.Signatures) != 1 {
+		return false
+	}
+	head := signed.Signatures[0].Protected
+	if head.ExtraHeaders[jose.HeaderType] != "dpop+jwt" || head.JSONWebKey == nil || !head.JSONWebKey.IsPublic() {
+		return false
+	}
+	body, err := signed.Verify(head.JSONWebKey)
+	if err != nil {
+		return false
+	}
+	thumb, err := head.JSONWebKey.Thumbprint(crypto.SHA256)
+	if err != nil || base64.RawURLEncoding.EncodeToString(thumb) != c.Key {
+		return false
+	}
+	var claims proofClaims
+	if json.Unmarshal(body, &claims) != nil {
+		return false
+	}
+	at, err := url.Parse(claims.URL)
+	if err != nil || claims.Method != r.Method || at.Host != r.Host || at.Path != r.URL.Path {
+		return false
+	}
+	if age := now.Sub(time.Unix(claims.IssuedAt, 0)); age > proofLife || age < -proofLife {
+		return false
+	}
+	want := sha256.Sum256([]byte(credential))
+	if claims.Hash != base64.RawURLEncoding.EncodeToString(want[:]) {
+		return false
+	}
+	return claims.ID != "" && ps.first(hashSecret(c.ID+"\x00"+claims.ID), now)
+}
+
+// first notes an id and reports whether it is new.
+func (ps *proofs) first(id string, now time.Time) bool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if ps.seen == nil {
+		ps.seen = map[string]time.Time{}
+	}
+	if len(ps.seen) >= maxKnown {
+		for old, until := range ps.seen {
+			if now.After(until) {
+				delete(ps.seen, old)
+			}
+		}
+	}
+	if _, again := ps.seen[id]; again || len(ps.seen) >= 10*maxKnown {
+		return false // in a flood new proofs wait rather than old ones pass again
+	}
+	ps.seen[id] = now.Add(2 * proofLife)
+	return true
+}
