@@ -92,7 +92,15 @@ func open(t *testing.T, origin string) *tab {
 		}
 		t.Skipf("no Chromium: %v", chromium.err)
 	}
-	ctx, cancel := chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext())
+	return openIn(t, origin, chromium.ctx, chromedp.WithNewBrowserContext())
+}
+
+// another opens one more tab in the same profile.
+func (b *tab) another() *tab { b.t.Helper(); return openIn(b.t, b.url, b.ctx) }
+
+func openIn(t *testing.T, origin string, parent context.Context, opts ...chromedp.ContextOption) *tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(parent, opts...)
 	t.Cleanup(cancel)
 	ctx, stop := context.WithTimeout(ctx, 60*time.Second)
 	t.Cleanup(stop)

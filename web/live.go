@@ -86,9 +86,21 @@ func (p principal) watches() bool {
 	return p.has(ringfence.RoleSupervisor) || p.has(ringfence.RoleRisk)
 }
 
-// clean strips what a stranger's text could do to a screen or a log: control
-// and bidirectional characters, and length without end.
+// longest is how much of one stranger's sentence a console shows.
+const longest = 300
+
+// clean strips what a stranger's text could do to a screen: control and
+// bidirectional characters, and length without end. Texts of ours may quote a
+// stranger's, so they are cleaned as well.
 func clean(c ringfence.LiveCall) ringfence.LiveCall {
 	c.Caller, c.CallerName, c.Claim = plain(c.Caller), plain(c.CallerName), plain(c.Claim)
+	c.Playing, c.SayNow, c.Alert = plainWords(c.Playing, longest), plainWords(c.SayNow, longest), plainWords(c.Alert, longest)
+	c.Evidence, c.Timeline = slices.Clone(c.Evidence), slices.Clone(c.Timeline)
+	for i := range c.Evidence {
+		c.Evidence[i].Says, c.Evidence[i].Source = plainWords(c.Evidence[i].Says, longest), plain(c.Evidence[i].Source)
+	}
+	for i := range c.Timeline {
+		c.Timeline[i].Text = plainWords(c.Timeline[i].Text, longest)
+	}
 	return c
 }

@@ -143,7 +143,7 @@ function Why({ call }: { call: Call }) {
 function Timeline({ call }: { call: Call }) {
   return (
     <Panel at="o-time" title="Timeline" live>
-      <ol class="timeline">
+      <ol class="timeline" tabIndex={0} aria-label="Timeline, newest last">
         {(call.timeline ?? []).map((m) => <li class={m.bad ? "bad" : ""}><time dateTime={m.at}>{clock(m.at)}</time><span>{m.text}</span></li>)}
       </ol>
     </Panel>

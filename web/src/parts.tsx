@@ -21,6 +21,7 @@ export async function attempt<T>(run: () => Promise<T>): Promise<T | undefined> 
   try {
     return await run();
   } catch (e) {
+    if (e instanceof Refused && e.kind === "unauthenticated") location.assign("/login");
     tell(e instanceof Refused ? [e.message, e.problem.next].filter(Boolean).join(" ") : "Something went wrong on this page.", true);
     return undefined;
   }
