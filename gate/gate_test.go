@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence"
-	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/policy"
 )
 
@@ -366,5 +365,3 @@ func TestMovesAreTheWholeMachine(t *testing.T) {
 		}
 	}
 }
-
-var _ = ledger.ErrConflict

@@ -3,7 +3,6 @@ package gate
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -1150,5 +1149,3 @@ func TestExpiry(t *testing.T) {
 		t.Errorf("a permit of an expired release: %v", err)
 	}
 }
-
-var _ = maps.Clone[map[string]string]

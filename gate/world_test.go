@@ -68,7 +68,9 @@ type world struct {
 	now      time.Time
 	signals  map[string]ringfence.Tri
 	frozen   policy.Reason
+	changed  []Release // what the gate told of since somebody looked
 	evidence int
+	mu       sync.Mutex // guards changed
 }
 
 func loadPolicy(t testing.TB, edits ...string) *policy.Policy {
@@ -99,11 +101,15 @@ func newWorld(t testing.TB, edits ...string) *world {
 	t.Helper()
 	w := &world{t: t, now: epoch, policies: &policies{all: map[[32]byte]*policy.Policy{}},
 		signals: map[string]ringfence.Tri{"sim_swap": ringfence.No, "diversion": ringfence.No}}
-	w.store = &ledgertest.Memory{Clock: func() time.Time { return w.now }}
+	w.store = newMemory(w)
 	w.policies.set(loadPolicy(t, edits...))
 	w.g = w.open(w.store)
 	w.seed()
 	return w
+}
+
+func newMemory(w *world) *ledgertest.Memory {
+	return &ledgertest.Memory{Clock: func() time.Time { return w.now }}
 }
 
 func (w *world) open(store ledger.Store) *Gate {
@@ -116,7 +122,12 @@ func (w *world) open(store ledger.Store) *Gate {
 		Executor:      func(ringfence.TenantID, string) string { return executor },
 		Signals:       func(context.Context, Release) map[string]ringfence.Tri { return w.signals },
 		CheckApproval: checkAssertion,
-		Frozen:        func(ringfence.TenantID) policy.Reason { return w.frozen }})
+		Frozen:        func(ringfence.TenantID) policy.Reason { return w.frozen },
+		Changed: func(r Release) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.changed = append(w.changed, r)
+		}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
