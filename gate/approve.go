@@ -201,8 +201,11 @@ func tookPartBy(e ledger.Entry) bool {
 // approvals reads the approvals that count: bound to this release as it is,
 // not withdrawn, and not expired at the move out of pending_approval.
 func (t *turn) approvals() ([]policy.Approval, error) {
+	if t.r.EvidenceHash.Zero() {
+		return nil, nil // none can be bound to it yet
+	}
 	rows, err := list[Approval](t.ctx, t.tx, KindApproval, ledger.Query{Key: "release", Value: string(t.r.ID), Limit: 1000})
-	if err != nil || t.r.EvidenceHash.Zero() {
+	if err != nil {
 		return nil, err
 	}
 	var out []policy.Approval

@@ -46,11 +46,14 @@ func (t *turn) gather() (Case, error) {
 	if !ok {
 		return c, nil
 	}
-	subject, err := t.subject(&c)
+	points, err := list[ringfence.ContactPoint](t.ctx, t.tx, ledger.KindContactPoint, bySubject(r.Proves))
 	if err != nil {
 		return c, err
 	}
-	if err := t.proofs(&c, judged); err != nil {
+	if err := t.subject(&c, points); err != nil {
+		return c, err
+	}
+	if err := t.proofs(&c, points, judged); err != nil {
 		return c, err
 	}
 	if c.Ask.Approvals, err = t.approvals(); err != nil {
@@ -69,7 +72,7 @@ func (t *turn) gather() (Case, error) {
 			return c, err
 		}
 	}
-	rejects, err := list[alarm](t.ctx, t.tx, kindAlarm, ledger.Query{Key: "subject", Value: string(subject), Limit: 1000,
+	rejects, err := list[alarm](t.ctx, t.tx, kindAlarm, ledger.Query{Key: "subject", Value: string(r.Subject), Limit: 1000,
 		From: t.now.Add(-sumWindow).UnixNano()})
 	for _, a := range rejects {
 		if a.Kind == alarmRejected && !slices.Contains(r.Handled, string(a.Challenge)) {
@@ -97,20 +100,19 @@ func (t *turn) mergeSignals() map[string]ringfence.Tri {
 }
 
 // subject judges that the person is active and reachable as when the action
-// was opened.
-func (t *turn) subject(c *Case) (ringfence.SubjectID, error) {
+// was opened; points are the contact points of whoever proves.
+func (t *turn) subject(c *Case, points []ringfence.ContactPoint) error {
 	s, _, err := ledger.Read[ringfence.Subject](t.ctx, t.tx, ledger.KindSubject, string(t.r.Subject))
 	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
-		return "", err
+		return err
 	}
 	c.Active = err == nil && s.Status == ringfence.StatusActive && s.Kind == t.r.Kind
-	points, err := list[ringfence.ContactPoint](t.ctx, t.tx, ledger.KindContactPoint, bySubject(t.r.Proves))
 	for _, p := range points {
 		if p.StoredAt.After(t.r.RequestedAt) || p.ChangedAt.After(t.r.RequestedAt) || p.RemovedAt.After(t.r.RequestedAt) {
 			c.Active = false
 		}
 	}
-	return t.r.Subject, err
+	return nil
 }
 
 func bySubject[T ~string](id T) ledger.Query {
@@ -119,7 +121,7 @@ func bySubject[T ~string](id T) ledger.Query {
 
 // proofs reads the evidence of the release and of its traversal, with the
 // ages of what it came from; once judged, only the frozen set.
-func (t *turn) proofs(c *Case, judged bool) error {
+func (t *turn) proofs(c *Case, points []ringfence.ContactPoint, judged bool) error {
 	var rows []ringfence.Evidence
 	for key, value := range map[string]string{"release": string(t.r.ID), "traversal": string(t.r.Traversal)} {
 		if value == "" {
@@ -135,10 +137,6 @@ func (t *turn) proofs(c *Case, judged bool) error {
 				rows = append(rows, e)
 			}
 		}
-	}
-	points, err := list[ringfence.ContactPoint](t.ctx, t.tx, ledger.KindContactPoint, bySubject(t.r.Proves))
-	if err != nil {
-		return err
 	}
 	auths, err := list[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, bySubject(t.r.Proves))
 	if err != nil {
