@@ -129,3 +129,30 @@ func OpenCheckpoint(msg []byte, v note.Verifier) (Head, error) {
 	}
 	return Head{Size: size, Root: tlog.Hash(raw)}, nil
 }
+
+// ErrBehind is returned by Extends for a log that is cut, rolled back or
+// another one than the head was taken of.
+var ErrBehind = errors.New("ledger: the log does not contain the signed head")
+
+// Extends reports whether the log that a transaction sees has the head in its
+// past. An error other than ErrBehind means that it could not be found out.
+func Extends(ctx context.Context, log LogReader, head Head) error {
+	size, err := log.Size(ctx)
+	if err != nil {
+		return err
+	}
+	if size < head.Size {
+		return fmt.Errorf("%w: it has %d entries, %d were signed", ErrBehind, size, head.Size)
+	}
+	if head.Size == 0 {
+		return nil
+	}
+	root, err := tlog.TreeHash(head.Size, log)
+	if err != nil {
+		return err
+	}
+	if root != head.Root {
+		return fmt.Errorf("%w: its first %d entries are others", ErrBehind, head.Size)
+	}
+	return nil
+}

@@ -107,6 +107,7 @@ func (t *traversal) dial(ctx context.Context, c *challenge, s *slot, d dialing) 
 		t.dialOutcome(ctx, s, d, flows.Down)
 		return
 	}
+	t.keepReference(ctx)
 	t.note("calling the number on file back", false)
 	s.leg, s.up = placed, false
 	t.pump(t.ctx, s.at, placed, nil)

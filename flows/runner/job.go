@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/flows"
@@ -21,6 +22,9 @@ type Job struct {
 	Release ringfence.ReleaseID
 	To      ringfence.ContactType // empty = any telephone on file
 	Line    Line                  // language and zone of the call
+	// Client asked; Channel says how and when the person logged in there. Both
+	// stand in the record of the call.
+	Client, Channel string
 }
 
 // Placed is a job that was taken on. Code is the carry code, told once, to the
@@ -31,8 +35,12 @@ type Placed struct {
 	Code      ringfence.Secret
 }
 
-// ErrNoJob refuses a job that names no job flow, or no open release.
-var ErrNoJob = errors.New("runner: no such job flow or open release")
+// ErrNoJob refuses a job that names no job flow; ErrNotWaiting one whose
+// release waits for no proof, or whose person cannot be rung now.
+var (
+	ErrNoJob      = errors.New("runner: no such job flow")
+	ErrNotWaiting = errors.New("runner: the release waits for no call")
+)
 
 // Start takes a job on: the challenge is durable and the call will be placed.
 func (r *Runner) Start(ctx context.Context, j Job) (Placed, error) {
@@ -42,7 +50,7 @@ func (r *Runner) Start(ctx context.Context, j Job) (Placed, error) {
 	}
 	bundle := r.cfg.Bundles.Current(j.Tenant)
 	if bundle == nil || rel.State != gate.StatePendingEvidence {
-		return Placed{}, ErrNoJob
+		return Placed{}, ErrNotWaiting
 	}
 	if f, ok := bundle.Flow(j.Flow); !ok || f.Starts != flows.StartsJob {
 		return Placed{}, ErrNoJob
@@ -82,7 +90,7 @@ func (t *traversal) prepareJob(ctx context.Context, j Job, rel gate.Release) (Pl
 		return out, err
 	}
 	if made.State.Final() {
-		return out, fmt.Errorf("%w: the call cannot be placed (%s)", ErrNoJob, made.Why)
+		return out, fmt.Errorf("%w: the call cannot be placed (%s)", ErrNotWaiting, made.Why)
 	}
 	issued, err := t.r.cfg.Verify.Issue(ctx, t.tenant, made.ID)
 	if err != nil {
@@ -99,7 +107,7 @@ func (t *traversal) prepareJob(ctx context.Context, j Job, rel gate.Release) (Pl
 	t.r.wg.Go(func() {
 		t.run(context.WithoutCancel(ctx), func(ctx context.Context) {
 			t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.began", Traversal: t.id, Subject: t.subject.ID, Release: rel.ID,
-				Data: map[string]string{"job": j.Flow, "reference": t.live.Reference}})
+				Client: j.Client, Data: map[string]string{"job": j.Flow, "reference": t.live.Reference, "channel": j.Channel}})
 			t.adopt(rel)
 			t.suspended = &suspension{challenge: c, job: &jobStart{flow: j.Flow, release: rel}}
 			t.live.State = "suspended"
@@ -231,4 +239,50 @@ func (t *traversal) attempt(ctx context.Context) {
 		}
 	}
 	t.dial(ctx, s.challenge, t.slotOf(0), dialing{session: number, ref: s.ref, answered: s.ref})
+}
+
+// kindReference remembers the references of calls that we placed, for the
+// mutual check; keys: reference.
+const kindReference ledger.Kind = "call_reference"
+
+// referenceLife is how long a reference can be checked.
+const referenceLife = 30 * 24 * time.Hour
+
+// storedReference is a call that we placed.
+type storedReference struct {
+	Reference string                `json:"reference"`
+	Traversal ringfence.TraversalID `json:"traversal"`
+	At        time.Time             `json:"at"`
+}
+
+// keepReference makes a placed call checkable by its reference.
+func (t *traversal) keepReference(ctx context.Context) {
+	err := t.r.cfg.Store.Update(ctx, t.tenant, func(tx ledger.Tx) error {
+		rec := ledger.Record{Kind: kindReference, ID: string(t.id), Sort: tx.Now().UnixNano(), Keys: map[string]string{"reference": t.live.Reference}}
+		if old, err := tx.Get(ctx, kindReference, rec.ID); err == nil {
+			rec.Version = old.Version
+		} else if !errors.Is(err, ledger.ErrNotFound) {
+			return err
+		}
+		return ledger.Write(ctx, tx, &rec, storedReference{Reference: t.live.Reference, Traversal: t.id, At: tx.Now()})
+	})
+	if err != nil {
+		t.r.cfg.Log.Error("call reference not kept", "traversal", string(t.id), "err", err)
+	}
+}
+
+// PlacedBy reports whether the reference is that of a call WE placed within 30
+// days, and when. Calls to us are never confirmed.
+func (r *Runner) PlacedBy(ctx context.Context, tenant ringfence.TenantID, reference string) (at time.Time, ours bool, err error) {
+	err = r.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
+		recs, err := tx.List(ctx, kindReference, ledger.Query{Key: "reference", Value: reference, Desc: true, Limit: 1,
+			From: tx.Now().Add(-referenceLife).UnixNano()})
+		if err != nil || len(recs) == 0 {
+			return err
+		}
+		row, _, err := ledger.Read[storedReference](ctx, tx, kindReference, recs[0].ID)
+		at, ours = row.At, err == nil
+		return err
+	})
+	return at, ours, err
 }

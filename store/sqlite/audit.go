@@ -21,6 +21,22 @@ func (s *Store) SaveCheckpoint(ctx context.Context, tenant ringfence.TenantID, s
 	})
 }
 
+// Checkpoint returns the newest signed checkpoint kept for a tenant's log, nil
+// when there is none.
+func (s *Store) Checkpoint(ctx context.Context, tenant ringfence.TenantID) (note []byte, err error) {
+	err = s.View(ctx, tenant, func(t ledger.Tx) error {
+		stmt, err := t.(*tx).conn.prepare(ctx, `SELECT note FROM checkpoints WHERE tenant_id = ? ORDER BY size DESC LIMIT 1`)
+		if err != nil {
+			return err
+		}
+		if err := stmt.QueryRowContext(ctx, tenant).Scan(&note); !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		return nil
+	})
+	return note, err
+}
+
 // Audit reads the logs of a copied data folder without any key and without
 // changing a byte of it.
 type Audit struct{ db *sql.DB }

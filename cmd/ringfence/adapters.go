@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/b2bua"
+	"github.com/ringfence/ringfence/flows"
+	"github.com/ringfence/ringfence/flows/runner"
+	"github.com/ringfence/ringfence/policy"
+	"github.com/ringfence/ringfence/stirshaken"
+)
+
+// phone lets the runner place legs through the telephone edge.
+type phone struct{ ua *b2bua.UA }
+
+// Place implements runner.Phone.
+func (p phone) Place(ctx context.Context, q ringfence.Placement) (runner.Leg, error) {
+	leg, err := p.ua.Place(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return leg, nil
+}
+
+// identity lets the runner ask the STIR/SHAKEN verification service.
+type identity struct {
+	v      *stirshaken.Verifier
+	reject bool // refuse calls whose signature fails, instead of marking them
+}
+
+// Check implements runner.Identity.
+func (i identity) Check(ctx context.Context, info ringfence.LegInfo, now time.Time) runner.Caller {
+	v := i.v.Verify(ctx, stirshaken.Request{Identity: info.Identity, From: info.From, PAI: info.PAI, To: info.To,
+		RequestURI: info.RequestURI, Date: info.Date, CallID: info.CallID},
+		stirshaken.Peer{Name: info.Trunk, TrustVerstat: info.TrustedIDs && info.Transport == "tls"}, now)
+	c := runner.Caller{Attest: v.Attest, Valid: v.Tri(), Orig: v.Orig.TN, Says: v.Sentence(), Number: string(v.Shown)}
+	if c.Orig != "" {
+		c.Shown = "+" + string(c.Orig)
+	} else {
+		c.Shown = "a withheld number"
+	}
+	if len(v.Diverted) > 0 || len(info.Diversion) > 0 {
+		c.Diverted = ringfence.Yes
+	}
+	if i.reject && v.Code != 0 && len(info.Identity) > 0 {
+		c.Code, _ = v.Response()
+		c.Reason = v.SIPReason()
+	}
+	return c
+}
+
+// bundles hands out the one bundle that is loaded.
+type bundles struct{ b *flows.Bundle }
+
+func (b bundles) Current(ringfence.TenantID) *flows.Bundle { return b.b }
+
+func (b bundles) ByHash(_ ringfence.TenantID, hash string) *flows.Bundle {
+	if b.b != nil && b.b.HashText() == hash {
+		return b.b
+	}
+	return nil
+}
+
+// policies gives the gate the policy of the bundle.
+type policies struct{ b *flows.Bundle }
+
+func (p policies) Current(ringfence.TenantID) *policy.Policy { return p.b.Policy() }
+
+func (p policies) ByHash(_ ringfence.TenantID, hash [32]byte) *policy.Policy {
+	if q := p.b.Policy(); q.Hash() == hash {
+		return q
+	}
+	return nil
+}

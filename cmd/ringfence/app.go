@@ -1,0 +1,443 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/b2bua"
+	"github.com/ringfence/ringfence/b2bua/rtp"
+	"github.com/ringfence/ringfence/b2bua/voice"
+	"github.com/ringfence/ringfence/flows"
+	"github.com/ringfence/ringfence/flows/runner"
+	"github.com/ringfence/ringfence/gate"
+	"github.com/ringfence/ringfence/internal/config"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/policy"
+	"github.com/ringfence/ringfence/scripts"
+	"github.com/ringfence/ringfence/stirshaken"
+	"github.com/ringfence/ringfence/store/sqlite"
+	"github.com/ringfence/ringfence/verify/passkey"
+	"github.com/ringfence/ringfence/web"
+)
+
+// appOptions are what a configuration file cannot say: for the demo and tests.
+type appOptions struct {
+	// Volatile allows a data folder that forgets.
+	Volatile bool
+	// Scripts replaces the flows, policy and prompts of the configuration.
+	Scripts fs.FS
+	// Delays replaces the waits before a call-back after a hang-up.
+	Delays []time.Duration
+	// Roots replaces the trust list of the configuration.
+	Roots *stirshaken.TrustList
+	Log   *slog.Logger
+}
+
+// app is a running ringfence: every room, joined.
+type app struct {
+	cfg      config.Config
+	log      *slog.Logger
+	keys     keyring
+	store    *sqlite.Store
+	signer   *ledger.Signer
+	bundle   *flows.Bundle
+	routing  *routing
+	verify   methods
+	gate     *gate.Gate
+	invites  *passkey.Registrar
+	stir     *stirshaken.Verifier
+	ua       *b2bua.UA
+	runner   *runner.Runner
+	web      *web.Server
+	staff    *http.Server
+	public   *http.Server
+	staffL   net.Listener
+	publicL  net.Listener
+	stopTick context.CancelFunc
+	work     sync.WaitGroup
+}
+
+// newApp joins the rooms. It opens the store and binds nothing yet.
+func newApp(ctx context.Context, cfg config.Config, o appOptions) (_ *app, err error) {
+	a := &app{cfg: cfg, log: o.Log}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	if a.keys, err = openKeys(cfg); err != nil {
+		return nil, err
+	}
+	if a.signer, err = ledger.NewSigner(cfg.Ledger.Name, a.keys.ledger); err != nil {
+		return nil, err
+	}
+	if a.bundle, err = loadBundle(cfg, o.Scripts); err != nil {
+		return nil, err
+	}
+	if a.store, err = sqlite.Open(ctx, sqlite.Config{Dir: cfg.Data, Master: a.keys.master, Volatile: o.Volatile}); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.store.Close())
+		}
+	}()
+	a.routing = &routing{cfg: cfg, store: a.store}
+	if a.verify, err = newMethods(cfg, a.keys, a.store, a.log); err != nil {
+		return nil, err
+	}
+	if err = a.joinGate(); err != nil {
+		return nil, err
+	}
+	if err = a.joinCalls(o); err != nil {
+		return nil, err
+	}
+	return a, a.joinWeb()
+}
+
+// loadBundle reads, lints and compiles the scripts; any error refuses.
+func loadBundle(cfg config.Config, replaced fs.FS) (*flows.Bundle, error) {
+	var fsys fs.FS = scripts.FS
+	switch {
+	case replaced != nil:
+		fsys = replaced
+	case cfg.Scripts != "":
+		fsys = os.DirFS(cfg.Scripts)
+	}
+	bundle, diags := flows.LoadDir(fsys)
+	var bad []error
+	for _, d := range diags {
+		if policy.Failed([]policy.Diagnostic{d}) {
+			bad = append(bad, errors.New(d.String()))
+		}
+	}
+	if len(bad) > 0 || bundle == nil {
+		return nil, fmt.Errorf("scripts: %w", errors.Join(bad...))
+	}
+	for _, l := range cfg.Lines {
+		if f, ok := bundle.Flow(l.Flow); !ok || f.Starts != flows.StartsInbound {
+			return nil, fmt.Errorf("lines.%s.flow: there is no inbound flow %q", l.Name, l.Flow)
+		}
+	}
+	return bundle, nil
+}
+
+func (a *app) joinGate() error {
+	check, err := passkey.CheckApproval(a.verify.staffRP)
+	if err != nil {
+		return err
+	}
+	a.gate, err = gate.New(gate.Config{
+		Store: a.store, Policies: policies{a.bundle}, Key: a.keys.permit, Issuer: a.cfg.Ledger.Name, Log: a.signer,
+		Executor: a.executorOf, Signals: a.verify.signals, CheckApproval: check,
+	})
+	return err
+}
+
+// executorOf names the system that performs a type of action.
+func (a *app) executorOf(_ ringfence.TenantID, action string) string {
+	for _, e := range a.cfg.Executors {
+		if slices.Contains(e.Actions, action) {
+			return e.Name
+		}
+	}
+	return ""
+}
+
+// joinCalls joins the telephone edge, the signature check and the runner.
+func (a *app) joinCalls(o appOptions) error {
+	trust := o.Roots
+	if trust == nil && a.cfg.STIR.Roots != "" {
+		list, err := stirshaken.LoadTrustList(a.cfg.STIR.Roots)
+		if err != nil {
+			return fmt.Errorf("stirshaken.roots: %w", err)
+		}
+		trust = list
+	}
+	var err error
+	if a.stir, err = stirshaken.NewVerifier(stirshaken.Config{Trust: trust, Freshness: a.cfg.STIR.MaxAge,
+		Home:  home(a.cfg.STIR.Home),
+		Fetch: stirshaken.FetchConfig{LabCertificateHosts: a.cfg.STIR.LabHosts}}); err != nil {
+		return fmt.Errorf("stirshaken: %w", err)
+	}
+	speech, err := newVoice(a.cfg)
+	if err != nil {
+		return err
+	}
+	edge, err := edgeConfig(a.cfg)
+	if err != nil {
+		return err
+	}
+	if a.ua, err = b2bua.New(edge, b2bua.HandlerFunc(func(ctx context.Context, leg *b2bua.Leg) { a.runner.Inbound(ctx, leg) }), a.log); err != nil {
+		return err
+	}
+	a.runner, err = runner.New(runner.Config{
+		Rooms: runner.Rooms{Verify: a.verify.verifier, Desk: a.verify.desk, Gate: a.gate},
+		Store: a.store, Phone: phone{a.ua}, Voice: speech, Identity: identity{v: a.stir, reject: a.cfg.STIR.Mode == "reject"},
+		Directory: a.routing, Bundles: bundles{a.bundle}, Music: voice.HoldMusic(), Notify: a.notify, Delays: o.Delays, Log: a.log,
+	})
+	return err
+}
+
+func newVoice(cfg config.Config) (*voice.Voice, error) {
+	library, err := voice.Open(scripts.Audio())
+	if err != nil {
+		return nil, fmt.Errorf("shipped audio: %w", err)
+	}
+	vc := voice.Config{Library: library, TTSVoice: cfg.TTS.Voice, CacheDir: filepath.Join(cfg.Data, "tts")}
+	switch {
+	case len(cfg.TTS.Command) > 0:
+		vc.TTS = &voice.Command{Argv: cfg.TTS.Command, Timeout: cfg.TTS.Timeout}
+	case cfg.TTS.URL != "":
+		vc.TTS = &voice.Endpoint{URL: cfg.TTS.URL, Timeout: cfg.TTS.Timeout}
+	}
+	return voice.New(vc)
+}
+
+// edgeConfig turns the configuration of SIP and media into the edge's.
+func edgeConfig(cfg config.Config) (b2bua.Config, error) {
+	out := b2bua.Config{Media: rtp.Config{PortMin: cfg.Media.PortMin, PortMax: cfg.Media.PortMax, DeadAfter: cfg.SIP.Limits.SilentAfter},
+		Limits: b2bua.Limits{Calls: cfg.SIP.Limits.Calls, CallTime: cfg.SIP.Limits.MaxDuration}, Strangers: b2bua.StrangersDrop}
+	if cfg.SIP.Limits.AnswerStranger {
+		out.Strangers = b2bua.StrangersRefuse
+	}
+	if cfg.Media.Bind != "" {
+		addr, err := netip.ParseAddr(cfg.Media.Bind)
+		if err != nil {
+			return out, fmt.Errorf("media.bind: %q is no address", cfg.Media.Bind)
+		}
+		out.Media.Bind = addr
+	}
+	for _, l := range cfg.SIP.Listeners {
+		listener := b2bua.Listener{Name: l.Name, Transport: l.Transport, Addr: l.Addr, External: l.External, Trunks: l.Trunks}
+		if l.Transport == "tls" {
+			conf, err := serverTLS(l.TLS)
+			if err != nil {
+				return out, fmt.Errorf("sip.listeners.%s: %w", l.Name, err)
+			}
+			listener.TLS = conf
+		}
+		out.Listeners = append(out.Listeners, listener)
+	}
+	for _, t := range cfg.SIP.Trunks {
+		trunk := b2bua.Trunk{Name: t.Name, Addrs: t.Addrs, Transport: t.Transport, Sources: t.Sources, Username: t.Username, Password: t.Password.Reveal(),
+			TrustIdentity: t.Trusted, SRTP: t.SRTP, Codecs: t.Codecs, From: t.From, Outbound: t.Outbound || t.Agents}
+		if t.CA != "" {
+			pool, err := certPool(t.CA)
+			if err != nil {
+				return out, fmt.Errorf("sip.trunks.%s.ca: %w", t.Name, err)
+			}
+			trunk.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		}
+		out.Trunks = append(out.Trunks, trunk)
+	}
+	return out, nil
+}
+
+// serverTLS reads certificate and key at each handshake, so that they are
+// renewed without a restart.
+func serverTLS(t config.TLS) (*tls.Config, error) {
+	load := func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		cert, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		return &cert, err
+	}
+	if _, err := load(nil); err != nil {
+		return nil, err
+	}
+	conf := &tls.Config{GetCertificate: load, MinVersion: tls.VersionTLS12}
+	if t.Client {
+		pool, err := certPool(t.CA)
+		if err != nil {
+			return nil, err
+		}
+		conf.ClientCAs, conf.ClientAuth = pool, tls.RequireAndVerifyClientCert
+	}
+	return conf, nil
+}
+
+func certPool(path string) (*x509.CertPool, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(raw) {
+		return nil, fmt.Errorf("%s holds no certificate", path)
+	}
+	return pool, nil
+}
+
+// start binds everything and begins to take calls.
+func (a *app) start(ctx context.Context) error {
+	if err := a.checkHead(ctx); err != nil {
+		return err
+	}
+	if err := a.storeClients(ctx); err != nil {
+		return err
+	}
+	if err := a.listenWeb(); err != nil {
+		return err
+	}
+	if err := a.ua.Start(context.WithoutCancel(ctx)); err != nil {
+		return errors.Join(err, a.staff.Close(), a.public.Close())
+	}
+	tick, stop := context.WithCancel(context.WithoutCancel(ctx))
+	a.stopTick = stop
+	for _, t := range a.cfg.Tenants {
+		tenant := tenantOr(t.ID)
+		a.work.Go(func() { a.ticks(tick, tenant) })
+		a.work.Go(func() { a.checkpoints(tick, tenant) })
+		if err := a.runner.Resume(ctx, tenant, a.routing.LineNamed); err != nil {
+			a.log.Error("suspended calls not taken up", "tenant", string(tenant), "err", err)
+		}
+	}
+	return nil
+}
+
+// ticks moves what time moves, every second.
+func (a *app) ticks(ctx context.Context, tenant ringfence.TenantID) {
+	every := time.NewTicker(time.Second)
+	defer every.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+		if err := errors.Join(a.gate.Tick(ctx, tenant), a.verify.verifier.Tick(ctx, tenant)); err != nil && ctx.Err() == nil {
+			a.log.Error("tick", "tenant", string(tenant), "err", err)
+		}
+	}
+}
+
+// listenWeb binds the two origins.
+func (a *app) listenWeb() (err error) {
+	if a.staffL, a.staff, err = webServer(a.cfg.Web.Staff, a.web.Staff()); err != nil {
+		return fmt.Errorf("web.staff: %w", err)
+	}
+	if a.publicL, a.public, err = webServer(a.cfg.Web.Public, a.web.Public()); err != nil {
+		return errors.Join(fmt.Errorf("web.public: %w", err), a.staffL.Close())
+	}
+	a.work.Go(func() { a.serveWeb(a.staff, a.staffL, a.cfg.Web.Staff) })
+	a.work.Go(func() { a.serveWeb(a.public, a.publicL, a.cfg.Web.Public) })
+	return nil
+}
+
+func webServer(l config.WebListener, h http.Handler) (net.Listener, *http.Server, error) {
+	ln, err := net.Listen("tcp", l.Listen)
+	if err != nil {
+		return nil, nil, err
+	}
+	srv := &http.Server{Handler: within(l.Networks, h), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10}
+	if l.TLS.Cert != "" {
+		if srv.TLSConfig, err = serverTLS(l.TLS); err != nil {
+			return nil, nil, errors.Join(err, ln.Close())
+		}
+	}
+	return ln, srv, nil
+}
+
+// within answers 404 to addresses outside the networks, if there are any.
+func within(networks []netip.Prefix, h http.Handler) http.Handler {
+	if len(networks) == 0 {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil || !slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(from.Addr().Unmap()) }) {
+			http.NotFound(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+func (a *app) serveWeb(srv *http.Server, ln net.Listener, l config.WebListener) {
+	var err error
+	if l.TLS.Cert != "" {
+		err = srv.ServeTLS(ln, "", "")
+	} else {
+		err = srv.Serve(ln)
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
+		a.log.Error("web listener ended", "addr", ln.Addr().String(), "err", err)
+	}
+}
+
+// drain refuses new calls and waits for those in progress, until ctx ends.
+func (a *app) drain(ctx context.Context) {
+	done := make(chan struct{})
+	go func() { defer close(done); a.runner.Drain(ctx) }()
+	if err := a.ua.Drain(ctx); err != nil {
+		a.log.Warn("calls in progress were ended", "err", err)
+	}
+	<-done
+}
+
+// close ends everything that is left; a call in progress is hung up.
+func (a *app) close(ctx context.Context) error {
+	err := a.ua.Close()
+	if a.staff != nil {
+		err = errors.Join(err, shutdownWeb(ctx, a.staff), shutdownWeb(ctx, a.public))
+	}
+	if a.stopTick != nil {
+		a.stopTick()
+	}
+	a.work.Wait()
+	a.stir.Close()
+	return errors.Join(err, a.store.Close())
+}
+
+// shutdownWeb waits a second for requests in progress; event streams are cut.
+func shutdownWeb(ctx context.Context, srv *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil {
+		return srv.Close()
+	}
+	return nil
+}
+
+// origin is scheme and host of a configured address.
+func origin(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// hostOf is the host name of a configured address, without a port.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Hostname())
+}
+
+// home is the country of numbers that are written without one.
+func home(code string) stirshaken.Home {
+	switch code {
+	case "":
+		return stirshaken.Home{}
+	case "1": // ITU-T E.164 zone 1 (NANP)
+		return stirshaken.Home{Country: code, International: "011", Trunk: "1", NationalDigits: 10}
+	default: // the ITU's recommended prefixes, E.123
+		return stirshaken.Home{Country: code, International: "00", Trunk: "0"}
+	}
+}

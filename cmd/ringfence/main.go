@@ -1,0 +1,66 @@
+// Command ringfence answers the telephone before an agent does, has callers
+// prove what they ask for, and releases a risky action only when policy is
+// satisfied for that very action. It is the only place where the rooms of the
+// project meet.
+//
+// Exit status: 0 done, 1 refused or failed, 2 misused.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the command line.
+type cli struct {
+	Serve  serveCmd  `cmd:"" help:"Answer calls, serve the console and the API."`
+	Config configCmd `cmd:"" help:"Write or judge a configuration."`
+	User   userCmd   `cmd:"" help:"Invite members of staff."`
+	Ledger ledgerCmd `cmd:"" help:"Verify the audit record, offline."`
+}
+
+// exitError is an error that decides its exit status. An empty text prints
+// nothing: the command has said what there is to say.
+type exitError struct {
+	code int
+	text string
+}
+
+func (e *exitError) Error() string { return e.text }
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run parses and runs one command line and returns the exit status.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c cli
+	parser, err := kong.New(&c, kong.Name("ringfence"), kong.Description("No release by telephone without the person's own approval of that very action."),
+		kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)))
+	if err != nil {
+		panic(err) // a fault in the tags above, which no input can reach
+	}
+	call, err := parser.Parse(args)
+	if err != nil {
+		parser.FatalIfErrorf(err)
+		return 2
+	}
+	if err := call.Run(); err != nil {
+		var exit *exitError
+		if errors.As(err, &exit) {
+			if exit.text != "" {
+				fmt.Fprintln(os.Stderr, "ringfence: "+exit.text)
+			}
+			return exit.code
+		}
+		fmt.Fprintln(os.Stderr, "ringfence: "+err.Error())
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/flows/runner"
+	"github.com/ringfence/ringfence/internal/config"
+	"github.com/ringfence/ringfence/ledger"
+)
+
+// routing answers the runner from the configuration and the store: called
+// numbers, queues, trunks.
+type routing struct {
+	cfg   config.Config
+	store ledger.Store
+	ready func(ringfence.TenantID) []ringfence.PersonID // live console sessions; nil = everybody counts as ready
+}
+
+func tenantOr(id string) ringfence.TenantID {
+	if id == "" {
+		return ringfence.DefaultTenant
+	}
+	return ringfence.TenantID(id)
+}
+
+// digitsOf strips what is written between the digits of a number, so that
+// +44 20 7946 0991 and 442079460991 are one.
+func digitsOf(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r >= '0' && r <= '9' || r == '*' || r == '#':
+			b.WriteRune(r)
+		case strings.ContainsRune("+ -().", r):
+		default:
+			return s // a name, not a number
+		}
+	}
+	return b.String()
+}
+
+func (r *routing) line(l config.Line) runner.Line {
+	zone, err := time.LoadLocation(l.Zone)
+	if err != nil {
+		zone = time.UTC
+	}
+	out := runner.Line{Name: l.Name, Tenant: tenantOr(l.Tenant), Flow: l.Flow, Fallback: l.Fallback, Zone: zone, Language: l.Language}
+	var hours []config.Hours
+	for _, text := range l.Hours {
+		if h, err := config.ParseHours(text); err == nil {
+			hours = append(hours, h)
+		}
+	}
+	if len(hours) > 0 {
+		out.Open = func(now time.Time) bool {
+			return slices.ContainsFunc(hours, func(h config.Hours) bool { return h.Open(now.In(zone)) })
+		}
+	}
+	return out
+}
+
+// Line implements runner.Directory.
+func (r *routing) Line(trunk, called string) (runner.Line, bool) {
+	number := digitsOf(called)
+	for _, l := range r.cfg.Lines {
+		if len(l.Trunks) > 0 && !slices.Contains(l.Trunks, trunk) || len(l.Trunks) == 0 && r.agents(trunk) {
+			continue
+		}
+		for _, n := range l.Numbers {
+			if digitsOf(n) == number && number != "" {
+				return r.line(l), true
+			}
+		}
+	}
+	return runner.Line{}, false
+}
+
+// agents reports whether a trunk is for agents' places only: calls from there
+// reach no line.
+func (r *routing) agents(trunk string) bool {
+	return slices.ContainsFunc(r.cfg.SIP.Trunks, func(t config.Trunk) bool { return t.Name == trunk && t.Agents })
+}
+
+// LineNamed finds a line by its name, for traversals that are taken up again.
+func (r *routing) LineNamed(name string) (runner.Line, bool) {
+	for _, l := range r.cfg.Lines {
+		if l.Name == name {
+			return r.line(l), true
+		}
+	}
+	return runner.Line{}, false
+}
+
+// Queue implements runner.Directory.
+func (r *routing) Queue(tenant ringfence.TenantID, name string) (runner.Queue, bool) {
+	for _, q := range r.cfg.Queues {
+		if q.Name != name || tenantOr(q.Tenant) != tenant {
+			continue
+		}
+		out := runner.Queue{Name: q.Name, URI: q.URI, All: q.Strategy != "longest_idle", Max: q.Max, Ring: q.Wait}
+		if q.URI != "" {
+			out.Trunk = r.agentTrunk()
+		} else {
+			out.People = func(ctx context.Context) []runner.Place { return r.places(ctx, tenant, q.People) }
+		}
+		return out, true
+	}
+	return runner.Queue{}, false
+}
+
+func (r *routing) agentTrunk() string {
+	for _, t := range r.cfg.SIP.Trunks {
+		if t.Agents {
+			return t.Name
+		}
+	}
+	return ""
+}
+
+// places are those of the queue's people who are active agents with a place.
+func (r *routing) places(ctx context.Context, tenant ringfence.TenantID, emails []string) []runner.Place {
+	var out []runner.Place
+	now := time.Now()
+	err := r.store.View(ctx, tenant, func(tx ledger.Tx) error {
+		out = nil
+		for _, email := range emails {
+			people, err := tx.List(ctx, ledger.KindPerson, ledger.Query{Key: "email", Value: strings.ToLower(email)})
+			if err != nil {
+				return err
+			}
+			for _, rec := range people {
+				p, _, err := ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, rec.ID)
+				if err != nil {
+					return err
+				}
+				if p.Has(ringfence.RoleAgent, now) && p.Place != "" {
+					out = append(out, runner.Place{Person: p.ID, URI: p.Place, Trunk: r.agentTrunk()})
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil
+	}
+	if r.ready == nil {
+		return out
+	}
+	ready := r.ready(tenant)
+	out = slices.DeleteFunc(out, func(p runner.Place) bool { return !slices.Contains(ready, p.Person) })
+	slices.SortFunc(out, func(a, b runner.Place) int { return slices.Index(ready, a.Person) - slices.Index(ready, b.Person) })
+	return out
+}
+
+// Outbound implements runner.Directory.
+func (r *routing) Outbound(ringfence.TenantID) (trunk, from string) {
+	for _, t := range r.cfg.SIP.Trunks {
+		if t.Outbound {
+			return t.Name, t.From
+		}
+	}
+	return "", ""
+}

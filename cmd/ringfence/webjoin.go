@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/flows/runner"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/verify"
+	"github.com/ringfence/ringfence/verify/approve"
+	"github.com/ringfence/ringfence/verify/passkey"
+	"github.com/ringfence/ringfence/web"
+)
+
+// joinWeb joins the pages and the API.
+func (a *app) joinWeb() error {
+	invites, err := passkey.NewRegistrar(a.store, a.verify.staffRP, passkey.EnrolFunc(a.gate.EnrolStaff))
+	if err != nil {
+		return err
+	}
+	enrol, err := passkey.NewRegistrar(a.store, a.verify.callerRP, passkey.EnrolFunc(a.gate.EnrolSubject))
+	if err != nil {
+		return err
+	}
+	desk, err := approve.NewDesk(a.verify.staff, approvals{a.gate}, 0)
+	if err != nil {
+		return err
+	}
+	a.invites = invites
+	keys := web.Passkeys{Staff: a.verify.staff, Invites: invites, Page: a.verify.page, Enrol: enrol, Approvals: desk}
+	names := map[ringfence.TenantID]string{}
+	hosts := map[string]ringfence.TenantID{}
+	for _, t := range a.cfg.Tenants {
+		names[tenantOr(t.ID)] = t.Name
+		if t.Host != "" {
+			hosts[t.Host] = tenantOr(t.ID)
+		}
+	}
+	a.web, err = web.New(web.Config{
+		Store: a.store, Calls: calls{a.runner}, Gate: a.gate, Policies: policies{a.bundle}, Jobs: jobs{a}, Checkpoint: a.store.Checkpoint,
+		Passkeys: func(ringfence.TenantID) web.Passkeys { return keys },
+		StaffURL: origin(a.cfg.Web.Staff.URL), PublicURL: origin(a.cfg.Web.Public.URL), Hosts: hosts,
+		Company: func(t ringfence.TenantID) string { return names[t] }, Log: a.log,
+	})
+	a.routing.ready = a.ready
+	return err
+}
+
+// ready lists who takes calls now: a live console and not away or on a call.
+// Those who have waited longest come first.
+func (a *app) ready(tenant ringfence.TenantID) []ringfence.PersonID {
+	var out []ringfence.PersonID
+	for _, p := range a.web.Present(tenant) {
+		if p.State == "ready" {
+			out = append(out, p.Person)
+		}
+	}
+	return out
+}
+
+// storeClients makes the executors of the configuration service accounts.
+func (a *app) storeClients(ctx context.Context) error {
+	for _, e := range a.cfg.Executors {
+		c := web.Client{ID: "cli_" + e.Name, Name: e.Name, Executor: e.Name, Networks: e.Networks,
+			Scopes: []web.Scope{web.ScopeExecute, web.ScopeReleases}}
+		if err := a.web.PutClient(ctx, ringfence.DefaultTenant, c, ringfence.Secret(e.Credential.Reveal())); err != nil {
+			return fmt.Errorf("executors.%s: %w", e.Name, err)
+		}
+	}
+	return nil
+}
+
+// notify tells people what they are asked for or must know. It does not wait.
+func (a *app) notify(n runner.Notice) {
+	if n.Kind != "approval" {
+		return
+	}
+	a.work.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if err := a.notifyGroup(ctx, n); err != nil {
+			a.log.Error("colleagues not told", "release", string(n.Release), "err", err)
+		}
+	})
+}
+
+// notifyGroup writes to everybody of the group that is asked. The console
+// shows it to them in any case.
+func (a *app) notifyGroup(ctx context.Context, n runner.Notice) error {
+	var people []ringfence.Person
+	if err := a.store.View(ctx, n.Tenant, func(tx ledger.Tx) error {
+		people = nil
+		recs, err := tx.List(ctx, ledger.KindPerson, ledger.Query{Limit: 1000})
+		if err != nil {
+			return err
+		}
+		for _, rec := range recs {
+			p, _, err := ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, rec.ID)
+			if err != nil {
+				return err
+			}
+			for _, g := range p.Groups {
+				if g == n.Group && p.Status == ringfence.StatusActive && p.Email != "" {
+					people = append(people, p)
+				}
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	var failed []error
+	for _, p := range people {
+		text := fmt.Sprintf("You are asked to agree or refuse: %s.\n\n%s/approvals#%s\n", n.Text, origin(a.cfg.Web.Staff.URL), n.Release)
+		_, err := a.verify.carrier.Deliver(ctx, verify.Message{Tenant: n.Tenant, Kind: verify.MessageNotice, Channel: verify.ChannelEmail, To: p.Email,
+			Subject: "A colleague's approval is asked for", Text: ringfence.Secret(text), Ref: string(n.Release)})
+		failed = append(failed, err)
+	}
+	return errors.Join(failed...)
+}
+
+// checkpoints signs the head of a tenant's log, keeps the note and copies it
+// outside.
+func (a *app) checkpoints(ctx context.Context, tenant ringfence.TenantID) {
+	every := time.NewTicker(a.cfg.Ledger.Checkpoints.Every)
+	defer every.Stop()
+	var size int64 = -1
+	for {
+		next, err := a.checkpoint(context.WithoutCancel(ctx), tenant, size)
+		if err != nil {
+			a.log.Error("checkpoint", "tenant", string(tenant), "err", err)
+		} else {
+			size = next
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+	}
+}
+
+// checkpoint signs a head that grew since size.
+func (a *app) checkpoint(ctx context.Context, tenant ringfence.TenantID, size int64) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	var head ledger.Head
+	if err := a.store.View(ctx, tenant, func(tx ledger.Tx) (err error) {
+		head, err = ledger.HeadOf(ctx, tx)
+		return err
+	}); err != nil {
+		return size, err
+	}
+	if head.Size == 0 || head.Size == size {
+		return head.Size, nil
+	}
+	msg, err := a.signer.Sign(tenant, head)
+	if err != nil {
+		return size, err
+	}
+	if err := a.store.SaveCheckpoint(ctx, tenant, head.Size, msg); err != nil {
+		return size, err
+	}
+	return head.Size, a.copyOut(tenant, msg)
+}
+
+// copyOut writes the newest checkpoint into the folder outside.
+func (a *app) copyOut(tenant ringfence.TenantID, msg []byte) error {
+	dir := a.cfg.Ledger.Checkpoints.CopyTo
+	if dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	path := outsideCheckpoint(dir, tenant)
+	if err := os.WriteFile(path+".new", msg, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+func outsideCheckpoint(dir string, tenant ringfence.TenantID) string {
+	return filepath.Join(dir, strings.ReplaceAll(string(tenant), "/", "_")+".checkpoint")
+}
+
+// checkHead compares each tenant's log with the newest checkpoint outside: a
+// store that was cut, rolled back or forked is not served from (invariant 33).
+func (a *app) checkHead(ctx context.Context) error {
+	dir := a.cfg.Ledger.Checkpoints.CopyTo
+	if dir == "" {
+		a.log.Warn("ledger.checkpoints.copy_to is empty: a rolled-back store would not be noticed")
+		return nil
+	}
+	for _, t := range a.cfg.Tenants {
+		tenant := tenantOr(t.ID)
+		msg, err := os.ReadFile(outsideCheckpoint(dir, tenant))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		vkey, err := a.signer.VerifierKey(tenant)
+		if err != nil {
+			return err
+		}
+		v, err := note.NewVerifier(vkey)
+		if err != nil {
+			return err
+		}
+		head, err := ledger.OpenCheckpoint(msg, v)
+		if err != nil {
+			return fmt.Errorf("checkpoint outside: %w", err)
+		}
+		if err := a.store.View(ctx, tenant, func(tx ledger.Tx) error { return ledger.Extends(ctx, tx, head) }); err != nil {
+			return fmt.Errorf("tenant %s: %w: the store is older than what was signed, or another; it is not served from", tenant, err)
+		}
+	}
+	return nil
+}
