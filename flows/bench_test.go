@@ -49,6 +49,18 @@ func BenchmarkLoadShipped(b *testing.B) {
 	}
 }
 
+// BenchmarkLintShipped is what an editor does on every pause in typing: the
+// whole shipped set, files in memory.
+func BenchmarkLintShipped(b *testing.B) {
+	files := shipped(b).Files()
+	b.ReportAllocs()
+	for b.Loop() {
+		if bundle, list := LoadFiles(files); bundle == nil {
+			b.Fatal(list)
+		}
+	}
+}
+
 // BenchmarkBombs are files of one megabyte that must be refused in less than
 // 100 ms each.
 func BenchmarkBombs(b *testing.B) {

@@ -37,7 +37,32 @@ type File struct {
 // The bundle is nil when any diagnostic is an error.
 func LoadDir(fsys fs.FS) (*Bundle, []Diagnostic) {
 	d := &diags{}
-	files := readFiles(fsys, d)
+	return load(readFiles(fsys, d), d)
+}
+
+// LoadFiles is LoadDir for files in memory, as an editor has them. They may
+// come in any order; of audio only Path and SHA are looked at.
+func LoadFiles(files []File) (*Bundle, []Diagnostic) {
+	d := &diags{}
+	files = slices.Clone(files)
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	for i, f := range files {
+		switch {
+		case isAudio(f.Path):
+			files[i].Data = nil
+		case isScript(f.Path) && f.Data != nil:
+			files[i].SHA = sha256.Sum256(f.Data)
+		default:
+			d.add(Pos{f.Path, 1, 1}, "Y3", "", "the file has no place in a set of scripts")
+		}
+		if i > 0 && files[i-1].Path == f.Path {
+			d.add(Pos{f.Path, 1, 1}, "Y3", "", "the file stands here twice")
+		}
+	}
+	return load(files, d)
+}
+
+func load(files []File, d *diags) (*Bundle, []Diagnostic) {
 	b := compile(files, d)
 	list := d.sorted()
 	if policy.Failed(list) {
@@ -54,12 +79,7 @@ func ReadBundle(canonical []byte) (*Bundle, []Diagnostic) {
 		d.add(Pos{"bundle", 1, 1}, "Y3", "", "%v", err)
 		return nil, d.list
 	}
-	b := compile(files, d)
-	list := d.sorted()
-	if policy.Failed(list) {
-		return nil, list
-	}
-	return b, list
+	return load(files, d)
 }
 
 // Flow returns a flow by its name.
@@ -117,7 +137,7 @@ var errBundle = errors.New("these bytes are not a bundle")
 
 func unpack(raw []byte) ([]File, error) {
 	rest, ok := bytes.CutPrefix(raw, []byte(bundleMagic))
-	if !ok {
+	if !ok || len(raw) > 2*maxSetBytes {
 		return nil, errBundle
 	}
 	next := func() ([]byte, bool) {
@@ -176,7 +196,8 @@ func readFiles(fsys fs.FS, d *diags) []File {
 	}
 	slices.Sort(names)
 	var out []File
-	flows := 0
+	buf := make([]byte, 64<<10)
+	flows, total := 0, 0
 	for _, name := range names {
 		if !strings.HasPrefix(name, "audio/") {
 			if flows++; flows > maxFiles {
@@ -184,10 +205,14 @@ func readFiles(fsys fs.FS, d *diags) []File {
 				break
 			}
 		}
-		f, err := readFile(fsys, name)
+		f, err := readFile(fsys, name, buf)
 		if err != nil {
 			d.add(Pos{name, 1, 1}, "Y3", "", "cannot be read: %v", err)
 			continue
+		}
+		if total += len(f.Data); total > maxSetBytes {
+			d.add(Pos{name, 1, 1}, "Y3", "", "the scripts are larger than %d MiB together", maxSetBytes>>20)
+			break
 		}
 		out = append(out, f)
 	}
@@ -195,7 +220,7 @@ func readFiles(fsys fs.FS, d *diags) []File {
 	return out
 }
 
-func readFile(fsys fs.FS, name string) (File, error) {
+func readFile(fsys fs.FS, name string, buf []byte) (File, error) {
 	in, err := fsys.Open(name)
 	if err != nil {
 		return File{}, err
@@ -203,7 +228,7 @@ func readFile(fsys fs.FS, name string) (File, error) {
 	defer in.Close()
 	if isAudio(name) {
 		sum := sha256.New()
-		_, err := io.Copy(sum, in)
+		_, err := io.CopyBuffer(sum, struct{ io.Reader }{in}, buf)
 		return File{Path: name, SHA: [32]byte(sum.Sum(nil))}, err
 	}
 	data, err := io.ReadAll(io.LimitReader(in, maxFileBytes+1))

@@ -87,6 +87,11 @@ func (k *linker) flowHead(f *Flow) {
 			k.scenesOf(f, t)
 		}
 	}
+	for _, lang := range append([]string{f.Language}, f.Translations...) {
+		if _, ok := EngineText(notRight, lang); !ok && lang != "" {
+			k.d.warn(f.Pos, "W1", "", "the engine's own sentences are not there in %s: they are spoken in English", lang)
+		}
+	}
 }
 
 // scenesOf finds the scenes a target names.

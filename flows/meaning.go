@@ -43,6 +43,10 @@ func (k *linker) meaning(l *Line) {
 			}
 			k.d.add(l.ArgAt, "L7", meant(l.Arg, known), "the policy knows no queue %s", clip(l.Arg))
 		}
+	case Alert:
+		if l.Text != nil && l.Text.varies {
+			k.d.add(l.Text.Pos, "L8", "say it without values: the alarm names call and subject itself", "an alarm holds no values")
+		}
 	case Return:
 		if f.Starts != StartsConsole && f.Starts != StartsCallback && !k.isRun(f) {
 			k.d.add(l.Pos, "L9", "- hangup", "there is nobody to return to: %s starts by %s and no flow runs it", f.Name, f.Starts)

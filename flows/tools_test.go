@@ -95,6 +95,23 @@ func TestCanonicalBundle(t *testing.T) {
 	}
 }
 
+func TestLoadFilesRefuses(t *testing.T) {
+	files := shipped(t).Files()
+	if b, list := LoadFiles(files); b == nil || b.Hash() != shipped(t).Hash() {
+		t.Errorf("the same files are another bundle: %v", list)
+	}
+	for name, bad := range map[string]File{
+		"a stranger":  {Path: "x.txt", Data: []byte("x")},
+		"no content":  {Path: "x.yaml"},
+		"a parent":    {Path: "../x.yaml", Data: []byte("flow: x\n")},
+		"twice there": files[len(files)-1],
+	} {
+		if b, list := LoadFiles(append(files[:len(files):len(files)], bad)); b != nil || len(list) == 0 {
+			t.Errorf("%s: loaded", name)
+		}
+	}
+}
+
 func TestSkeletonKeepsTranslations(t *testing.T) {
 	b := shipped(t)
 	have, list := Skeleton(b.Files(), "de")

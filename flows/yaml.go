@@ -16,6 +16,7 @@ const (
 	maxFileBytes = 160 << 10 // a flow of 2,500 lines is 100 KiB
 	maxDepth     = 12        // the grammar needs 7
 	maxFiles     = 500
+	maxSetBytes  = 8 << 20 // all scripts of a set
 )
 
 // document reads one YAML file under the guard rails of Y2 and Y3 and returns
