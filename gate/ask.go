@@ -147,6 +147,26 @@ func (g *Gate) end(ctx context.Context, tenant ringfence.TenantID, id ringfence.
 	})
 }
 
+// Attach gives a release that was opened without a call the traversal of the
+// job that rings for it, so that what is keyed there counts. A release that
+// has a traversal keeps it: ErrConflict.
+func (g *Gate) Attach(ctx context.Context, tenant ringfence.TenantID, id ringfence.ReleaseID, traversal ringfence.TraversalID, by Actor) (Release, error) {
+	if by.Zero() || traversal == "" {
+		return Release{}, ErrForbidden
+	}
+	return g.change(ctx, tenant, id, func(t *turn) error {
+		if t.r.Traversal == traversal {
+			return nil
+		}
+		if t.r.Traversal != "" || t.r.State != StatePendingEvidence {
+			return ErrConflict
+		}
+		t.r.Traversal = traversal
+		_, err := t.entry("release.evaluated", by, map[string]string{"attached": string(traversal)})
+		return err
+	})
+}
+
 // TraversalEnded cancels what was still waiting for evidence on a traversal,
 // except actions that outlive their call. From pending_approval on a release
 // lives on.

@@ -339,6 +339,30 @@ func TestWatchWakes(t *testing.T) {
 	}
 }
 
+func TestAttachOnce(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	q := request("bank_change")
+	q.Traversal = ""
+	r, _, err := w.g.Open(ctx, ten, q)
+	w.must(r, err)
+	job := Actor{Flow: "job"}
+	if got := w.must(w.g.Attach(ctx, ten, r.ID, "trv_job", job)); got.Traversal != "trv_job" || got.Digest != r.Digest {
+		t.Errorf("have %+v", got)
+	}
+	if _, err := w.g.Attach(ctx, ten, r.ID, "trv_other", job); !errors.Is(err, ErrConflict) {
+		t.Errorf("attached twice: %v", err)
+	}
+	if _, err := w.g.Attach(ctx, ten, w.opened("bank_change").ID, "trv_other", job); !errors.Is(err, ErrConflict) {
+		t.Errorf("taken from its call: %v", err)
+	}
+	r = w.look(r.ID)
+	w.prove(r, "pin", "passkey", "callback", "confirmed")
+	if got, v := w.released(r.ID); got.State != StateCooling {
+		t.Errorf("what was keyed in the job does not count: %+v", v)
+	}
+}
+
 func TestMovesAreTheWholeMachine(t *testing.T) {
 	all := []State{StatePendingEvidence, StatePendingApproval, StateCooling, StateReady, StatePermitted, StateRedeemed, StateExecuted,
 		StateExecFailed, StateExecUnknown, StateReconciled, StateDenied, StateInvalidated, StateCancelled, StateExpired, StateHeld}

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	jose "github.com/go-jose/go-jose/v4"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -194,7 +196,33 @@ func TestInvariant02ForgedPermits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	other := &Gate{cfg: w.g.cfg, pub: w.g.pub}
+	other.cfg.Issuer = "elsewhere"
+	c.Digest[0] ^= 1
+	c.Issuer = "elsewhere"
+	issued, err := other.sign(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Issuer = "ringfence"
+	untyped, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: w.g.cfg.Key}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jws, err := untyped.Sign(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := jws.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, tok := range map[string]string{
+		"other issuer": issued, "another kind of token": plain,
 		"empty": "", "not a token": "a.b.c", "no signature": head + "." + body + ".", "none": "eyJhbGciOiJub25lIn0." + body + ".",
 		"foreign key": foreign, "other digest": altered, "cut signature": head + "." + body + "." + sig[:len(sig)-4],
 		"JSON": `{"payload":"` + body + `","protected":"` + head + `","signature":"` + sig + `"}`, "long": strings.Repeat("a", maxPermitBytes+1),
@@ -772,6 +800,11 @@ func TestInvariant26DuressLooksLikeNothing(t *testing.T) {
 			t.Errorf("%s: %v %v", who, got, err)
 		}
 	}
+	token := plain.permit(a.ID)
+	plain.alarm(alarm{Kind: alarmDuress, Release: a.ID, Subject: ann})
+	if red, err := plain.g.Redeem(ctx, ten, executor, token, Key{}); err == nil || len(red.Canonical) > 0 {
+		t.Error("a permit that was out when duress became known was redeemed")
+	}
 	if got, err := w.g.Lift(ctx, ten, b.ID, risk); err != nil || got.State != StateReady {
 		t.Errorf("lift: %v %s", err, got.State)
 	}
@@ -1036,6 +1069,9 @@ func TestRejectStopsEverything(t *testing.T) {
 	if got.State != StateReady && got.State != StatePendingApproval {
 		t.Errorf("after the review: %s %s", got.State, got.Why)
 	}
+	if got.State == StateReady {
+		w.permit(r.ID)
+	}
 	if _, err := w.g.Redeem(ctx, ten, executor, token, Key{}); err == nil {
 		t.Error("the permit from before the hold was redeemed")
 	}
@@ -1093,6 +1129,62 @@ func TestFreshnessIsJudgedOnce(t *testing.T) {
 	w.pass(12 * time.Hour)
 	if s := w.look(b.ID).State; s != StateReady {
 		t.Errorf("a hold made proofs stale: %s", s)
+	}
+}
+
+func TestTheLongerHoldCounts(t *testing.T) {
+	ctx := context.Background()
+	t.Run("a signal that is unknown now", func(t *testing.T) {
+		w := newWorld(t)
+		r := w.opened("bank_change")
+		w.prove(r, "pin", "passkey", "callback", "confirmed")
+		w.released(r.ID)
+		w.signals = nil
+		w.pass(12 * time.Hour)
+		w.pass(12*time.Hour - time.Second)
+		if s := w.look(r.ID).State; s != StateCooling {
+			t.Fatalf("before a day: %s", s)
+		}
+		w.pass(time.Second)
+		if s := w.look(r.ID).State; s != StateReady {
+			t.Errorf("after a day: %s", s)
+		}
+	})
+	t.Run("a policy in force that holds longer", func(t *testing.T) {
+		w := newWorld(t)
+		r := w.opened("bank_change")
+		w.prove(r, "pin", "passkey", "callback", "confirmed")
+		w.released(r.ID)
+		w.pass(12 * time.Hour)
+		w.policies.set(loadPolicy(t, "hold: 12h", "hold: 20h"))
+		w.pass(8*time.Hour - time.Second)
+		if token, v, err := w.g.Permit(ctx, ten, r.ID, executor); err != nil || token != "" || v.Decision == Allow {
+			t.Fatalf("a permit before 20 hours: %v %+v", err, v)
+		}
+		if s := w.look(r.ID).State; s != StateReady {
+			t.Fatalf("it waits where it is: %s", s)
+		}
+		w.pass(time.Second)
+		w.permit(r.ID)
+	})
+}
+
+func TestNothingMovesUnasked(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	w.knownPayee()
+	r := w.opened("payment")
+	w.prove(r, "passkey", "callback", "confirmed")
+	w.pass(time.Second)
+	w.must(w.g.Hold(ctx, ten, r.ID, Actor{Person: agent}))
+	if got := w.must(w.g.Lift(ctx, ten, r.ID, risk)); got.State != StatePendingEvidence || len(got.Evidence) != 0 {
+		t.Errorf("a review asked for release: %s", got.State)
+	}
+	if _, _, err := w.g.Release(ctx, ten, r.ID, Actor{}); !errors.Is(err, ErrForbidden) {
+		t.Errorf("nobody asked: %v", err)
+	}
+	if got, _ := w.released(r.ID); got.State != StateReady {
+		t.Errorf("asked: %s %s", got.State, got.Why)
 	}
 }
 

@@ -33,8 +33,8 @@ func (r row) performable() bool {
 // perform executes a ready release of the gate's own: permitted, redeemed and
 // executed in one transaction, after the same re-check as for any permit.
 func (t *turn) perform(bind *ringfence.Authenticator) (Verdict, error) {
-	v, err := t.decideTwice()
-	if err != nil {
+	v, wait, err := t.decideTwice()
+	if err != nil || wait {
 		return v, err
 	}
 	by := Actor{Client: Self}

@@ -71,10 +71,13 @@ func (g *Gate) Permit(ctx context.Context, tenant ringfence.TenantID, id ringfen
 		if t.r.State != StateReady || t.r.Duress {
 			return stateError(t.r.State)
 		}
-		if v, err = t.decideTwice(); err != nil {
+		wait := false
+		switch v, wait, err = t.decideTwice(); {
+		case err != nil:
 			return err
-		}
-		if v.Decision != Allow {
+		case wait:
+			return nil
+		case v.Decision != Allow:
 			return t.fallBack(v, Actor{Flow: "permit"})
 		}
 		token, err = t.mint()
@@ -87,25 +90,27 @@ func (g *Gate) Permit(ctx context.Context, tenant ringfence.TenantID, id ringfen
 }
 
 // decideTwice judges by the pinned policy and by the current one; the answer
-// is the first that does not allow.
-func (t *turn) decideTwice() (Verdict, error) {
+// is the first that does not allow. wait reports that nothing is missing but
+// time, because the current policy holds longer.
+func (t *turn) decideTwice() (v Verdict, wait bool, err error) {
 	c, err := t.gather()
 	if err != nil {
-		return Verdict{}, err
+		return Verdict{}, false, err
 	}
-	v := Decide(t.pinned(), c, t.now)
+	v = Decide(t.pinned(), c, t.now)
 	if current := t.g.cfg.Policies.Current(t.r.Tenant); v.Decision == Allow && (current == nil || ringfence.Digest(current.Hash()) != t.r.Policy) {
 		again := Decide(current, c, t.now)
 		if again.Decision != Allow || again.Class > v.Class {
 			v = again
 		}
 		if again.Decision == Allow && t.now.Before(t.r.CoolingAt.Add(again.Hold)) {
-			v = Verdict{Reasons: []policy.Reason{policy.ReasonRaised}, Class: again.Class,
-				Next: "The policy in force holds this longer than the one it was opened under."}
+			wait = true
+			v = Verdict{Reasons: []policy.Reason{policy.ReasonRaised}, Class: again.Class, Approvals: v.Approvals,
+				Next: "The policy in force holds this longer than the one it was opened under. It goes when that time is over."}
 		}
 	}
 	t.remember(v)
-	return v, nil
+	return v, wait, nil
 }
 
 func (t *turn) mint() (string, error) {

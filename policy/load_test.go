@@ -131,6 +131,27 @@ func TestLoadShipped(t *testing.T) {
 	}
 }
 
+// TestScriptsPolicyLoads reads the file that ops edit.
+func TestScriptsPolicyLoads(t *testing.T) {
+	src, err := os.ReadFile("../scripts/policy.yaml")
+	if err != nil {
+		t.Skip(err)
+	}
+	p, ds := Load("scripts/policy.yaml", src)
+	if p == nil || len(ds) > 0 {
+		t.Fatalf("have %v", ds)
+	}
+	for _, a := range p.Actions() {
+		for class := a.Class; class <= ringfence.C5; class++ {
+			for _, w := range a.Ways(class) {
+				if class >= ringfence.C3 && w&presents == 0 {
+					t.Errorf("%s at %s: %s presents nothing", a.Name, class, w)
+				}
+			}
+		}
+	}
+}
+
 func TestGuardsDenyByDefault(t *testing.T) {
 	p := mustLoad(t, shippedText(t))
 	all := NewFactSet(ringfence.Facts[:]...)
