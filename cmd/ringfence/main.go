@@ -23,6 +23,7 @@ type cli struct {
 	Config configCmd `cmd:"" help:"Write or judge a configuration."`
 	User   userCmd   `cmd:"" help:"Invite members of staff."`
 	Ledger ledgerCmd `cmd:"" help:"Verify the audit record, offline."`
+	Flow   flowCmd   `cmd:"" help:"Judge, test, play, read and draw the scripts."`
 }
 
 // exitError is an error that decides its exit status. An empty text prints
