@@ -34,6 +34,7 @@ type flight struct {
 type certCache struct {
 	most  int
 	fetch *fetcher
+	known *issuers
 	wg    sync.WaitGroup
 
 	mu      sync.Mutex
@@ -44,7 +45,7 @@ type certCache struct {
 }
 
 func newCertCache(most int, f *fetcher) *certCache {
-	return &certCache{most: most, fetch: f, items: map[string]*list.Element{}, recent: list.New(), flights: map[string]*flight{}}
+	return &certCache{most: most, fetch: f, known: new(issuers), items: map[string]*list.Element{}, recent: list.New(), flights: map[string]*flight{}}
 }
 
 // peek returns the entry for x5u while it may be used at now.
@@ -123,7 +124,7 @@ func (c *certCache) get(ctx context.Context, x5u string, now time.Time) *entry {
 	e := &entry{x5u: x5u}
 	got, r := c.fetch.get(ctx, x5u, "application/pem-certificate-chain, application/pkix-cert;q=0.5", MaxBundleBytes)
 	if r == nil {
-		e.bundle, r = parseBundle(got.body)
+		e.bundle, r = parseBundle(got.body, c.known)
 	}
 	if r != nil {
 		e.refusal, e.until = r, now.Add(DefaultNegativeTTL)

@@ -42,10 +42,10 @@ type chain struct {
 // ParseBundle reads what an x5u server sends: certificates in PEM, or one in
 // DER, leaf first, within MaxBundleBytes and MaxBundleCertificates. It checks
 // their form only.
-func ParseBundle(b []byte) ([]*x509.Certificate, *Refusal) { return parseBundle(b) }
+func ParseBundle(b []byte) ([]*x509.Certificate, *Refusal) { return parseBundle(b, nil) }
 
 // parseBundle reads certificates in PEM, or one in DER, leaf first.
-func parseBundle(b []byte) ([]*x509.Certificate, *Refusal) {
+func parseBundle(b []byte, known *issuers) ([]*x509.Certificate, *Refusal) {
 	if len(b) > MaxBundleBytes {
 		return nil, refuse(ReasonFetchSize, "")
 	}
@@ -71,6 +71,10 @@ func parseBundle(b []byte) ([]*x509.Certificate, *Refusal) {
 		}
 		if len(out) == MaxBundleCertificates {
 			return nil, refuse(ReasonBundleMany, "more than "+strconv.Itoa(MaxBundleCertificates))
+		}
+		if i := known.get(block.Bytes); i != nil && len(out) > 0 {
+			out = append(out, i.upper[0])
+			continue
 		}
 		c, r := parseCertificate(block.Bytes)
 		if r != nil {
@@ -98,8 +102,8 @@ func parseCertificate(b []byte) (*x509.Certificate, *Refusal) {
 }
 
 // buildChain validates the bundle at now: leaf first, intermediates from the
-// bundle, roots from the trust list and nowhere else.
-func buildChain(bundle []*x509.Certificate, trust *TrustList, now time.Time) (*chain, *Refusal) {
+// bundle, roots from the trust list and nowhere else. known may be nil.
+func buildChain(bundle []*x509.Certificate, trust *TrustList, known *issuers, now time.Time) (*chain, *Refusal) {
 	if trust.Len() == 0 {
 		return nil, refuse(ReasonNoRoots, "")
 	}
@@ -120,6 +124,12 @@ func buildChain(bundle []*x509.Certificate, trust *TrustList, now time.Time) (*c
 	if r := checkWindow(leaf, now); r != nil {
 		return nil, r
 	}
+	if path := known.path(bundle, trust, now); path != nil {
+		if r := c.follow(path); r != nil {
+			return nil, r
+		}
+		return c, nil
+	}
 	inter := x509.NewCertPool()
 	for _, b := range bundle[1:] {
 		inter.AddCert(b)
@@ -132,6 +142,7 @@ func buildChain(bundle []*x509.Certificate, trust *TrustList, now time.Time) (*c
 	}
 	for _, path := range paths {
 		if r = c.follow(path); r == nil {
+			known.put(path, trust, now)
 			return c, nil
 		}
 	}

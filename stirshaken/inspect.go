@@ -346,7 +346,7 @@ func (in *inspector) age(p *PASSporT) *Refusal {
 // the trust list at now; trust may be nil, which leaves that out.
 func InspectCertificate(bundle []byte, trust *TrustList, now time.Time) ([]Finding, *Refusal) {
 	in := &inspector{now: now}
-	certs, r := parseBundle(bundle)
+	certs, r := parseBundle(bundle, nil)
 	if r != nil {
 		in.wrong("certificate", "bundle", "", r.String())
 		return in.out.Findings, r
@@ -397,7 +397,7 @@ func InspectCertificate(bundle []byte, trust *TrustList, now time.Time) ([]Findi
 	if trust == nil {
 		return in.out.Findings, nil
 	}
-	if _, r = buildChain(certs, trust, now); r != nil {
+	if _, r = buildChain(certs, trust, nil, now); r != nil {
 		in.wrong("certificate", "trust", "", r.String())
 	} else {
 		in.add("certificate", "trust", "leads to a trusted root", "")

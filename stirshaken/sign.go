@@ -91,7 +91,7 @@ type Signer struct {
 // It may be called again at any time to rotate; calls under way keep the key
 // they began with. The key may live in hardware: only crypto.Signer is used.
 func (s *Signer) SetKey(key crypto.Signer, bundle []byte, x5u string) error {
-	certs, r := parseBundle(bundle)
+	certs, r := parseBundle(bundle, nil)
 	if r != nil {
 		return fmt.Errorf("stirshaken: certificate: %s", r)
 	}
@@ -104,7 +104,7 @@ func (s *Signer) SetKey(key crypto.Signer, bundle []byte, x5u string) error {
 // SetLabKey is SetKey for an x5u that only lab hosts serve, which other
 // networks will refuse.
 func (s *Signer) SetLabKey(key crypto.Signer, bundle []byte, x5u string) error {
-	certs, r := parseBundle(bundle)
+	certs, r := parseBundle(bundle, nil)
 	if r != nil {
 		return fmt.Errorf("stirshaken: certificate: %s", r)
 	}

@@ -173,7 +173,7 @@ func (v *Verifier) SetTrust(t *TrustList) { v.trust.Store(t) }
 func (v *Verifier) Preload(x5u string, bundle []byte) *Refusal {
 	e := &entry{x5u: x5u, pinned: true}
 	var r *Refusal
-	if e.bundle, r = parseBundle(bundle); r != nil {
+	if e.bundle, r = parseBundle(bundle, v.cache.known); r != nil {
 		return r
 	}
 	if x5u == "" {
@@ -663,7 +663,7 @@ func (v *Verifier) certificate(ctx context.Context, x5u string, now time.Time) (
 // nobody else may hold yet.
 func (v *Verifier) validate(e *entry, trust *TrustList, gen uint64, now time.Time) {
 	e.trust, e.crlGen, e.checked = trust, gen, now
-	if e.chain, e.refusal = buildChain(e.bundle, trust, now); e.refusal != nil {
+	if e.chain, e.refusal = buildChain(e.bundle, trust, v.cache.known, now); e.refusal != nil {
 		return
 	}
 	if e.refusal = v.config.CRLs.check(e.chain.path, v.config.CRL, now); e.refusal != nil {
