@@ -28,6 +28,8 @@ func (s *Server) publicPages(m *http.ServeMux) {
 	m.HandleFunc("POST /l/again", callerStep(s, s.again))
 	m.HandleFunc("POST /l/finish", callerStep(s, s.finish))
 	m.HandleFunc("POST /l/refuse", callerStep(s, s.refuseAction))
+	m.HandleFunc("GET /stop", s.callerPage("stop"))
+	m.HandleFunc("POST /stop", callerStep(s, s.stopRelease))
 	m.HandleFunc("POST /enrol/begin", callerStep(s, s.callerEnrolBegin))
 	m.HandleFunc("POST /enrol/finish", callerStep(s, s.callerEnrolFinish))
 }

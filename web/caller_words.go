@@ -6,6 +6,9 @@ var callerWords = map[string]map[string]string{
 	"en": {
 		"title_approve":     "Approve what you asked for",
 		"title_enrol":       "Make your passkey",
+		"title_stop":        "Stop this request",
+		"stop_says":         "Somebody asked us for something in your name, and it waits. If it was not you, or you have changed your mind, stop it here. Nothing else can be done with this link.",
+		"stop_do":           "Stop it",
 		"title_call":        "Is this really us?",
 		"title_about":       "Nothing to do here",
 		"on_phone":          "Somebody on the telephone with us, at this moment, asks for something that needs your approval.",
@@ -50,6 +53,9 @@ var callerWords = map[string]map[string]string{
 	"de": {
 		"title_approve":     "Freigeben, was Sie wünschen",
 		"title_enrol":       "Passkey anlegen",
+		"title_stop":        "Diesen Auftrag anhalten",
+		"stop_says":         "In Ihrem Namen wurde uns ein Auftrag gegeben, der noch wartet. Waren Sie es nicht, oder haben Sie es sich anders überlegt, halten Sie ihn hier an. Mehr kann dieser Link nicht.",
+		"stop_do":           "Anhalten",
 		"title_call":        "Sind das wirklich wir?",
 		"title_about":       "Hier ist nichts zu tun",
 		"on_phone":          "Jemand telefoniert gerade mit uns und wünscht etwas, das Ihre Freigabe braucht.",

@@ -27,6 +27,10 @@ type Config struct {
 	Checkpoint func(context.Context, ringfence.TenantID) ([]byte, error)
 	// Passkeys gives a tenant's ceremonies; without it nobody can sign in.
 	Passkeys func(ringfence.TenantID) Passkeys
+	// Stop holds the action of a link in a notice, as "I did not ask for this";
+	// false for a link that is none, or an action that cannot be stopped any
+	// more. nil knows no links.
+	Stop func(ctx context.Context, tenant ringfence.TenantID, token string) (bool, error)
 	// StaffURL and PublicURL are the origins under which readers reach the two
 	// handlers, e.g. https://console.example.com; empty = http on localhost.
 	StaffURL, PublicURL string

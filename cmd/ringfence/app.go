@@ -148,8 +148,12 @@ func (a *app) joinGate() error {
 	return err
 }
 
-// executorOf names the system that performs a type of action.
+// executorOf names the system that performs a type of action. Contact points
+// and authenticators are changed by the gate itself.
 func (a *app) executorOf(_ ringfence.TenantID, action string) string {
+	if known, ok := a.bundle.Policy().Action(action); ok && (known.Like == policy.LikeContactChange || known.Like == policy.LikeAuthenticatorReset) {
+		return gate.Self
+	}
 	for _, e := range a.cfg.Executors {
 		if slices.Contains(e.Actions, action) {
 			return e.Name
@@ -301,6 +305,7 @@ func (a *app) start(ctx context.Context) error {
 		tenant := tenantOr(t.ID)
 		a.work.Go(func() { a.ticks(tick, tenant) })
 		a.work.Go(func() { a.checkpoints(tick, tenant) })
+		a.work.Go(func() { a.notices(tick, tenant) })
 		if err := a.runner.Resume(ctx, tenant, a.routing.LineNamed); err != nil {
 			a.log.Error("suspended calls not taken up", "tenant", string(tenant), "err", err)
 		}

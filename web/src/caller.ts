@@ -150,7 +150,14 @@ function enrolPage() {
   }));
 }
 
+// The page of the link in a notice: it can stop one action, and nothing else.
+function stopPage() {
+  step("stop-release");
+  $("stop").addEventListener("click", () => void run(async () => { settle(await post<Out>("/stop", { token })); }));
+}
+
 if (!token) tell("incomplete");
+else if (document.querySelector('[data-page="stop"]')) stopPage();
 else if (document.querySelector('[data-page="enrol"]')) enrolPage();
 else approvePage();
 

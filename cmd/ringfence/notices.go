@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/gate"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/verify"
+)
+
+// The notices that people get of what is done in their name: to every contact
+// point on file, and to those removed in the last 90 days, so that nobody who
+// takes over a number can keep the owner in the dark (2-domain.md, 2.10).
+//
+// A tailer reads the ledger behind a durable cursor and turns each entry that
+// somebody must hear of into outbox rows, in one transaction; a sender works
+// the rows off with growing pauses. A crash sends a notice twice at worst.
+const (
+	kindCursor ledger.Kind = "cursor"
+	kindOutbox ledger.Kind = "outbox" // keys: state (pending, sent, failed)
+
+	noticeTail    = 500 * time.Millisecond
+	noticeTries   = 8
+	removedMemory = 90 * 24 * time.Hour
+)
+
+// outboxRow is one message that is owed.
+type outboxRow struct {
+	Contact ringfence.ContactPointID `json:"contact"`
+	Subject ringfence.SubjectID      `json:"subject"`
+	Release ringfence.ReleaseID      `json:"release,omitempty"`
+	Event   ledger.Event             `json:"event"`
+	State   string                   `json:"state"`
+	Tries   int                      `json:"tries"`
+	Next    time.Time                `json:"next"`
+	At      time.Time                `json:"at"`
+}
+
+// noticed are the entries that a subject hears of, in words. %s is the action.
+var noticed = map[ledger.Event]string{
+	"release.cooling":         "We were asked to %s. It takes effect after a waiting time.",
+	"release.executed":        "Done as asked: %s.",
+	"release.held":            "We stopped a request to %s and are looking into it.",
+	"contact_point.added":     "A number or address was added to what we hold for you.",
+	"contact_point.changed":   "A number or address that we hold for you was changed.",
+	"contact_point.removed":   "A number or address that we held for you was removed.",
+	"authenticator.changed":   "A PIN, app or passkey of yours was changed.",
+	"authenticator.removed":   "A PIN, app or passkey of yours was removed.",
+	"authenticator.suspended": "A PIN, app or passkey of yours was suspended.",
+}
+
+// notices tails and sends until ctx ends.
+func (a *app) notices(ctx context.Context, tenant ringfence.TenantID) {
+	every := time.NewTicker(noticeTail)
+	defer every.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+		if err := errors.Join(a.tail(ctx, tenant), a.sendDue(ctx, tenant)); err != nil && ctx.Err() == nil {
+			a.log.Error("notices", "tenant", string(tenant), "err", err)
+		}
+	}
+}
+
+// tail turns new entries into outbox rows.
+func (a *app) tail(ctx context.Context, tenant ringfence.TenantID) error {
+	var seen, size int64
+	if err := a.store.View(ctx, tenant, func(tx ledger.Tx) (err error) {
+		if seen, _, err = ledger.Read[int64](ctx, tx, kindCursor, "notices"); err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return err
+		}
+		size, err = tx.Size(ctx)
+		return err
+	}); err != nil || seen >= size {
+		return err
+	}
+	return a.store.Update(ctx, tenant, func(tx ledger.Tx) error {
+		from, version, err := ledger.Read[int64](ctx, tx, kindCursor, "notices")
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return err
+		}
+		entries, err := tx.Entries(ctx, ledger.EntryQuery{From: from, Limit: 200})
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			from = e.Index + 1
+			if noticed[e.Event] != "" && e.Subject != "" {
+				if err := owe(ctx, tx, e); err != nil {
+					return err
+				}
+			}
+		}
+		return ledger.Write(ctx, tx, &ledger.Record{Kind: kindCursor, ID: "notices", Version: version}, from)
+	})
+}
+
+// owe writes a row for each contact point that is to hear of an entry.
+func owe(ctx context.Context, tx ledger.Tx, e ledger.Entry) error {
+	points, err := verify.ContactPoints(ctx, tx, e.Subject)
+	if err != nil {
+		return err
+	}
+	for _, p := range points {
+		gone := p.Status == ringfence.StatusRemoved && tx.Now().Sub(p.RemovedAt) > removedMemory
+		if gone || p.Type == ringfence.ContactPost || p.Type == ringfence.ContactLandline {
+			continue
+		}
+		row := outboxRow{Contact: p.ID, Subject: e.Subject, Release: e.Release, Event: e.Event, State: "pending", Next: tx.Now(), At: e.At}
+		rec := ledger.Record{Kind: kindOutbox, ID: fmt.Sprintf("%d/%s", e.Index, p.ID), Subject: e.Subject, Sort: tx.Now().UnixNano(), Keys: map[string]string{"state": "pending"}}
+		if err := ledger.Write(ctx, tx, &rec, row); err != nil && !errors.Is(err, ledger.ErrConflict) {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendDue sends what is owed now.
+func (a *app) sendDue(ctx context.Context, tenant ringfence.TenantID) error {
+	type due struct {
+		rec ledger.Record
+		row outboxRow
+		to  ringfence.ContactPoint
+	}
+	var all []due
+	if err := a.store.View(ctx, tenant, func(tx ledger.Tx) error {
+		all = nil
+		recs, err := tx.List(ctx, kindOutbox, ledger.Query{Key: "state", Value: "pending", Limit: 50})
+		if err != nil {
+			return err
+		}
+		for _, rec := range recs {
+			row, version, err := ledger.Read[outboxRow](ctx, tx, kindOutbox, rec.ID)
+			if err != nil {
+				return err
+			}
+			if rec.Version = version; row.Next.After(tx.Now()) {
+				continue
+			}
+			to, _, err := ledger.Read[ringfence.ContactPoint](ctx, tx, ledger.KindContactPoint, string(row.Contact))
+			if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+				return err
+			}
+			all = append(all, due{rec, row, to})
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	var failed []error
+	for _, d := range all {
+		sent := a.sendNotice(ctx, tenant, d.row, d.to)
+		failed = append(failed, a.settle(ctx, tenant, d.rec, d.row, sent))
+	}
+	return errors.Join(failed...)
+}
+
+// sendNotice hands one notice to its carrier and reports whether it need not be
+// tried again.
+func (a *app) sendNotice(ctx context.Context, tenant ringfence.TenantID, row outboxRow, to ringfence.ContactPoint) bool {
+	text := noticed[row.Event]
+	if strings.Contains(text, "%s") {
+		says := "do something for you"
+		if rel, err := a.gate.Lookup(ctx, tenant, row.Release); err == nil {
+			says = rel.Says
+		}
+		text = fmt.Sprintf(text, says)
+	}
+	m := verify.Message{Tenant: tenant, Kind: verify.MessageNotice, Channel: verify.ChannelEmail, To: to.Value, Subject: "Notice from " + a.company(tenant), Ref: string(row.Release)}
+	if to.Type == ringfence.ContactMobile {
+		m.Channel, m.Subject = verify.ChannelSMS, ""
+	}
+	m.Text = ringfence.Secret(fmt.Sprintf("%s: %s If you did not ask for this, call us on a number you know.", a.company(tenant), text))
+	if row.Release != "" && row.Event == "release.cooling" {
+		m.Text = append(m.Text, (" Stop it here: " + a.stopLink(tenant, row.Release))...)
+	}
+	receipt, err := a.verify.carrier.Deliver(ctx, m)
+	if err != nil {
+		a.log.Warn("notice not sent", "event", string(row.Event), "release", string(row.Release), "err", err)
+	}
+	return err == nil && receipt.Delivery != verify.DeliveryRefused
+}
+
+// settle books what became of a notice.
+func (a *app) settle(ctx context.Context, tenant ringfence.TenantID, rec ledger.Record, row outboxRow, sent bool) error {
+	return a.store.Update(ctx, tenant, func(tx ledger.Tx) error {
+		r := ledger.Record{Kind: kindOutbox, ID: rec.ID, Version: rec.Version, Subject: row.Subject, Sort: rec.Sort}
+		out := row
+		out.Tries++
+		switch {
+		case sent:
+			out.State = "sent"
+		case out.Tries >= noticeTries:
+			out.State = "failed"
+		default:
+			out.Next = tx.Now().Add(time.Second << (2 * out.Tries)) // 4 s, 16 s, … about 4.5 h in the end
+		}
+		r.Keys = map[string]string{"state": out.State}
+		err := ledger.Write(ctx, tx, &r, out)
+		if errors.Is(err, ledger.ErrConflict) {
+			return nil // another node sent it
+		}
+		return err
+	})
+}
+
+// company is how callers know a tenant.
+func (a *app) company(tenant ringfence.TenantID) string {
+	for _, t := range a.cfg.Tenants {
+		if tenantOr(t.ID) == tenant {
+			return t.Name
+		}
+	}
+	return "ringfence"
+}
+
+// stopLink is the address at which whoever reads a notice can stop a release
+// that still waits. The token is keyed with the pepper, so nothing is stored;
+// it can only ever stop.
+func (a *app) stopLink(tenant ringfence.TenantID, id ringfence.ReleaseID) string {
+	return origin(a.cfg.Web.Public.URL) + "/stop#" + string(id) + "." + a.stopToken(tenant, id)
+}
+
+// stop holds the release of a stop link.
+func (a *app) stop(ctx context.Context, tenant ringfence.TenantID, token string) (bool, error) {
+	id, mac, _ := strings.Cut(token, ".")
+	release := ringfence.ReleaseID(id)
+	if !ringfence.ValidID(id, ringfence.PrefixRelease) || subtle.ConstantTimeCompare([]byte(mac), []byte(a.stopToken(tenant, release))) != 1 {
+		return false, nil
+	}
+	_, err := a.gate.Reject(ctx, tenant, release, gate.Actor{Client: "stop link"})
+	if errors.Is(err, gate.ErrConflict) || errors.Is(err, gate.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (a *app) stopToken(tenant ringfence.TenantID, id ringfence.ReleaseID) string {
+	return fmt.Sprintf("%x", verify.Keyed(a.keys.pepper, "stop link", []byte(tenant), []byte(id))[:16])
+}
