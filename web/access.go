@@ -48,7 +48,7 @@ var (
 	floor    = []ringfence.Role{ringfence.RoleAgent, ringfence.RoleSupervisor, ringfence.RoleRisk}
 	overview = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleOps, ringfence.RoleAuditor}
 	records  = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleAuditor}
-	riskOnly = []ringfence.Role{ringfence.RoleRisk, ringfence.RoleSupervisor}
+	keepers  = []ringfence.Role{ringfence.RoleAdmin, ringfence.RoleRisk}
 	admins   = []ringfence.Role{ringfence.RoleAdmin}
 )
 
@@ -68,7 +68,7 @@ var access = []rule{
 	{pattern: "GET /board", roles: overview, page: true},
 	{pattern: "GET /calls", roles: records, page: true},
 	{pattern: "GET /audit", roles: records, page: true},
-	{pattern: "GET /people", roles: admins, page: true},
+	{pattern: "GET /people", roles: keepers, page: true},
 	{pattern: "GET /approvals", roles: anyone, page: true},
 	{pattern: "GET /approvals/{release}", roles: anyone, page: true},
 	// sessions
@@ -104,6 +104,17 @@ var access = []rule{
 	{pattern: "POST /v1/releases/{id}/permit", scope: ScopeExecute, once: true},
 	{pattern: "POST /v1/permits/redeem", scope: ScopeExecute, gate: true},
 	{pattern: "POST /v1/permits/{id}/report", scope: ScopeExecute},
+	// people and service accounts
+	{pattern: "GET /v1/people", roles: keepers},
+	{pattern: "POST /v1/people/drafts", roles: keepers},
+	{pattern: "POST /v1/people/drafts/{id}/begin", roles: keepers, again: true},
+	{pattern: "POST /v1/people/drafts/{id}/finish", roles: keepers},
+	{pattern: "POST /v1/people/drafts/{id}/discard", roles: keepers},
+	{pattern: "POST /v1/people/{id}/invite", roles: keepers, once: true},
+	{pattern: "POST /v1/people/{id}/suspend", roles: keepers},
+	{pattern: "GET /v1/clients", roles: admins},
+	{pattern: "POST /v1/clients", roles: admins, once: true},
+	{pattern: "POST /v1/clients/{id}/remove", roles: admins},
 	// approvals
 	{pattern: "GET /v1/approvals", roles: anyone},
 	{pattern: "GET /v1/approvals/{release}", roles: anyone},

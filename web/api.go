@@ -46,6 +46,8 @@ func (s *Server) api(m *guardedMux) {
 	s.directoryAPI(a)
 	s.ledgerAPI(a)
 	s.boardAPI(a)
+	s.peopleAPI(a)
+	s.clientAPI(a)
 	s.presenceAPI(a)
 	s.jobAPI(a)
 	s.checkpointAPI(a)

@@ -162,8 +162,9 @@ function Leave({ call, mine, me }: { call: Call; mine: boolean; me: Me }) {
   return (
     <section class="leave o-leave" aria-label="Leave or report the call">
       <div class="ways">
-        <Button act={() => toggle("over")}>Hand over</Button>
-        <Button act={() => toggle("report")}>Report this call</Button>
+        {mine ? <Button act={() => toggle("over")}>Hand over</Button>
+          : <Button act={() => attempt(async () => { await post(path(call, "hand-over"), { to: me.id }); tell("The call is yours now."); })}>Take over</Button>}
+        {mine && <Button act={() => toggle("report")}>Report this call</Button>}
         {mine && <Button stop act={() => attempt(() => post(path(call, "hang-up")))}>Hang up</Button>}
         {mine && <Button quiet act={() => pressure(call)}>I am under pressure</Button>}
       </div>

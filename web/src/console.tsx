@@ -5,6 +5,7 @@ import { get, post, Refused } from "./api";
 import { ApprovalsPage } from "./approvals";
 import { BoardPage } from "./board";
 import { CallView, pressure } from "./call";
+import { PeoplePage } from "./people";
 import { RecordsPage } from "./records";
 import { calls, link, now, start } from "./live";
 import { attempt, Bar, Panel, tell } from "./parts";
@@ -106,6 +107,7 @@ function pageOf(page: string) {
     case "board": return <BoardPage />;
     case "approvals": return <ApprovalsPage />;
     case "calls": case "audit": return <RecordsPage audit={page === "audit"} />;
+    case "people": return <PeoplePage me={me.value!} />;
     default: return <main><h1>{TITLES[page] ?? "ringfence"}</h1></main>;
   }
 }

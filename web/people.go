@@ -1,0 +1,321 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/gate"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/verify"
+	"github.com/ringfence/ringfence/web/problem"
+)
+
+// kindDraft holds personDraft until two persons have signed it.
+const kindDraft ledger.Kind = "person_draft"
+
+// draftLife is how long a proposal waits for its second signature.
+const draftLife = 7 * 24 * time.Hour
+
+// personDraft is a proposal to add or change a member of staff, with the
+// signatures it has so far. The gate judges them; here they only wait.
+type personDraft struct {
+	Person ringfence.Person   `json:"person"`
+	By     ringfence.PersonID `json:"by"`
+	At     time.Time          `json:"at"`
+	Signed []gate.Signature   `json:"signed"`
+}
+
+type (
+	personView struct {
+		ID      ringfence.PersonID `json:"id"`
+		Name    string             `json:"name"`
+		Email   string             `json:"email"`
+		Roles   []ringfence.Role   `json:"roles"`
+		Groups  []string           `json:"groups"`
+		Team    string             `json:"team,omitempty"`
+		Place   string             `json:"place,omitempty"`
+		Status  ringfence.Status   `json:"status"`
+		Since   time.Time          `json:"since" doc:"roles count from here on"`
+		Passkey bool               `json:"passkey"`
+	}
+	draftView struct {
+		Person personView `json:"person"`
+		By     string     `json:"by"`
+		At     time.Time  `json:"at"`
+		Signed []string   `json:"signed" doc:"names of those who signed"`
+		Mine   bool       `json:"mine" doc:"you have signed it"`
+	}
+	peopleOut struct {
+		Body struct {
+			People []personView `json:"people"`
+			Drafts []draftView  `json:"drafts"`
+		}
+	}
+	draftIn struct {
+		Body struct {
+			ID     ringfence.PersonID `json:"id,omitempty" maxLength:"40" doc:"of the person to change; none adds one"`
+			Name   string             `json:"name" minLength:"1" maxLength:"80"`
+			Email  string             `json:"email" maxLength:"254"`
+			Roles  []ringfence.Role   `json:"roles" minItems:"1" maxItems:"6"`
+			Groups []string           `json:"groups,omitempty" maxItems:"20"`
+			Team   string             `json:"team,omitempty" maxLength:"80"`
+			Place  string             `json:"place,omitempty" maxLength:"200" doc:"SIP URI of the phone; none is the softphone in the console"`
+		}
+	}
+	draftOut struct {
+		Body struct {
+			ID ringfence.PersonID `json:"id"`
+		}
+	}
+	onPerson struct {
+		ID ringfence.PersonID `path:"id" maxLength:"40"`
+	}
+	draftFinishIn struct {
+		ID   ringfence.PersonID `path:"id" maxLength:"40"`
+		Body struct {
+			Ceremony string          `json:"ceremony" minLength:"22" maxLength:"128"`
+			Response json.RawMessage `json:"response"`
+		}
+	}
+	draftFinishOut struct {
+		Body struct {
+			Done bool `json:"done" doc:"enough persons have signed; the change is made"`
+		}
+	}
+	inviteOut struct {
+		CacheControl string `header:"Cache-Control"`
+		Body         struct {
+			Link string `json:"link" doc:"opens once, within 15 minutes, on the person's own device"`
+		}
+	}
+)
+
+// peopleAPI proposes changes of staff, collects their signatures, and makes
+// invitations. Whether they are enough is the gate's to say.
+func (s *Server) peopleAPI(a huma.API) {
+	add(s, a, huma.Operation{Method: "GET", Path: "/v1/people", Summary: "Staff, and proposals that wait for a signature"}, s.listPeople)
+	add(s, a, huma.Operation{Method: "POST", Path: "/v1/people/drafts", Summary: "Propose to add or change a member of staff", DefaultStatus: 201}, s.proposePerson)
+	add(s, a, huma.Operation{Method: "POST", Path: "/v1/people/drafts/{id}/begin", Summary: "Begin to sign a proposal"},
+		func(ctx context.Context, in *onPerson) (*optionsOut, error) {
+			p := who(ctx)
+			_, _, msg, err := s.draft(ctx, in.ID)
+			if err != nil {
+				return nil, err
+			}
+			staff := s.passkeys(p.tenant).Staff
+			if staff == nil {
+				return nil, errNoPasskeys
+			}
+			handle, options, err := staff.BeginSign(ctx, p.tenant, p.person.ID, "person", msg)
+			out := &optionsOut{}
+			out.Body.Ceremony, out.Body.Options = string([]byte(handle)), options
+			return out, err
+		})
+	add(s, a, huma.Operation{Method: "POST", Path: "/v1/people/drafts/{id}/finish", Summary: "Sign a proposal; the second signature makes the change"}, s.signPerson)
+	add(s, a, huma.Operation{Method: "POST", Path: "/v1/people/drafts/{id}/discard", Summary: "Drop a proposal", DefaultStatus: 204},
+		func(ctx context.Context, in *onPerson) (*nothing, error) {
+			return nil, s.cfg.Store.Update(ctx, who(ctx).tenant, func(tx ledger.Tx) error {
+				rec, err := tx.Get(ctx, kindDraft, string(in.ID))
+				if err != nil {
+					return err
+				}
+				return tx.Delete(ctx, kindDraft, rec.ID, rec.Version)
+			})
+		})
+	add(s, a, huma.Operation{Method: "POST", Path: "/v1/people/{id}/invite", Summary: "Make the link on which a person makes their first passkey", DefaultStatus: 201}, s.invitePerson)
+	add(s, a, huma.Operation{Method: "POST", Path: "/v1/people/{id}/suspend", Summary: "Take every role from a person, at once", DefaultStatus: 204},
+		func(ctx context.Context, in *onPerson) (*nothing, error) {
+			return nil, s.cfg.Gate.SuspendPerson(ctx, who(ctx).tenant, in.ID, who(ctx).person.ID)
+		})
+}
+
+func (s *Server) listPeople(ctx context.Context, _ *struct{}) (*peopleOut, error) {
+	p, out := who(ctx), &peopleOut{}
+	return out, s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) error {
+		out.Body.People, out.Body.Drafts = []personView{}, []draftView{}
+		known := map[ringfence.PersonID]string{}
+		rows, err := tx.List(ctx, ledger.KindPerson, ledger.Query{Limit: 1000})
+		if err != nil {
+			return err
+		}
+		for _, rec := range rows {
+			one, _, err := ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, rec.ID)
+			if err != nil {
+				return err
+			}
+			v := viewPerson(one)
+			if v.Passkey, err = hasPasskey(ctx, tx, one.ID); err != nil {
+				return err
+			}
+			known[one.ID] = one.Name
+			out.Body.People = append(out.Body.People, v)
+		}
+		slices.SortFunc(out.Body.People, func(a, b personView) int {
+			return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(string(a.ID), string(b.ID)))
+		})
+		rows, err = tx.List(ctx, kindDraft, ledger.Query{Limit: 200})
+		if err != nil {
+			return err
+		}
+		for _, rec := range rows {
+			d, _, err := ledger.Read[personDraft](ctx, tx, kindDraft, rec.ID)
+			if err != nil {
+				return err
+			}
+			if tx.Now().Sub(d.At) > draftLife {
+				continue
+			}
+			v := draftView{Person: viewPerson(d.Person), By: known[d.By], At: d.At, Signed: []string{}}
+			for _, sig := range d.Signed {
+				v.Signed, v.Mine = append(v.Signed, known[sig.Person]), v.Mine || sig.Person == p.person.ID
+			}
+			out.Body.Drafts = append(out.Body.Drafts, v)
+		}
+		return nil
+	})
+}
+
+func viewPerson(p ringfence.Person) personView {
+	return personView{ID: p.ID, Name: p.Name, Email: p.Email, Roles: append([]ringfence.Role{}, p.Roles...), Groups: append([]string{}, p.Groups...),
+		Team: p.Team, Place: p.Place, Status: p.Status, Since: p.Since}
+}
+
+func hasPasskey(ctx context.Context, tx ledger.Tx, id ringfence.PersonID) (bool, error) {
+	list, err := verify.Authenticators(ctx, tx, ringfence.SubjectID(id))
+	return slices.ContainsFunc(list, func(a ringfence.Authenticator) bool {
+		return a.Type == ringfence.AuthPasskey && a.Status == ringfence.StatusActive
+	}), err
+}
+
+func (s *Server) proposePerson(ctx context.Context, in *draftIn) (*draftOut, error) {
+	p, b := who(ctx), in.Body
+	address, err := mail.ParseAddress(b.Email)
+	if err != nil || address.Address != b.Email {
+		return nil, problem.New(problem.Unprocessable, "The e-mail address cannot be used.")
+	}
+	for _, r := range b.Roles {
+		if !slices.Contains(anyone, r) {
+			return nil, problem.New(problem.Unprocessable, "There is no such role.")
+		}
+	}
+	if b.Place != "" && !strings.HasPrefix(b.Place, "sip:") && !strings.HasPrefix(b.Place, "sips:") {
+		return nil, problem.New(problem.Unprocessable, "A place is a SIP URI, e.g. sip:ext21@pbx.example.com.")
+	}
+	d := personDraft{By: p.person.ID, Person: ringfence.Person{ID: b.ID, Name: plain(b.Name), Email: b.Email, Roles: b.Roles, Groups: b.Groups, Team: plain(b.Team), Place: b.Place}}
+	if d.Person.ID == "" {
+		d.Person.ID = ringfence.NewID[ringfence.PersonID](ringfence.PrefixPerson)
+	}
+	out := &draftOut{}
+	out.Body.ID = d.Person.ID
+	return out, s.cfg.Store.Update(ctx, p.tenant, func(tx ledger.Tx) error {
+		if b.ID != "" {
+			if _, _, err := ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, string(b.ID)); err != nil {
+				return err
+			}
+		}
+		old, err := tx.Get(ctx, kindDraft, string(d.Person.ID))
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return err
+		}
+		d.At = tx.Now() // a new proposal has no signatures
+		rec := ledger.Record{Kind: kindDraft, ID: string(d.Person.ID), Version: old.Version, Sort: d.At.UnixNano()}
+		return ledger.Write(ctx, tx, &rec, d)
+	})
+}
+
+// draft reads a proposal and the message that its signatures are over.
+func (s *Server) draft(ctx context.Context, id ringfence.PersonID) (d personDraft, version int64, msg [32]byte, err error) {
+	p := who(ctx)
+	err = s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) (err error) {
+		if d, version, err = ledger.Read[personDraft](ctx, tx, kindDraft, string(id)); err == nil && tx.Now().Sub(d.At) > draftLife {
+			err = ledger.ErrNotFound
+		}
+		return err
+	})
+	if err == nil {
+		msg, err = gate.PersonMessage(p.tenant, d.Person)
+	}
+	return d, version, msg, err
+}
+
+func (s *Server) signPerson(ctx context.Context, in *draftFinishIn) (*draftFinishOut, error) {
+	p := who(ctx)
+	d, version, msg, err := s.draft(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	staff := s.passkeys(p.tenant).Staff
+	if staff == nil {
+		return nil, errNoPasskeys
+	}
+	sig, ok, err := staff.FinishSign(ctx, p.tenant, p.person.ID, "person", msg, ringfence.Secret(in.Body.Ceremony), in.Body.Response)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, problem.New(problem.Unprocessable, "The passkey did not fit. Try again.")
+	}
+	// The gate's CheckApproval reads an assertion as verify.Signature in JSON.
+	assertion, err := json.Marshal(sig)
+	if err != nil {
+		return nil, err
+	}
+	d.Signed = slices.DeleteFunc(d.Signed, func(o gate.Signature) bool { return o.Person == p.person.ID })
+	d.Signed = append(d.Signed, gate.Signature{Person: p.person.ID, Authenticator: sig.Authenticator, Assertion: assertion})
+	_, err = s.cfg.Gate.PutPerson(ctx, p.tenant, d.Person, d.Signed...)
+	out := &draftFinishOut{}
+	switch {
+	case err == nil:
+		out.Body.Done = true
+	case !errors.Is(err, gate.ErrForbidden):
+		return nil, err
+	}
+	return out, s.cfg.Store.Update(ctx, p.tenant, func(tx ledger.Tx) error {
+		if out.Body.Done {
+			return tx.Delete(ctx, kindDraft, string(in.ID), version)
+		}
+		rec := ledger.Record{Kind: kindDraft, ID: string(in.ID), Version: version, Sort: d.At.UnixNano()}
+		return ledger.Write(ctx, tx, &rec, d)
+	})
+}
+
+func (s *Server) invitePerson(ctx context.Context, in *onPerson) (*inviteOut, error) {
+	p := who(ctx)
+	invites := s.passkeys(p.tenant).Invites
+	if invites == nil {
+		return nil, errNoPasskeys
+	}
+	var one ringfence.Person
+	var bound bool
+	err := s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) (err error) {
+		if one, _, err = ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, string(in.ID)); err != nil {
+			return err
+		}
+		bound, err = hasPasskey(ctx, tx, in.ID)
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case one.Status != ringfence.StatusActive:
+		return nil, problem.New(problem.Conflict, "This person is suspended.")
+	case bound:
+		return nil, problem.New(problem.Conflict, "This person has a passkey. A reset is a change of its own, signed by two persons.")
+	}
+	token, err := invites.Invite(ctx, p.tenant, string(one.ID), one.Name, p.person.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &inviteOut{CacheControl: "no-store"}
+	out.Body.Link = strings.TrimSuffix(s.cfg.StaffURL, "/") + "/invite#" + string([]byte(token))
+	return out, nil
+}

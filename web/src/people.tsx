@@ -1,0 +1,126 @@
+// Staff and service accounts. A change of staff is a proposal until two
+// persons have signed it with their passkeys; stopping somebody takes one.
+
+import { useEffect, useState } from "preact/hooks";
+import { get, post } from "./api";
+import { now } from "./live";
+import { attempt, Button, Panel, Pill, tell } from "./parts";
+import { NotDone, use } from "./passkey";
+import { age } from "./words";
+import type { Me } from "./types";
+
+interface Person { id: string; name: string; email: string; roles: string[]; groups: string[]; team?: string; place?: string; status: string; since: string; passkey: boolean }
+interface Draft { person: Person; by: string; at: string; signed: string[]; mine: boolean }
+interface Client { id: string; name: string; scopes: string[]; networks: string[]; executor?: string; channel?: string; status: string }
+
+const ROLES = ["agent", "supervisor", "ops", "risk", "auditor", "admin"];
+
+export function PeoplePage({ me }: { me: Me }) {
+  const [all, setAll] = useState<{ people: Person[]; drafts: Draft[] } | null>(null);
+  const [form, setForm] = useState<Partial<Person> | null>(null);
+  const [link, setLink] = useState("");
+  const load = () => attempt(async () => setAll(await get("/v1/people")));
+  useEffect(() => { void load(); }, []);
+  const sign = (id: string) => attempt(async () => {
+    try {
+      const begun = await post<any>(`/v1/people/drafts/${id}/begin`);
+      const { done } = await post<{ done: boolean }>(`/v1/people/drafts/${id}/finish`, { ceremony: begun.ceremony, response: await use(begun.options) });
+      tell(done ? "Signed. The change is made." : "Signed. A second person has to sign as well.");
+    } catch (e) {
+      if (!(e instanceof NotDone)) throw e;
+      tell("No passkey was used. Nothing is signed.");
+    }
+    await load();
+  });
+  const propose = (p: Partial<Person>) => attempt(async () => {
+    await post("/v1/people/drafts", { ...(p.id ? { id: p.id } : {}), name: p.name, email: p.email, roles: p.roles ?? [], groups: p.groups ?? [], team: p.team ?? "", place: p.place ?? "" });
+    setForm(null);
+    await load();
+  });
+  return (
+    <main>
+      <h1>People</h1>
+      {link && <Panel title="Invitation"><p>Give this link to the person, by a way you trust. It opens once, within 15 minutes.</p><p><code>{link}</code></p><div class="go"><Button act={() => setLink("")}>Done</Button></div></Panel>}
+      {all?.drafts.map((d) => (
+        <Panel title={`Proposal by ${d.by}, ${age(d.at, now.value)}`} side={<span class="pills"><Pill how="warn">{d.signed.length} of 2 signed</Pill></span>}>
+          <p><strong><bdi>{d.person.name}</bdi></strong> &lt;{d.person.email}&gt;: {d.person.roles.join(", ")}{d.person.groups.length > 0 && `; approves for ${d.person.groups.join(", ")}`}{d.person.place && `; takes calls at ${d.person.place}`}</p>
+          <p class="aside">{d.signed.length ? `Signed by ${d.signed.join(" and ")}.` : "Nobody has signed yet."} Roles count 24 hours after the second signature.</p>
+          <div class="go">
+            <Button main why={d.mine ? "You have signed. Another person has to." : undefined} act={() => sign(d.person.id)}>Sign with a passkey</Button>
+            <Button quiet act={() => attempt(async () => { await post(`/v1/people/drafts/${d.person.id}/discard`); await load(); })}>Drop</Button>
+          </div>
+        </Panel>
+      ))}
+      <Panel title="Staff" side={<span class="pills"><Button act={() => setForm({ roles: ["agent"] })}>Add a person</Button></span>}>
+        {form && <PersonForm p={form} done={propose} />}
+        <ul class="rows">
+          {all?.people.map((p) => (
+            <li>
+              <div><strong><bdi>{p.name}</bdi></strong> <span class="aside">{p.email}</span><p class="aside">{p.roles.join(", ")}{p.groups.length > 0 && ` · ${p.groups.join(", ")}`}{p.place && ` · ${p.place}`}</p></div>
+              <div class="end">
+                <Pill how={p.status !== "active" ? "bad" : Date.parse(p.since) > now.value ? "warn" : p.passkey ? "ok" : "plain"}>{p.status !== "active" ? "Suspended" : Date.parse(p.since) > now.value ? "Waiting time" : p.passkey ? "Active" : "No passkey yet"}</Pill>
+                {p.status === "active" && <div class="ways">
+                  {!p.passkey && <button type="button" class="quiet" aria-label={`Invite ${p.name}`} onClick={() => attempt(async () => setLink((await post<{ link: string }>(`/v1/people/${p.id}/invite`)).link))}>Invite</button>}
+                  <button type="button" class="quiet" aria-label={`Change ${p.name}`} onClick={() => setForm(p)}>Change</button>
+                  {p.id !== me.id && <button type="button" class="quiet" aria-label={`Suspend ${p.name}`} onClick={() => attempt(async () => { await post(`/v1/people/${p.id}/suspend`); await load(); })}>Suspend</button>}
+                </div>}
+              </div>
+            </li>
+          ))}
+        </ul>
+      </Panel>
+      {me.roles.includes("admin") && <Accounts />}
+    </main>
+  );
+}
+
+function PersonForm({ p, done }: { p: Partial<Person>; done: (p: Partial<Person>) => void }) {
+  const [v, setV] = useState<Partial<Person>>(p);
+  const text = (name: "name" | "email" | "team" | "place", label: string, more: object = {}) => (
+    <div><label for={`p-${name}`}>{label}</label><input id={`p-${name}`} value={v[name] ?? ""} autocomplete="off" {...more} onInput={(e) => setV({ ...v, [name]: e.currentTarget.value })} /></div>
+  );
+  return (
+    <form class="form" onSubmit={(e) => { e.preventDefault(); done(v); }}>
+      {text("name", "Name", { required: true })}{text("email", "E-mail", { required: true, type: "email" })}
+      {text("team", "Team")}{text("place", "Takes calls at (SIP URI)", { placeholder: "sip:21@pbx.example.com" })}
+      <div><label for="p-groups">Approves for (groups, by commas)</label><input id="p-groups" value={(v.groups ?? []).join(", ")} onChange={(e) => setV({ ...v, groups: e.currentTarget.value.split(",").map((g) => g.trim()).filter(Boolean) })} /></div>
+      <fieldset><legend>Roles</legend>{ROLES.map((r) => <label class="check"><input type="checkbox" checked={v.roles?.includes(r)} onChange={(e) => setV({ ...v, roles: e.currentTarget.checked ? [...(v.roles ?? []), r] : (v.roles ?? []).filter((x) => x !== r) })} /> {r}</label>)}</fieldset>
+      <div class="go"><button type="submit" class="main">Propose</button></div>
+    </form>
+  );
+}
+
+function Accounts() {
+  const [all, setAll] = useState<{ clients: Client[]; scopes: string[] } | null>(null);
+  const [open, setOpen] = useState(false);
+  const [picked, setPicked] = useState<string[]>([]);
+  const [credential, setCredential] = useState("");
+  const load = () => attempt(async () => setAll(await get("/v1/clients")));
+  useEffect(() => { void load(); }, []);
+  const add = (e: Event) => {
+    e.preventDefault();
+    const f = new FormData(e.currentTarget as HTMLFormElement);
+    const words = (name: string) => String(f.get(name) ?? "").trim();
+    void attempt(async () => {
+      const made = await post<{ credential: string }>("/v1/clients", { name: words("name"), scopes: picked, networks: words("networks").split(/[\s,]+/).filter(Boolean), executor: words("executor"), channel: words("channel"), key: words("key") });
+      setCredential(made.credential);
+      setOpen(false);
+      await load();
+    });
+  };
+  return (
+    <Panel title="Service accounts" side={<span class="pills"><Button act={() => setOpen(!open)}>Add a service account</Button></span>}>
+      {credential && <div class="running"><p>The credential is shown once. Only its hash is kept.</p><p><code>{credential}</code></p><Button act={() => setCredential("")}>I have it</Button></div>}
+      {open && <form class="form" onSubmit={add} autocomplete="off">
+        {[["name", "Name"], ["networks", "From networks (CIDR)"], ["executor", "Executor"], ["key", "Thumbprint of its DPoP key"], ["channel", "Customer channel: how persons log in"]].map(([n, l]) => <div><label for={`c-${n}`}>{l}</label><input id={`c-${n}`} name={n} required={n === "name"} /></div>)}
+        <fieldset><legend>Scopes</legend>{all?.scopes.map((s) => <label class="check"><input type="checkbox" checked={picked.includes(s)} onChange={(e) => setPicked(e.currentTarget.checked ? [...picked, s] : picked.filter((x) => x !== s))} /> {s}</label>)}</fieldset>
+        <div class="go"><button type="submit" class="main">Add</button></div>
+      </form>}
+      <ul class="rows">
+        {all?.clients.map((c) => <li><div><strong>{c.name}</strong><p class="aside">{[c.scopes.join(", "), c.executor && `executor ${c.executor}`, c.channel, c.networks.join(", ")].filter(Boolean).join(" · ")}</p></div>
+          <div class="end"><Pill how={c.status === "active" ? "ok" : "bad"}>{c.status === "active" ? "Active" : "Removed"}</Pill>{c.status === "active" && <button type="button" class="quiet" aria-label={`Remove ${c.name}`} onClick={() => attempt(async () => { await post(`/v1/clients/${c.id}/remove`); await load(); })}>Remove</button>}</div></li>)}
+        {all?.clients.length === 0 && <li><p class="aside">None. An executor, an ERP or a bank’s app gets one here.</p></li>}
+      </ul>
+    </Panel>
+  );
+}
