@@ -59,7 +59,7 @@ func ApprovalMessage(r Release) [32]byte {
 // does not verify.
 func (g *Gate) Approve(ctx context.Context, tenant ringfence.TenantID, in ApprovalInput) (Release, Verdict, error) {
 	var v Verdict
-	r, err := g.change(ctx, tenant, in.Release, func(t *turn) error {
+	r, err := g.changeJudging(ctx, tenant, in.Release, func(t *turn) error {
 		if t.r.State != StatePendingApproval {
 			return stateError(t.r.State)
 		}

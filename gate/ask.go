@@ -105,7 +105,7 @@ func (g *Gate) ask(ctx context.Context, tenant ringfence.TenantID, id ringfence.
 		return Release{}, Verdict{}, ErrForbidden
 	}
 	var v Verdict
-	r, err := g.change(ctx, tenant, id, func(t *turn) (err error) {
+	r, err := g.changeJudging(ctx, tenant, id, func(t *turn) (err error) {
 		switch t.r.State {
 		case StatePendingEvidence, StatePendingApproval, StateCooling:
 			if release && t.r.AskedAt.IsZero() {
@@ -246,10 +246,11 @@ func (g *Gate) Hold(ctx context.Context, tenant ringfence.TenantID, id ringfence
 // Lift lifts every hold but duress after a human review, by a person with
 // role risk who took no part. The release goes back to gathering proof.
 func (g *Gate) Lift(ctx context.Context, tenant ringfence.TenantID, id ringfence.ReleaseID, by ringfence.PersonID) (Release, error) {
-	return g.change(ctx, tenant, id, func(t *turn) error {
+	return g.changeJudging(ctx, tenant, id, func(t *turn) error {
 		if err := t.reviewer(by); err != nil {
 			return err
 		}
+		t.r.Bad = nil // the reviewer has seen the signals
 		for i := range t.r.Holds {
 			h := &t.r.Holds[i]
 			if h.Why == alarmDuress || !h.Lifted.IsZero() {
@@ -344,7 +345,7 @@ func (g *Gate) Tick(ctx context.Context, tenant ringfence.TenantID) error {
 		due, err := g.due(ctx, tenant, s)
 		errs = append(errs, err)
 		for _, id := range due {
-			_, err := g.change(ctx, tenant, id, func(t *turn) error { return t.tick() })
+			_, err := g.changeJudging(ctx, tenant, id, func(t *turn) error { return t.tick() })
 			errs = append(errs, err)
 		}
 	}

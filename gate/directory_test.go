@@ -307,3 +307,49 @@ func TestAuthenticatorChanges(t *testing.T) {
 		t.Errorf("have %s %s", r.State, r.Why)
 	}
 }
+
+func TestInvariant33NewEpochVoidsWhatWasOpen(t *testing.T) {
+	ctx := context.Background()
+	w, _ := importWorld(t)
+	done := w.ready()
+	red, err := w.g.Redeem(ctx, ten, executor, w.permit(done.ID), Key{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := w.ready()
+	token := w.permit(out.ID)
+	waiting := w.opened("bank_change")
+	held := w.opened("payment")
+	w.must(w.g.Hold(ctx, ten, held.ID, Actor{Person: agent}))
+	e := Epoch{Store: "head", Reason: "restored from Tuesday's copy"}
+	msg, err := EpochMessage(ten, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign := func(who ringfence.PersonID) Signature {
+		aut := ringfence.AuthenticatorID("aut_" + who)
+		return Signature{Person: who, Authenticator: aut, Assertion: assertionOf(aut, msg)}
+	}
+	for name, sigs := range map[string][]Signature{"nobody": nil, "one": {sign(admin1)}, "one twice": {sign(admin1), sign(admin1)}, "an agent": {sign(admin1), sign(agent)}} {
+		if err := w.g.NewEpoch(ctx, ten, e, sigs...); !errors.Is(err, ErrForbidden) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if s := w.look(waiting.ID).State; s != StatePendingEvidence {
+		t.Fatalf("voided unsigned: %s", s)
+	}
+	if err := w.g.NewEpoch(ctx, ten, e, sign(admin1), sign(admin2)); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []Release{out, waiting, held} {
+		if s := w.look(r.ID).State; s != StateInvalidated {
+			t.Errorf("have %s", s)
+		}
+	}
+	if _, err := w.g.Redeem(ctx, ten, executor, token, Key{}); err == nil {
+		t.Error("a permit from before the restore was redeemed")
+	}
+	if r := w.must(w.g.Report(ctx, ten, executor, red.Permit, OutcomeExecuted)); r.State != StateExecuted {
+		t.Errorf("what was redeemed can no longer be reported: %s", r.State)
+	}
+}

@@ -1132,6 +1132,72 @@ func TestFreshnessIsJudgedOnce(t *testing.T) {
 	}
 }
 
+func TestInvariant14AnOldSetOfEvidence(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	w.knownPayee()
+	r, _, err := w.g.Open(ctx, ten, request("invoice"))
+	w.must(r, err)
+	w.prove(r, "callback", "confirmed")
+	r, _ = w.released(r.ID)
+	first := r.EvidenceHash
+	if got, _, err := w.g.Approve(ctx, ten, approval(r, manager)); err != nil || got.State != StateReady {
+		t.Fatalf("%v %s", err, got.State)
+	}
+	w.policies.set(loadPolicy(t, "[callback, confirmed, approved]", "[callback, confirmed, approved, attested]"))
+	if token, _, err := w.g.Permit(ctx, ten, r.ID, executor); err != nil || token != "" {
+		t.Fatalf("a permit under the old policy: %v", err)
+	}
+	w.now = w.now.Add(time.Second)
+	w.prove(r, "attested", "callback", "confirmed")
+	got, v := w.released(r.ID)
+	if got.State != StatePendingApproval || got.EvidenceHash == first || v.Decision == Allow {
+		t.Errorf("the approval of another set of evidence counts: %s %+v", got.State, v)
+	}
+	if _, _, err := w.g.Approve(ctx, ten, approval(r, manager)); !errors.Is(err, ErrConflict) {
+		t.Errorf("approved what is no longer asked: %v", err)
+	}
+}
+
+func TestInvariant14WithdrawnBeforeItWasUsed(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	w.knownPayee()
+	r, _, err := w.g.Open(ctx, ten, request("invoice"))
+	w.must(r, err)
+	w.prove(r, "callback", "confirmed")
+	r, _, err = w.g.AskApproval(ctx, ten, r.ID, Actor{Person: agent})
+	w.must(r, err)
+	if _, _, err := w.g.Approve(ctx, ten, approval(r, manager)); err != nil {
+		t.Fatal(err)
+	}
+	entries := w.store.Entries(ten)
+	i := slices.IndexFunc(entries, func(e ledger.Entry) bool { return e.Event == "approval.given" })
+	w.must(w.g.WithdrawApproval(ctx, ten, r.ID, ringfence.ApprovalID(entries[i].Object), manager))
+	if got, v := w.released(r.ID); got.State != StatePendingApproval || v.Decision == Allow {
+		t.Errorf("a withdrawn approval counts: %s %+v", got.State, v)
+	}
+}
+
+func TestABadSignalIsRememberedUntilAReview(t *testing.T) {
+	w := newWorld(t)
+	r := w.opened("bank_change")
+	w.prove(r, "pin", "passkey", "callback", "confirmed")
+	good := w.signals
+	w.signals = map[string]ringfence.Tri{"sim_swap": ringfence.Yes, "diversion": ringfence.No}
+	if got, v := w.released(r.ID); got.State != StatePendingEvidence || v.Decision != Refuse {
+		t.Fatalf("%s %+v", got.State, v)
+	}
+	w.signals = good
+	if got, v := w.released(r.ID); got.State != StatePendingEvidence || v.Decision != Refuse {
+		t.Errorf("asking again made the SIM swap go away: %s %+v", got.State, v)
+	}
+	w.must(w.g.Hold(context.Background(), ten, r.ID, Actor{Person: agent}))
+	if got := w.must(w.g.Lift(context.Background(), ten, r.ID, risk)); got.State != StateCooling {
+		t.Errorf("after a review: %s %s", got.State, got.Why)
+	}
+}
+
 func TestTheLongerHoldCounts(t *testing.T) {
 	ctx := context.Background()
 	t.Run("a signal that is unknown now", func(t *testing.T) {

@@ -155,7 +155,7 @@ func (g *Gate) Bind(ctx context.Context, tenant ringfence.TenantID, id ringfence
 	}
 	sum := sha256.Sum256(a.Secret)
 	var v Verdict
-	r, err := g.change(ctx, tenant, id, func(t *turn) (err error) {
+	r, err := g.changeJudging(ctx, tenant, id, func(t *turn) (err error) {
 		want := t.r.Fields["fingerprint"]
 		switch {
 		case t.r.Executor != Self || want == "":

@@ -56,7 +56,7 @@ type permit struct {
 // no permit comes and the verdict says why. One permit at a time: while one
 // is out, ErrConflict.
 func (g *Gate) Permit(ctx context.Context, tenant ringfence.TenantID, id ringfence.ReleaseID, executor string) (token string, v Verdict, err error) {
-	_, err = g.change(ctx, tenant, id, func(t *turn) error {
+	_, err = g.changeJudging(ctx, tenant, id, func(t *turn) error {
 		token = ""
 		switch {
 		case executor == "" || executor != t.r.Executor:

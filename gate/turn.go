@@ -23,20 +23,29 @@ type turn struct {
 	signals map[string]ringfence.Tri
 }
 
-// change runs f on a release inside one transaction: alarms first, then f,
-// then the row, by compare-and-set, with every entry f made.
-func (g *Gate) change(ctx context.Context, tenant ringfence.TenantID, id ringfence.ReleaseID, f func(*turn) error) (Release, error) {
+// changeJudging is change for what decides anew: signals are asked for first,
+// outside the transaction.
+func (g *Gate) changeJudging(ctx context.Context, tenant ringfence.TenantID, id ringfence.ReleaseID, f func(*turn) error) (Release, error) {
 	signals, err := g.signals(ctx, tenant, id)
 	if err != nil {
 		return Release{}, err
 	}
+	return g.change(ctx, tenant, id, func(t *turn) error {
+		t.signals = signals
+		return f(t)
+	})
+}
+
+// change runs f on a release inside one transaction: alarms first, then f,
+// then the row, by compare-and-set, with every entry f made.
+func (g *Gate) change(ctx context.Context, tenant ringfence.TenantID, id ringfence.ReleaseID, f func(*turn) error) (Release, error) {
 	var out Release
-	err = g.cfg.Store.Update(ctx, tenant, func(tx ledger.Tx) error {
+	err := g.cfg.Store.Update(ctx, tenant, func(tx ledger.Tx) error {
 		r, version, err := ledger.Read[row](ctx, tx, KindRelease, string(id))
 		if err != nil {
 			return err
 		}
-		t := &turn{g: g, ctx: ctx, tx: tx, r: &r, now: tx.Now(), signals: signals}
+		t := &turn{g: g, ctx: ctx, tx: tx, r: &r, now: tx.Now()}
 		if err := t.alarms(); err != nil {
 			return err
 		}
