@@ -27,7 +27,7 @@ func (p phone) Place(ctx context.Context, q ringfence.Placement) (runner.Leg, er
 // identity lets the runner ask the STIR/SHAKEN verification service.
 type identity struct {
 	v      *stirshaken.Verifier
-	reject bool // refuse calls whose signature fails, instead of marking them
+	reject bool // refuse calls whose signature fails or is missing, instead of marking them
 }
 
 // Check implements runner.Identity.
@@ -44,7 +44,7 @@ func (i identity) Check(ctx context.Context, info ringfence.LegInfo, now time.Ti
 	if len(v.Diverted) > 0 || len(info.Diversion) > 0 {
 		c.Diverted = ringfence.Yes
 	}
-	if i.reject && v.Code != 0 && len(info.Identity) > 0 {
+	if i.reject && v.Code != 0 {
 		c.Code, _ = v.Response()
 		c.Reason = v.SIPReason()
 	}

@@ -189,7 +189,12 @@ func (a *app) joinCalls(o appOptions) error {
 	if a.ua, err = b2bua.New(edge, b2bua.HandlerFunc(func(ctx context.Context, leg *b2bua.Leg) { a.runner.Inbound(ctx, leg) }), a.log); err != nil {
 		return err
 	}
+	sign, err := newSign(a.cfg.STIR, a.log)
+	if err != nil {
+		return err
+	}
 	a.runner, err = runner.New(runner.Config{
+		Sign:  sign,
 		Rooms: runner.Rooms{Verify: a.verify.verifier, Desk: a.verify.desk, Gate: a.gate},
 		Store: a.store, Phone: phone{a.ua}, Voice: speech, Identity: identity{v: a.stir, reject: a.cfg.STIR.Mode == "reject"},
 		Directory: a.routing, Bundles: bundles{a.bundle}, Music: voice.HoldMusic(), Notify: a.notify, Delays: o.Delays, Log: a.log,

@@ -142,11 +142,11 @@ type STIR struct {
 	Numbers  []string      `koanf:"numbers"` // our own numbers, as E.164
 }
 
-// STIRSign signs our outbound calls.
+// STIRSign signs our outbound calls, with A for numbers only.
 type STIRSign struct {
-	Key    string `koanf:"key"`
-	Cert   string `koanf:"cert_url"`
-	Attest string `koanf:"attest"`
+	Key    string `koanf:"key"`      // PEM, PKCS #8 or SEC 1
+	Cert   string `koanf:"cert"`     // PEM, the chain that is published
+	URL    string `koanf:"cert_url"` // where it is published: x5u
 	OrigID string `koanf:"origid"`
 }
 
