@@ -24,6 +24,7 @@ type Bundle struct {
 	files []File
 	hash  [32]byte
 	hex   string
+	say   *prompts
 }
 
 // File is one file of a bundle. Of audio only the hash is kept.
@@ -96,6 +97,16 @@ func (b *Bundle) Flows() []*Flow { return slices.Clone(b.order) }
 
 // Policy returns the policy the flows were compiled against.
 func (b *Bundle) Policy() *policy.Policy { return b.pol }
+
+// Recording returns the files under audio/ that prompts name for a source text
+// in a language, in the order they are played; none means that the text is
+// spoken otherwise.
+func (b *Bundle) Recording(source, language string) []string {
+	if one := b.say.byText[source][language]; one != nil {
+		return slices.Clone(one.audio)
+	}
+	return nil
+}
 
 // Hash is the SHA-256 of Canonical.
 func (b *Bundle) Hash() [32]byte { return b.hash }
@@ -284,7 +295,9 @@ func compile(files []File, d *diags) *Bundle {
 	}
 	slices.SortFunc(b.order, func(x, y *Flow) int { return strings.Compare(x.Name, y.Name) })
 	(&linker{flows: b.flows, pol: b.pol, d: d}).link(b.order)
+	say.recorded(files, d)
 	b.speech(say, d)
+	b.say = say
 	return b
 }
 

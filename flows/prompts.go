@@ -67,6 +67,17 @@ func (p *prompts) read(file string, src []byte, d *diags) {
 	}
 }
 
+// recorded reports recordings that are not there.
+func (p *prompts) recorded(files []File, d *diags) {
+	for _, one := range p.list {
+		for _, name := range one.audio {
+			if !slices.ContainsFunc(files, func(f File) bool { return f.Path == "audio/"+name }) {
+				d.add(one.Pos, "T1", "put it there, or take audio out", "there is no recording audio/%s", clip(name))
+			}
+		}
+	}
+}
+
 func listDocument(file string, src []byte, d *diags) *yaml.Node {
 	if strings.TrimSpace(string(src)) == "" {
 		return nil

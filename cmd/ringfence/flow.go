@@ -25,6 +25,7 @@ type flowCmd struct {
 	Map     flowMapCmd     `cmd:"" help:"Draw a flow as SVG or Mermaid."`
 	Strings flowStringsCmd `cmd:"" help:"Write a skeleton of translations, or list every spoken text."`
 	Fmt     flowFmtCmd     `cmd:"" help:"Quote what YAML would misread, and tidy files."`
+	Diff    flowDiffCmd    `cmd:"" help:"Say what changed between two folders, and whether anything is looser."`
 	Route   flowRouteCmd   `cmd:"" help:"Say what a call to a number would meet."`
 }
 
@@ -392,6 +393,33 @@ func (c *flowSimCmd) Run() error {
 	}
 	if c.Save != "" {
 		return s.Save(c.Save, s.Test("what this shows"))
+	}
+	return nil
+}
+
+type flowDiffCmd struct {
+	Old  string `arg:"" help:"Folder as it was."`
+	New  string `arg:"" help:"Folder as it is to be."`
+	JSON bool   `help:"Print the changes as JSON." name:"json"`
+}
+
+// Run implements kong's command. A looser set is not an error: publishing it
+// needs a signature of role risk.
+func (c *flowDiffCmd) Run() error {
+	old, _, err := loadFlows(c.Old)
+	if err != nil {
+		return err
+	}
+	next, _, err := loadFlows(c.New)
+	if err != nil {
+		return err
+	}
+	changes := flows.Diff(old, next)
+	if c.JSON {
+		return printJSON(os.Stdout, append([]flows.Change{}, changes...))
+	}
+	for _, one := range changes {
+		fmt.Println(one)
 	}
 	return nil
 }

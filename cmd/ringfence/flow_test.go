@@ -75,6 +75,11 @@ func TestFlowCommands(t *testing.T) {
 		{"mermaid", "", []string{"map", "customer-line", "--mermaid"}, 0, "flowchart TD"},
 		{"strings", "", []string{"strings", "--lang", "fr"}, 0, "- text: Goodbye.\n  fr: \"\"\n"},
 		{"strings as JSON", "", []string{"strings", "--json"}, 0, `"language": "de"`},
+		{"diff of the same", "", []string{"diff", "--json", "../../scripts", "../../scripts"}, 0, "[]"},
+		{"diff with a bad set", "", []string{"diff", "../../scripts", bad}, 1, ""},
+		{"route without a configuration", "", []string{"route", "442079460000", "-c", filepath.Join(dir, "none.yaml")}, 2, ""},
+		{"route", "", []string{"route", "+44 20 7946 0000", "-c", "ringfence.yaml", "../../scripts"}, 0, "flow:     customer-line"},
+		{"route of a number of nobody", "", []string{"route", "123", "-c", "ringfence.yaml", "../../scripts"}, 1, "matches no line"},
 		{"sim", "10002000\n482137\n0\n", []string{"sim", "customer-line", "--save", saved}, 0, "ends: connect customer_service"},
 	}
 	for _, tt := range tests {
