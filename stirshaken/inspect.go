@@ -37,7 +37,7 @@ func Inspect(value string, now time.Time) Inspection {
 	in.token(id)
 	if r == nil {
 		var p PASSporT
-		r = p.parse(id, nil)
+		r = p.parse(id, nil, nil)
 		if r == nil && !known(p.PPT) && p.PPT != "" {
 			r = refuse(ReasonUnknownPPT, strconv.Quote(clip(p.PPT)))
 		}

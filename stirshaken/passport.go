@@ -49,7 +49,7 @@ func known(ppt string) bool { return ppt == PPTShaken || ppt == PPTDiv || ppt ==
 // key), claims.
 func ParsePASSporT(id Identity) (*PASSporT, *Refusal) {
 	p := new(PASSporT)
-	return p, p.parse(id, nil)
+	return p, p.parse(id, nil, nil)
 }
 
 // IdentityOf makes an Identity header field value of a bare PASSporT in full
@@ -91,7 +91,7 @@ func IdentityOf(token string) (string, *Refusal) {
 	return value, nil
 }
 
-func (p *PASSporT) parse(id Identity, memo *headerMemo) *Refusal {
+func (p *PASSporT) parse(id Identity, memo *headerMemo, nodes []jnode) *Refusal {
 	if id.Alg != "" && !strings.EqualFold(id.Alg, "ES256") {
 		return refuse(ReasonAlgParam, strconv.Quote(clip(id.Alg)))
 	}
@@ -120,7 +120,7 @@ func (p *PASSporT) parse(id Identity, memo *headerMemo) *Refusal {
 		return refuse(ReasonBase64, "claims part")
 	}
 	var why string
-	if p.claims, why = parseJSON(string(buf), make([]jnode, 0, 12)); why != "" {
+	if p.claims, why = parseJSON(string(buf), nodes); why != "" {
 		return refuse(ReasonClaimsJSON, why)
 	}
 	if p.claims.nodes[0].kind != jObject {

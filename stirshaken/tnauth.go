@@ -52,7 +52,7 @@ func (s Scope) Covers(tn ringfence.TN) (by string, ok bool) {
 		}
 	}
 	if len(s.SPCs) > 0 {
-		return "provider code " + s.SPCs[0], true
+		return "provider code", true
 	}
 	return "", false
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -202,7 +203,7 @@ type candidate struct {
 type check struct {
 	v     *Verifier
 	ctx   context.Context
-	req   *Request
+	req   Request
 	now   time.Time
 	froms []address // whom orig may be
 	dests []address // whom dest may be
@@ -212,12 +213,21 @@ type check struct {
 	// Room for what nearly every call has, so that it costs no allocation.
 	fromRoom, destRoom [1]address
 	candRoom           [1]candidate
+	nodeRoom           [12]jnode
 }
+
+// checks keeps the room of past checks.
+var checks = sync.Pool{New: func() any { return new(check) }}
 
 // Verify checks one request at now. It never fails: what cannot be found out
 // is a verdict that attests nothing. ctx bounds the waiting for certificates.
 func (v *Verifier) Verify(ctx context.Context, req Request, peer Peer, now time.Time) Verdict {
-	c := check{v: v, ctx: ctx, req: &req, now: now}
+	c := checks.Get().(*check)
+	defer func() {
+		*c = check{} // nothing of a call stays
+		checks.Put(c)
+	}()
+	c.v, c.ctx, c.req, c.now = v, ctx, req, now
 	c.froms, c.dests, c.cand = c.fromRoom[:0], c.destRoom[:0], c.candRoom[:]
 	out := Verdict{Source: SourceIdentity, Peer: peer.Name}
 	c.addresses(&out)
@@ -393,8 +403,7 @@ func (c *check) read(k *candidate, value string) {
 		k.ignore(refuse(ReasonBaselineOff, ""))
 		return
 	}
-	r = k.p.parse(k.id, &c.v.memo)
-	k.out.identifier = identifierOf(k.id.Token)
+	r = k.p.parse(k.id, &c.v.memo, c.nodes(k))
 	if r == nil && k.p.Compact {
 		r = c.expand(&k.p)
 	}
@@ -408,6 +417,14 @@ func (c *check) read(k *candidate, value string) {
 	if r != nil {
 		k.fail(r)
 	}
+}
+
+// nodes gives the first header's claims room; the others take their own.
+func (c *check) nodes(k *candidate) []jnode {
+	if k.out.Index > 0 {
+		return make([]jnode, 0, len(c.nodeRoom))
+	}
+	return c.nodeRoom[:0]
 }
 
 // hasPPT tells a baseline PASSporT from a typed one without the ppt
@@ -430,7 +447,10 @@ func (k *candidate) describe(now time.Time) {
 	}
 }
 
-func (k *candidate) fail(r *Refusal) { k.close(StatusFailed, r) }
+func (k *candidate) fail(r *Refusal) {
+	k.out.identifier = identifierOf(k.id.Token)
+	k.close(StatusFailed, r)
+}
 
 func (k *candidate) ignore(r *Refusal) { k.close(StatusIgnored, r) }
 
@@ -673,7 +693,7 @@ func (v *Verifier) validate(e *entry, trust *TrustList, gen uint64, now time.Tim
 
 // replay marks the PASSporTs that carry the call.
 func (c *check) replay(used []*PASSporT) *Refusal {
-	call, ok := callMark(c.req, c.tag)
+	call, ok := callMark(&c.req, c.tag)
 	if !ok {
 		return nil
 	}
