@@ -94,6 +94,10 @@ type Trunk struct {
 	Calls int
 	// Bare sends numbers without the leading plus.
 	Bare bool
+	// Ping is how often each of Addrs is asked with OPTIONS whether it takes
+	// calls; those that do not answer, or with 503, are tried last. Zero means
+	// never; less than 1 s is an error.
+	Ping time.Duration
 
 	addrs []netip.AddrPort // of Addrs
 }
@@ -263,6 +267,9 @@ func (t *Trunk) check() error {
 		if c != "PCMU" && c != "PCMA" {
 			return fmt.Errorf("codec %q: use PCMU or PCMA", c)
 		}
+	}
+	if t.Ping != 0 && t.Ping < time.Second {
+		return fmt.Errorf("ping every %v: use 1s or more, or 0 for never", t.Ping)
 	}
 	if t.From != "" && !isUser(t.From) {
 		return fmt.Errorf("from %q: use digits, or letters, dots and dashes", t.From)

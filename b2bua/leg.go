@@ -293,11 +293,9 @@ func (l *Leg) apply(a sdp.Agreed, origin string, infoToo bool) error {
 	p := rtp.Params{Remote: a.Remote, RemoteRTCP: a.RemoteRTCP, RTCPMux: a.RTCPMux,
 		Payloads: []rtp.Payload{{Type: a.Codec.PT, Codec: codecs[a.Codec.Name]}},
 		Ptime:    time.Duration(a.PTime) * time.Millisecond, Direction: directions[a.Direction]}
-	if l.local.Loopback || a.Remote.Addr() == l.info.Source.Addr() {
-		p.Allow = nil
-	}
-	for _, n := range l.trunk.Sources {
-		p.Allow = append(p.Allow, n)
+	p.Allow = append(p.Allow, l.trunk.Sources...)
+	for _, at := range l.trunk.addrs {
+		p.Allow = append(p.Allow, netip.PrefixFrom(at.Addr(), at.Addr().BitLen()))
 	}
 	switch {
 	case a.HasEvent:

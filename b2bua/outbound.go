@@ -127,7 +127,7 @@ func (u *UA) route(p ringfence.Placement) (*Trunk, string, []netip.AddrPort, err
 		if !trunk.Bare && len(user) >= 7 && strings.Trim(user, "0123456789") == "" {
 			user = "+" + user
 		}
-		return trunk, user, trunk.addrs, nil
+		return trunk, user, u.healthy(trunk.addrs), nil
 	}
 	uri := strings.TrimSuffix(strings.TrimPrefix(p.To, "<"), ">")
 	if err := checkSIPURI(uri); err != nil || !strings.HasPrefix(uri, "sip:") || strings.Contains(uri, "?") {
@@ -529,12 +529,8 @@ func (o *outbound) drop(res *sip.Response) {
 // inDialog builds a request in the dialog that res began.
 func (o *outbound) inDialog(method sip.RequestMethod, target sip.Uri, invite *sip.Request, res *sip.Response, later uint32) *sip.Request {
 	req := sip.NewRequest(method, *target.Clone())
-	v := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: sip.NetworkToUpper(o.l.s.l.Transport),
-		Host: o.l.s.ext.Addr().String(), Port: int(o.l.s.ext.Port()), Params: sip.NewParams()}
-	v.Params.Add("branch", sip.GenerateBranchN(16))
-	v.Params.Add("rport", "")
 	forwards := sip.MaxForwardsHeader(70)
-	for _, h := range []sip.Header{v, sip.HeaderClone(invite.From()), sip.HeaderClone(res.To()), sip.HeaderClone(invite.CallID()),
+	for _, h := range []sip.Header{o.l.s.via(), sip.HeaderClone(invite.From()), sip.HeaderClone(res.To()), sip.HeaderClone(invite.CallID()),
 		&sip.CSeqHeader{SeqNo: invite.CSeq().SeqNo + later, MethodName: method}, &forwards} {
 		req.AppendHeader(h)
 	}

@@ -197,6 +197,34 @@ func TestFailover(t *testing.T) {
 	await(t, leg, ringfence.LegAnswered)
 }
 
+// TestHealth: an address that is draining is found out by OPTIONS and tried last.
+func TestHealth(t *testing.T) {
+	drained := gateway(t, "udp", nil)
+	if err := drained.Drain(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	good := phone(t, peer.Config{})
+	good.Serve(func(ctx context.Context, c *peer.Call) {
+		_ = c.Answer(ctx)
+		<-c.Done()
+	})
+	ua := gateway(t, "udp", nil, func(c *b2bua.Config) {
+		c.Trunks[0].Addrs = []string{drained.Addrs()["main"].String(), good.Addr().String()}
+		c.Trunks[0].Ping = time.Second
+	})
+	for ctx := within(t); ; {
+		leg, err := ua.Place(ctx, ringfence.Placement{Trunk: "loop", To: "441632960000"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		await(t, leg, ringfence.LegAnswered) // by the second address, whichever is tried first
+		leg.Hangup(ringfence.EndHangup)
+		if leg.Info().Source == good.Addr() {
+			return
+		}
+	}
+}
+
 // TestConfigRefuses: each mistake is one line that names it.
 func TestConfigRefuses(t *testing.T) {
 	l := b2bua.Listener{Transport: "udp", Addr: "127.0.0.1:0"}

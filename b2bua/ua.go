@@ -55,7 +55,8 @@ type UA struct {
 	legs     map[ringfence.LegID]*Leg
 	attempts map[string]*attempt // by message.key
 	perTrunk map[*Trunk]int
-	streams  map[netip.AddrPort]int // legs by the far end's address
+	streams  map[netip.AddrPort]int  // legs by the far end's address
+	down     map[netip.AddrPort]bool // trunk addresses that took no calls when last asked
 	active   int
 	changed  chan struct{} // closed and replaced when active falls
 }
@@ -88,7 +89,7 @@ func New(cfg Config, h Handler, log *slog.Logger) (*UA, error) {
 	}
 	stack()
 	return &UA{cfg: cfg, h: h, log: log, dialogs: map[string]*Leg{}, legs: map[ringfence.LegID]*Leg{}, attempts: map[string]*attempt{},
-		perTrunk: map[*Trunk]int{}, streams: map[netip.AddrPort]int{}, changed: make(chan struct{})}, nil
+		perTrunk: map[*Trunk]int{}, streams: map[netip.AddrPort]int{}, down: map[netip.AddrPort]bool{}, changed: make(chan struct{})}, nil
 }
 
 // Start opens the listeners and returns when calls can come. ctx is the parent
@@ -118,6 +119,12 @@ func (u *UA) Start(ctx context.Context) error {
 			return fmt.Errorf("sip: listener %s: %v", l.Name, err)
 		}
 		u.sides = append(u.sides, s)
+	}
+	for i := range u.cfg.Trunks {
+		t := &u.cfg.Trunks[i]
+		if s := u.sideFor(t); s != nil && t.Ping > 0 && t.Outbound && len(t.addrs) > 0 {
+			u.goOwned("trunk health", func() { s.watch(t) })
+		}
 	}
 	return nil
 }
