@@ -240,7 +240,10 @@ func (t *traversal) joinAgent() {
 	if s == nil || !s.up || t.agent == nil || !t.agent.up {
 		return
 	}
-	t.agent.parked = false
+	if t.agent.parked {
+		t.agent.parked = false
+		t.agent.leg.Stop()
+	}
 	s.leg.Stop()
 	if err := s.leg.Join(t.agent.leg.ID()); err != nil {
 		t.r.cfg.Log.Error("legs not joined", "traversal", string(t.id), "err", err)
