@@ -17,6 +17,7 @@ type Guard struct {
 	policy *policy.Policy
 	low    policy.FactSet // what counts below C2
 	high   policy.FactSet // what counts from C2 on: a text message only without a SIM swap
+	other  policy.FactSet // what was proved only for another release: not for fields of this one
 	action string
 }
 
@@ -64,6 +65,7 @@ func (g *Gate) Guard(ctx context.Context, tenant ringfence.TenantID, q GuardRequ
 			return err
 		}
 		out.low = policy.NewFactSet(ringfence.FactIdentified)
+		own := out.low
 		for _, e := range rows {
 			age := tx.Now().Sub(e.At)
 			if e.Subject != q.Subject || e.Leg != q.Leg || e.Traversal != q.Traversal || age < 0 || age > guardAge ||
@@ -71,7 +73,11 @@ func (g *Gate) Guard(ctx context.Context, tenant ringfence.TenantID, q GuardRequ
 				continue
 			}
 			out.low = out.low.With(e.Fact)
+			if e.Release == "" || e.Release == q.Release {
+				own = own.With(e.Fact)
+			}
 		}
+		out.other = out.low.Minus(own)
 		out.high = out.low
 		if q.SIMSwap != ringfence.No {
 			out.high = out.high.Minus(policy.NewFactSet(ringfence.FactOTP))
@@ -96,10 +102,14 @@ func (g Guard) MaySpeak(field string) bool {
 		return false
 	}
 	owner, _, _ := strings.Cut(field, ".")
-	if _, isAction := g.policy.Action(owner); isAction && owner != g.action {
-		return false
+	facts := g.facts(guard.Class)
+	if _, isAction := g.policy.Action(owner); isAction {
+		if owner != g.action {
+			return false
+		}
+		facts = facts.Minus(g.other)
 	}
-	return guard.Holds(g.facts(guard.Class))
+	return guard.Holds(facts)
 }
 
 // MayConnect reports whether the leg may be connected to a queue.

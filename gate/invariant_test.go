@@ -558,6 +558,21 @@ func TestInvariant15YoungThingsDoNotCount(t *testing.T) {
 			t.Errorf("have %s", got.State)
 		}
 	})
+	t.Run("replaced by a later proof during the hold", func(t *testing.T) {
+		w := newWorld(t)
+		w.authenticator(ringfence.Authenticator{ID: "aut_second", Subject: ann, Type: ringfence.AuthPasskey, BoundAt: w.now.Add(-year), Status: ringfence.StatusActive})
+		r := w.opened("bank_change")
+		w.prove(r, "pin", "passkey", "callback", "confirmed")
+		w.released(r.ID)
+		e := w.evidenceFor(r, "passkey")
+		e.Authenticator = "aut_second"
+		w.putEvidence(e)
+		w.authenticator(ringfence.Authenticator{ID: "aut_passkey", Subject: ann, Type: ringfence.AuthPasskey, BoundAt: w.now.Add(-year), RemovedAt: w.now, Status: ringfence.StatusRemoved})
+		w.pass(13 * time.Hour)
+		if got := w.look(r.ID); got.State != StatePendingEvidence {
+			t.Errorf("the frozen set was not what counted: %s", got.State)
+		}
+	})
 	t.Run("a number changed during the hold", func(t *testing.T) {
 		w := newWorld(t)
 		r := w.opened("bank_change")
@@ -808,7 +823,7 @@ func TestInvariant26DuressLooksLikeNothing(t *testing.T) {
 	if got, err := w.g.Lift(ctx, ten, b.ID, risk); err != nil || got.State != StateReady {
 		t.Errorf("lift: %v %s", err, got.State)
 	}
-	if _, _, err := w.g.Permit(ctx, ten, b.ID, executor); err == nil {
+	if _, _, err := w.g.Permit(ctx, ten, b.ID, executor); err == nil || count(w, "hold.lifted") != 0 {
 		t.Error("lifting other holds lifted duress")
 	}
 }
@@ -1034,6 +1049,12 @@ func TestInvariant34ProofCountsOnItsLeg(t *testing.T) {
 			}
 		}
 	}
+	second := w.opened("payment")
+	q2 := q
+	q2.Release = second.ID
+	if ask(q2).MaySpeak("payment.payee") {
+		t.Error("a code keyed for one release lets the fields of another be spoken")
+	}
 	w.now = w.now.Add(guardAge + time.Second)
 	if ask(q).MaySpeak("customer.first_name") {
 		t.Error("a stale proof lets something be spoken")
@@ -1045,6 +1066,13 @@ func TestInvariant34ProofCountsOnItsLeg(t *testing.T) {
 	q.Leg = "leg_2"
 	if ask(q).MaySpeak("customer.balance") {
 		t.Error("a code alone speaks what the policy does not list it for")
+	}
+	w.policies.set(loadPolicy(t, "[totp or passkey or callback]", "[totp or passkey or callback or otp]"))
+	for swap, want := range map[ringfence.Tri]bool{ringfence.No: true, ringfence.Unknown: false, ringfence.Yes: false} {
+		q.SIMSwap = swap
+		if have := ask(q).MaySpeak("customer.balance"); have != want {
+			t.Errorf("a code with SIM swap %s: %v", swap, have)
+		}
 	}
 }
 
@@ -1078,6 +1106,20 @@ func TestRejectStopsEverything(t *testing.T) {
 	w.must(w.g.Reject(ctx, ten, r.ID, Actor{Client: "link"}))
 	if got := w.must(w.g.Deny(ctx, ten, r.ID, risk)); got.State != StateDenied {
 		t.Errorf("have %s", got.State)
+	}
+}
+
+func TestOtherAlarmsElsewhereDoNot(t *testing.T) {
+	w := newWorld(t)
+	w.knownPayee()
+	r := w.opened("payment")
+	w.prove(r, "passkey", "callback", "confirmed")
+	for range 3 {
+		w.alarm(alarm{Kind: "diverted", Release: "rel_other", Subject: ann, Traversal: "trv_9"})
+	}
+	w.alarm(alarm{Kind: alarmRejected, Release: "rel_other", Subject: ann, Traversal: "trv_9"})
+	if got, v := w.released(r.ID); got.State != StateReady {
+		t.Errorf("have %s %+v", got.State, v)
 	}
 }
 

@@ -226,9 +226,7 @@ func (t *turn) hold(why string, by Actor, until time.Time) error {
 	if err != nil || why == alarmDuress || t.r.State == StateHeld {
 		return err
 	}
-	if t.r.HeldFrom = t.r.State; t.r.HeldFrom == StatePermitted {
-		t.r.HeldFrom = StateReady
-	}
+	t.r.HeldFrom = t.r.State
 	return t.move(StateHeld, by, why)
 }
 

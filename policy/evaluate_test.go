@@ -313,6 +313,29 @@ func TestCodeAndCallbackOnOneNumber(t *testing.T) {
 	}
 }
 
+func TestLanes(t *testing.T) {
+	two := edit(t, "    needs: [passkey or totp", "    lanes: 2\n    needs: [passkey or totp")
+	p := mustLoad(t, strings.Replace(two, "connect:", "connect:", 1))
+	c := caseOf("payment", "customer", "passkey", "callback", "confirmed")
+	if a := p.Evaluate(c); a.Satisfied || !slices.Equal(a.Missing, []ringfence.Fact{"pin"}) {
+		t.Errorf("one handset is one lane: %+v", a)
+	}
+	if a := p.Evaluate(caseOf("payment", "customer", "pin", "passkey", "callback", "confirmed")); !a.Satisfied || !slices.Contains(a.Used, "evd_pin") {
+		t.Errorf("memory and handset: %+v", a)
+	}
+	c.Proofs[0].Lane = "roaming"
+	if a := p.Evaluate(c); !a.Satisfied {
+		t.Errorf("a roaming key and a handset: %+v", a)
+	}
+	if p, _ := Load("f", []byte(edit(t, "hold: 12h", "lanes: 3\n    hold: 12h"))); p == nil {
+		t.Error("more lanes than the floor were refused")
+	} else if a := p.Evaluate(caseOf("bank_change", "customer", "pin", "passkey", "callback", "confirmed")); a.Satisfied || !slices.Equal(a.Missing, []ringfence.Fact{"approved"}) {
+		t.Errorf("three lanes: %+v", a)
+	} else if a := p.Evaluate(caseOf("bank_change", "customer", "pin", "passkey", "callback", "confirmed", "approved")); !a.Satisfied {
+		t.Errorf("three lanes with a colleague: %+v", a)
+	}
+}
+
 func TestLimits(t *testing.T) {
 	p := mustLoad(t, edit(t, "    needs: [passkey or totp", "    limits: [{ within: 24h, amount: 2000, count: 3 }]\n    needs: [passkey or totp"))
 	c := caseOf("payment", "customer", "passkey", "callback", "confirmed")

@@ -408,6 +408,9 @@ func (j *judge) used(way, missing FactSet) ([]ringfence.EvidenceID, FactSet) {
 			take(i)
 		}
 	}
+	if len(lanes) < want && !lanes[LaneColleague] && j.approved(way) {
+		lanes[LaneColleague] = true
+	}
 	if len(lanes) < want {
 		for _, f := range []ringfence.Fact{ringfence.FactPIN, ringfence.FactPasskey, ringfence.FactApproved} {
 			if !lanes[laneOf(f)] {
