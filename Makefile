@@ -50,10 +50,10 @@ bench:
 
 # kill -9 while releases are opened, permitted and redeemed; 20 rounds in make test.
 chaos: install
-	RINGFENCE_ROUNDS=$(ROUNDS) go test -count 1 -timeout 0 -v -run 'Kill' ./test/e2e
+	E2E_ROUNDS=$(ROUNDS) go test -count 1 -timeout 0 -v -run 'Kill' ./test/e2e
 
 soak: install
-	RINGFENCE_SOAK=$(HOURS)h go test -count 1 -timeout 0 -v -run 'Soak' ./test/e2e
+	E2E_SOAK=$(HOURS)h go test -count 1 -timeout 0 -v -run 'Soak' ./test/e2e
 
 mutate:
 	go run github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0 unleash ./gate

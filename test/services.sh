@@ -2,7 +2,7 @@
 # Runs a command with servers of its own: PostgreSQL and Redis on loopback, in
 # a folder that goes when the command ends. Only rooms that need one get one.
 # usage: test/services.sh COMMAND…
-# It sets RINGFENCE_TEST_POSTGRES and RINGFENCE_TEST_REDIS for the command.
+# It sets TEST_POSTGRES and TEST_REDIS for the command.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dir=$(mktemp -d)
@@ -32,7 +32,7 @@ if [ -d store/postgres ] || [ -n "${WITH_POSTGRES:-}" ]; then
 	as_postgres "$bin/initdb" -D "$dir/pg/data" -U ringfence -A trust -E UTF8 --locale=C >"$dir/initdb.log" 2>&1 || { cat "$dir/initdb.log" >&2; exit 1; }
 	as_postgres "$bin/pg_ctl" -s -w -D "$dir/pg/data" -l "$dir/pg/log" \
 		-o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$dir/pg -c max_connections=200" start
-	export RINGFENCE_TEST_POSTGRES="postgres://ringfence@127.0.0.1:$port/postgres?sslmode=disable"
+	export TEST_POSTGRES="postgres://ringfence@127.0.0.1:$port/postgres?sslmode=disable"
 fi
 if [ -d store/redis ] || [ -n "${WITH_REDIS:-}" ]; then
 	port=$(free_port)
@@ -43,6 +43,6 @@ if [ -d store/redis ] || [ -n "${WITH_REDIS:-}" ]; then
 		kill -0 "$redis_pid" || { cat "$dir/redis.log" >&2; exit 1; }
 		sleep 0.1
 	done
-	export RINGFENCE_TEST_REDIS="redis://127.0.0.1:$port/0"
+	export TEST_REDIS="redis://127.0.0.1:$port/0"
 fi
 "$@"

@@ -35,7 +35,7 @@ var directions = []direction{
 	{"store/...", append([]string{"internal/seal"}, above...)},
 	{"scripts/audio/gen", []string{".", "b2bua/voice", "flows", "policy", "scripts"}},
 	{"scripts", nil},
-	{"internal/lab", []string{".", "b2bua/peer", "b2bua/voice", "stirshaken/...", "verify/passkey/passkeytest"}},
+	{"internal/lab", []string{".", "b2bua/peer", "b2bua/rtp", "b2bua/voice", "stirshaken/...", "verify/passkey/passkeytest"}},
 	{"internal/...", nil},
 	{"cmd/...", []string{"./..."}},
 	{"test/...", []string{"./..."}},

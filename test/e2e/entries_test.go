@@ -1,0 +1,57 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/store/sqlite"
+)
+
+// entries reads the whole log of a folder, without its keys, as an auditor does.
+func (g *gateway) entries(ctx context.Context) []ledger.Entry {
+	g.t.Helper()
+	audit, err := sqlite.OpenAudit(g.path("data"))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer audit.Close()
+	var out []ledger.Entry
+	for {
+		page, err := audit.Log(ringfence.DefaultTenant).Stored(ctx, int64(len(out)), 1000)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		for _, s := range page {
+			var e ledger.Entry
+			if err := json.Unmarshal(s.Leaf, &e); err != nil {
+				g.t.Fatal(err)
+			}
+			out = append(out, e)
+		}
+		if len(page) == 0 {
+			return out
+		}
+	}
+}
+
+// count is how many entries of an event the log has.
+func (g *gateway) count(ctx context.Context, event string) int {
+	g.t.Helper()
+	n := 0
+	for _, e := range g.entries(ctx) {
+		if string(e.Event) == event {
+			n++
+		}
+	}
+	return n
+}
+
+// contains reports whether any line has the text.
+func (l *logLines) contains(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Contains(strings.Join(l.lines, "\n"), text)
+}

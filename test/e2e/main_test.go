@@ -1,0 +1,83 @@
+// Package e2e runs the real program with foreign peers around it: SIPp, a
+// browser, an executor, and somebody who kills it.
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/ringfence/ringfence/test/binary"
+)
+
+// program is the path of ringfence.
+var program string
+
+func TestMain(m *testing.M) {
+	path, remove, err := binary.Build("../..")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	program = path
+	code := m.Run()
+	remove()
+	os.Exit(code)
+}
+
+// within is the test's context with a bound that only a fault reaches.
+func within(t testing.TB, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), d, fmt.Errorf("%s passed", d))
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// needs skips a test whose program is missing, except in CI.
+func needs(t *testing.T, name, pkg string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("%s is missing: apt-get install %s", name, pkg)
+		}
+		t.Skipf("%s is not installed", name)
+	}
+}
+
+// freePort is a port that nobody listens on now, over UDP and TCP.
+func freePort(t testing.TB) int {
+	t.Helper()
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		u, err := net.ListenPacket("udp", l.Addr().String())
+		l.Close()
+		if err == nil {
+			u.Close()
+			return port
+		}
+	}
+	t.Fatal("no port is free")
+	return 0
+}
+
+// until asks again and again, every few milliseconds, until the answer is yes.
+func until(ctx context.Context, t testing.TB, what string, yes func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !yes() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("%s: %v", what, context.Cause(ctx))
+		}
+	}
+}

@@ -1,0 +1,184 @@
+package e2e
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/flows"
+	"github.com/ringfence/ringfence/gate"
+	"github.com/ringfence/ringfence/internal/seal"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/policy"
+	"github.com/ringfence/ringfence/store/sqlite"
+	"github.com/ringfence/ringfence/verify/pin"
+	"github.com/ringfence/ringfence/web"
+)
+
+// The subject on file, and the service account that opens actions.
+const (
+	account     = "40718293"
+	rightPIN    = "739261"
+	opener      = "cli_e2eopener00000000000000000"
+	openerKey   = "a service account's secret, known to tests only"
+	bankKey     = "an executor's secret, known to tests only"
+	seedSource  = "register of the end-to-end tests"
+	subjectName = "Ada"
+)
+
+// directory is what seed put on file.
+type directory struct {
+	subject ringfence.SubjectID
+}
+
+// seed fills a new installation with one subject, before the program starts:
+// what an operator does with a first import, signed by two people. The store
+// is opened as the program opens it, with the installation's own keys.
+func (g *gateway) seed(ctx context.Context, more ...func(*gate.Import, ringfence.SubjectID)) directory {
+	g.t.Helper()
+	keys := g.path("data/keys")
+	pepper := make([]byte, 32)
+	rand.Read(pepper)
+	if err := os.MkdirAll(keys, 0o700); err != nil {
+		g.t.Fatal(err)
+	}
+	g.write("data/keys/pepper", []byte(hex.EncodeToString(pepper)+"\n"))
+	permit, log := g.newKey("permit"), g.newKey("ledger")
+	g.allow(ctx, func(store *sqlite.Store) { g.seedStore(ctx, store) })
+	d := directory{subject: ringfence.NewID[ringfence.SubjectID](ringfence.PrefixSubject)}
+	g.allow(ctx, func(store *sqlite.Store) {
+		signer, err := ledger.NewSigner("e2e", log)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		yes := func(context.Context, ringfence.Authenticator, [32]byte, []byte) error { return nil }
+		gt, err := gate.New(gate.Config{Store: store, Policies: loaded{loadPolicy(g.t, g.path("scripts"))}, Key: permit, Log: signer, CheckApproval: yes})
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		in := g.subjectImport(ctx, d.subject, pepper)
+		for _, f := range more {
+			f(&in, d.subject)
+		}
+		if err := gt.Import(ctx, ringfence.DefaultTenant, in, signatures()...); err != nil {
+			g.t.Fatal(err)
+		}
+	})
+	return d
+}
+
+// subjectImport is Ada: a mobile number and a PIN, on file for two years.
+func (g *gateway) subjectImport(ctx context.Context, id ringfence.SubjectID, pepper []byte) gate.Import {
+	g.t.Helper()
+	long := time.Now().AddDate(-2, 0, 0)
+	method, err := pin.New(pepper, pin.Cost{})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	secret, refused, err := method.Enrol(ctx, pin.Choice{PIN: ringfence.Secret(rightPIN), Own: []string{mobile, account}})
+	if err != nil || refused != "" {
+		g.t.Fatalf("the PIN is not taken: %v %s", err, refused)
+	}
+	return gate.Import{Source: seedSource,
+		Subjects: []ringfence.Subject{{ID: id, Kind: "customer", Language: "en", Record: map[string]string{"account": account, "first_name": subjectName,
+			"balance": "234500 GBP", "balance_band": "between one thousand and five thousand pounds"}}},
+		ContactPoints: []ringfence.ContactPoint{{ID: ringfence.NewID[ringfence.ContactPointID](ringfence.PrefixContactPoint), Subject: id,
+			Type: ringfence.ContactMobile, Value: mobile, VerifiedAt: long, ChangedAt: long}},
+		Authenticators: []ringfence.Authenticator{{ID: ringfence.NewID[ringfence.AuthenticatorID](ringfence.PrefixAuthenticator), Subject: id,
+			Type: ringfence.AuthPIN, Secret: secret, Lane: "handset", BoundAt: long}},
+	}
+}
+
+// allow opens the store of a program that does not run.
+func (g *gateway) allow(ctx context.Context, f func(*sqlite.Store)) {
+	g.t.Helper()
+	master, err := seal.Open(g.path("data/keys/store.json"), true)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	store, err := sqlite.Open(ctx, sqlite.Config{Dir: g.path("data"), Master: master, Volatile: true})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	f(store)
+	if err := store.Close(); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// seedStore writes the two who sign the import and a service account.
+func (g *gateway) seedStore(ctx context.Context, store *sqlite.Store) {
+	g.t.Helper()
+	since := time.Now().AddDate(-1, 0, 0)
+	err := store.Update(ctx, ringfence.DefaultTenant, func(tx ledger.Tx) error {
+		for _, s := range signatures() {
+			p := ringfence.Person{ID: s.Person, Tenant: ringfence.DefaultTenant, Name: "Importer", Email: string(s.Person) + "@acme.example",
+				Roles: []ringfence.Role{ringfence.RoleAdmin}, Since: since, StoredAt: since, Status: ringfence.StatusActive}
+			rec := ledger.Record{Kind: ledger.KindPerson, ID: string(p.ID), Keys: map[string]string{"email": p.Email, "place": ""}, Sort: since.UnixNano()}
+			if err := ledger.Write(ctx, tx, &rec, p); err != nil {
+				return err
+			}
+			a := ringfence.Authenticator{ID: s.Authenticator, Tenant: ringfence.DefaultTenant, Subject: ringfence.SubjectID(p.ID), Type: ringfence.AuthPasskey,
+				BoundAt: since, StoredAt: since, Status: ringfence.StatusActive}
+			rec = ledger.Record{Kind: ledger.KindAuthenticator, ID: string(a.ID), Keys: map[string]string{"subject": string(p.ID)}, Sort: since.UnixNano()}
+			if err := ledger.Write(ctx, tx, &rec, a); err != nil {
+				return err
+			}
+		}
+		sum := sha256.Sum256([]byte(openerKey))
+		c := web.Client{ID: opener, Name: "opener", SecretHash: hex.EncodeToString(sum[:]), Status: ringfence.StatusActive, StoredAt: since,
+			Scopes: []web.Scope{web.ScopeActions, web.ScopeReleases, web.ScopeLedger}}
+		rec := ledger.Record{Kind: "client", ID: c.ID, Sort: since.UnixNano()}
+		return ledger.Write(ctx, tx, &rec, c)
+	})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// signatures are those of the first import; the gate of the seed takes any.
+func signatures() []gate.Signature {
+	return []gate.Signature{
+		{Person: "per_0000000000000000000000000a", Authenticator: "aut_0000000000000000000000000a"},
+		{Person: "per_0000000000000000000000000b", Authenticator: "aut_0000000000000000000000000b"},
+	}
+}
+
+// newKey writes one of the installation's signing keys.
+func (g *gateway) newKey(name string) ed25519.PrivateKey {
+	g.t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.write(filepath.Join("data/keys", name+".pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	return key
+}
+
+// loaded is the policy of the scripts, for the seed's gate.
+type loaded struct{ p *policy.Policy }
+
+func (l loaded) Current(ringfence.TenantID) *policy.Policy          { return l.p }
+func (l loaded) ByHash(ringfence.TenantID, [32]byte) *policy.Policy { return l.p }
+
+func loadPolicy(t testing.TB, dir string) *policy.Policy {
+	t.Helper()
+	bundle, diags := flows.LoadDir(os.DirFS(dir))
+	if bundle == nil {
+		t.Fatal(diags)
+	}
+	return bundle.Policy()
+}
