@@ -377,11 +377,42 @@ func (s *State) changed(on LegSlot) {
 		return
 	}
 	s.void(legFact)
+	if s.NewLeg || s.Start == StartsJob {
+		s.lost()
+		return
+	}
 	switch s.Wait.Phase {
 	case waitReady, waitSecret, waitPage, waitAnnounce:
 		if s.slot() == 0 && s.finish(Silent) {
 			s.play()
 		}
+	}
+}
+
+// lost gives up a leg we placed whose far end is somebody else now: it is hung
+// up, and the flow goes on with no leg, as if nobody had answered. What is
+// being asked of a colleague or of the gate is left to end by itself.
+func (s *State) lost() {
+	switch s.Wait.Phase {
+	case waitSuspended:
+		return
+	case waitResult:
+		s.hangUpSlot(0)
+		s.NoLeg = true
+		return
+	case waitSpeech:
+		s.stopSpeech()
+		s.hangUpSlot(0)
+		s.NoLeg = true
+		s.next()
+		s.play()
+		return
+	}
+	s.stopSpeech()
+	s.hangUpSlot(0)
+	s.NoLeg = true
+	if s.finish(Silent) {
+		s.play()
 	}
 }
 
