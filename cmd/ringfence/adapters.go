@@ -27,7 +27,8 @@ func (p phone) Place(ctx context.Context, q ringfence.Placement) (runner.Leg, er
 // identity lets the runner ask the STIR/SHAKEN verification service.
 type identity struct {
 	v      *stirshaken.Verifier
-	reject bool // refuse calls whose signature fails or is missing, instead of marking them
+	ours   func(ringfence.TN) bool // a number that is our own: it never calls us from outside
+	reject bool                    // refuse calls whose signature fails or is missing, instead of marking them
 }
 
 // Check implements runner.Identity.
@@ -40,6 +41,9 @@ func (i identity) Check(ctx context.Context, info ringfence.LegInfo, now time.Ti
 		c.Shown = "+" + string(c.Orig)
 	} else {
 		c.Shown = "a withheld number"
+	}
+	if c.Orig != "" && i.ours(c.Orig) {
+		c.Number = string(stirshaken.ShownOurs)
 	}
 	if len(v.Diverted) > 0 || len(info.Diversion) > 0 {
 		c.Diverted = ringfence.Yes

@@ -196,7 +196,7 @@ func (a *app) joinCalls(o appOptions) error {
 	a.runner, err = runner.New(runner.Config{
 		Sign:  sign,
 		Rooms: runner.Rooms{Verify: a.verify.verifier, Desk: a.verify.desk, Gate: a.gate},
-		Store: a.store, Phone: phone{a.ua}, Voice: speech, Identity: identity{v: a.stir, reject: a.cfg.STIR.Mode == "reject"},
+		Store: a.store, Phone: phone{a.ua}, Voice: speech, Identity: identity{v: a.stir, ours: ownNumbers(a.cfg), reject: a.cfg.STIR.Mode == "reject"},
 		Directory: a.routing, Bundles: bundles{a.bundle}, Music: voice.HoldMusic(), Notify: a.notify, Delays: o.Delays, Log: a.log,
 	})
 	return err
@@ -306,6 +306,7 @@ func (a *app) start(ctx context.Context) error {
 	}
 	tick, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a.stopTick = stop
+	a.work.Go(func() { a.watchTrust(tick) })
 	for _, t := range a.cfg.Tenants {
 		tenant := tenantOr(t.ID)
 		a.work.Go(func() { a.ticks(tick, tenant) })

@@ -24,6 +24,7 @@ type cli struct {
 	User   userCmd   `cmd:"" help:"Invite members of staff."`
 	Ledger ledgerCmd `cmd:"" help:"Verify the audit record, offline."`
 	Flow   flowCmd   `cmd:"" help:"Judge, test, play, read and draw the scripts."`
+	Stir   stirCmd   `cmd:"" help:"Verify, sign and explain call signatures (STIR/SHAKEN)."`
 }
 
 // exitError is an error that decides its exit status. An empty text prints
@@ -43,13 +44,13 @@ func run(args []string) int {
 	defer stop()
 	var c cli
 	parser, err := kong.New(&c, kong.Name("ringfence"), kong.Description("No release by telephone without the person's own approval of that very action."),
-		kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)))
+		kong.BindTo(ctx, (*context.Context)(nil)))
 	if err != nil {
 		panic(err) // a fault in the tags above, which no input can reach
 	}
 	call, err := parser.Parse(args)
 	if err != nil {
-		parser.FatalIfErrorf(err)
+		fmt.Fprintln(os.Stderr, "ringfence: "+err.Error()+" (see ringfence --help)")
 		return 2
 	}
 	if err := call.Run(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"time"
 
@@ -53,4 +54,65 @@ func newSign(cfg config.STIR, log *slog.Logger) (func(ctx context.Context, from,
 		}
 		return []string{signed.Identity}
 	}, nil
+}
+
+// ownNumbers tells which numbers are our own: those of the configuration and
+// those of the lines. One of them as the caller of a call to us is a lie.
+func ownNumbers(cfg config.Config) func(ringfence.TN) bool {
+	h := home(cfg.STIR.Home)
+	own := map[ringfence.TN]bool{}
+	add := func(texts []string) {
+		for _, text := range texts {
+			if tn, ok := h.Canonical(text); ok {
+				own[tn] = true
+			}
+		}
+	}
+	add(cfg.STIR.Numbers)
+	for _, l := range cfg.Lines {
+		add(l.Numbers)
+	}
+	return func(tn ringfence.TN) bool { return own[tn] }
+}
+
+// trustEvery is how often the list of approved authorities is looked at.
+const trustEvery = 10 * time.Second
+
+// watchTrust takes a new list of approved authorities when the file changes. A
+// file that cannot be read leaves the list as it is.
+func (a *app) watchTrust(ctx context.Context) {
+	path := a.cfg.STIR.Roots
+	if path == "" {
+		return
+	}
+	every := time.NewTicker(trustEvery)
+	defer every.Stop()
+	last := changedAt(path)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+		at := changedAt(path)
+		if at.Equal(last) {
+			continue
+		}
+		last = at
+		list, err := stirshaken.LoadTrustList(path)
+		if err != nil {
+			a.log.Error("stirshaken.roots not taken", "err", err)
+			continue
+		}
+		a.stir.SetTrust(list)
+		a.log.Info("stirshaken.roots taken", "authorities", list.Len())
+	}
+}
+
+func changedAt(path string) time.Time {
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
