@@ -55,8 +55,8 @@ func TestReleaseLocksAgainWhenOneCharacterChanges(t *testing.T) {
 	b.see("Dana Reed")
 	b.see("Open the action first: a proof counts for one action only.")
 	b.see("The number on file …17")
-	b.do(chromedp.SetValue(chromedp.ID("type"), "statement"))
-	js[chromedp.Void](b, `document.getElementById("type").dispatchEvent(new Event("change", {bubbles: true}));undefined`)
+	b.until(`!!document.getElementById("type")`, "there is no choice of actions")
+	js[chromedp.Void](b, `(e => { e.value = "statement"; e.dispatchEvent(new Event("change", {bubbles: true})) })(document.getElementById("type"));undefined`)
 	b.press("Open action")
 	b.see("From date is not complete")
 	b.fill("f-from_date", "2026-01-01")
@@ -81,14 +81,14 @@ func TestReleaseLocksAgainWhenOneCharacterChanges(t *testing.T) {
 		t.Errorf("proved, yet locked: %s", why)
 	}
 	b.looks("action-proved")
-	b.do(chromedp.SendKeys(chromedp.ID("f-copies"), "0"))
+	b.keys("f-copies", "0")
 	b.see("You changed the action")
 	if why := b.locked(); why == "" {
 		t.Error("one changed character did not lock the release")
 	}
 	b.looks("action-changed")
 	b.press("Release")
-	b.do(chromedp.SendKeys(chromedp.ID("f-copies"), kb.Backspace))
+	b.keys("f-copies", kb.Backspace)
 	b.see("Everything the policy asks for is there")
 	if now, _ := d.gate.Lookup(t.Context(), ringfence.DefaultTenant, r.ID); now.State != gate.StatePendingEvidence {
 		t.Fatalf("the locked button released: %s", now.State)

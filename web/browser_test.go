@@ -20,6 +20,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // chromium is the one browser of this test binary; each test has a profile of
@@ -189,16 +190,36 @@ func js[T any](b *tab, expression string) T {
 	return got
 }
 
-// press clicks the button or link with exactly this text.
+// press clicks, with the mouse, the button or link that has exactly this text.
 func (b *tab) press(text string) {
 	b.t.Helper()
-	b.do(chromedp.Click(fmt.Sprintf(`//*[self::button or self::a][normalize-space()=%q]`, text)))
+	find := fmt.Sprintf(`[...document.querySelectorAll("button,a")].find(e => e.textContent.trim() === %q && e.checkVisibility())`, text)
+	b.until("!!"+find, "there is nothing to press that says "+text)
+	at := js[[]float64](b, `(e => { e.scrollIntoView({block: "center"}); const r = e.getBoundingClientRect(); return [r.x + r.width/2, r.y + r.height/2] })(`+find+`)`)
+	b.do(chromedp.MouseClickXY(at[0], at[1]))
 }
 
-// fill replaces what stands in an input.
+// fill replaces what stands in an input, by keyboard.
 func (b *tab) fill(id, text string) {
 	b.t.Helper()
-	b.do(chromedp.Clear(chromedp.ID(id)), chromedp.SendKeys(chromedp.ID(id), text))
+	b.focus(id)
+	js[chromedp.Void](b, fmt.Sprintf("document.getElementById(%q).select?.();undefined", id))
+	b.do(chromedp.KeyEvent(kb.Backspace), chromedp.KeyEvent(text))
+}
+
+// keys types at the end of an input.
+func (b *tab) keys(id, text string) {
+	b.t.Helper()
+	b.focus(id)
+	js[chromedp.Void](b, fmt.Sprintf("(e => e.setSelectionRange(e.value.length, e.value.length))(document.getElementById(%q));undefined", id))
+	b.do(chromedp.KeyEvent(text))
+}
+
+// focus waits for an element and focuses it.
+func (b *tab) focus(id string) {
+	b.t.Helper()
+	b.until(fmt.Sprintf("!!document.getElementById(%q)?.checkVisibility()", id), "there is no "+id)
+	js[chromedp.Void](b, fmt.Sprintf("document.getElementById(%q).focus();undefined", id))
 }
 
 // with gives the tab's profile a session cookie.

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
-
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/verify"
@@ -151,9 +149,9 @@ func TestCallerApprovesWithAPasskey(t *testing.T) {
 		t.Errorf("shown before the carry code: %s", body)
 	}
 	b.looks("caller-code")
-	b.do(chromedp.SendKeys(chromedp.ID("code"), wrong(code)+"\r"))
+	b.keys("code", wrong(code)+"\r")
 	b.see("That is not the code. Tries left: 2")
-	b.do(chromedp.SendKeys(chromedp.ID("code"), code+"\r"))
+	b.keys("code", code+"\r")
 	b.see("Priya")
 	b.see("GB29 NWBK 6016 1331 9268 19")
 	b.see("1,250.00 GBP")
@@ -245,11 +243,11 @@ func TestIsThisReallyUs(t *testing.T) {
 	b := open(t, c.origin)
 	b.visit("/call")
 	b.looks("really-us")
-	b.do(chromedp.SendKeys(chromedp.ID("refin"), "k7m2 p9qx\r"))
+	b.keys("refin", "k7m2 p9qx\r")
 	b.see("this call was placed by us")
 	b.looks("really-us-yes")
 	b.fill("refin", "AAAABBBB")
-	b.do(chromedp.SendKeys(chromedp.ID("refin"), "\r"))
+	b.keys("refin", "\r")
 	b.see("We know no call of ours")
 	b.looks("really-us-no")
 	b.visit("/")
