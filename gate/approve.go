@@ -123,11 +123,6 @@ func (t *turn) approver(in ApprovalInput) ([]string, error) {
 		return nil, err
 	}
 	group := t.r.Approvals.Group
-	if group == "" { // nobody has to agree, but the action's group may
-		if a, ok := t.pinned().Action(t.r.Type); ok {
-			group = a.Approvals.Group
-		}
-	}
 	if group == "" || p.Status != ringfence.StatusActive || t.now.Before(p.Since) || !slices.Contains(p.Groups, group) {
 		return nil, ErrForbidden
 	}

@@ -1277,6 +1277,32 @@ func TestTheLongerHoldCounts(t *testing.T) {
 	})
 }
 
+func TestAColleagueMayAgreeWhereNobodyHasTo(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	w.signals = nil // SIM swap unknown: a day, unless a colleague agrees
+	r := w.opened("bank_change")
+	w.prove(r, "pin", "passkey", "callback", "confirmed")
+	r, v, err := w.g.AskApproval(ctx, ten, r.ID, Actor{Flow: "customer-line"})
+	if err != nil || r.State != StatePendingApproval || r.Approvals.Group != "payments_manager" || r.Approvals.Count != 0 || v.Hold != 24*time.Hour {
+		t.Fatalf("%v %s %+v %v", err, r.State, r.Approvals, v.Hold)
+	}
+	if r, _, err = w.g.Approve(ctx, ten, approval(r, manager)); err != nil || r.State != StatePendingApproval {
+		t.Fatalf("%v %s: release was not asked for", err, r.State)
+	}
+	if r, v = w.released(r.ID); r.State != StateCooling || v.Hold != 12*time.Hour {
+		t.Errorf("%s, hold %v", r.State, v.Hold)
+	}
+	w = newWorld(t)
+	r = w.opened("bank_change")
+	w.prove(r, "pin", "passkey", "callback", "confirmed")
+	r, _, err = w.g.AskApproval(ctx, ten, r.ID, Actor{Flow: "customer-line"})
+	w.must(r, err)
+	if r := w.must(w.g.RefuseApproval(ctx, ten, r.ID, manager)); r.State != StateHeld {
+		t.Errorf("a colleague said no: %s", r.State)
+	}
+}
+
 func TestNothingMovesUnasked(t *testing.T) {
 	ctx := context.Background()
 	w := newWorld(t)

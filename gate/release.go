@@ -145,7 +145,7 @@ type Release struct {
 
 	Evidence     []ringfence.EvidenceID `json:"evidence,omitempty"` // frozen set
 	EvidenceHash ringfence.Digest       `json:"evidence_hash"`
-	Approvals    policy.Approvals       `json:"approvals"` // who must agree, as last judged
+	Approvals    policy.Approvals       `json:"approvals"` // who must agree, as last judged; Count 0 = that group may, and nobody has to
 	Holds        []Hold                 `json:"holds,omitempty"`
 	Permit       ringfence.PermitID     `json:"permit,omitempty"` // the last one
 	Permits      int                    `json:"permits"`          // minted so far

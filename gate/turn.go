@@ -142,6 +142,9 @@ func (t *turn) decide() (Verdict, error) {
 func (t *turn) remember(v Verdict) {
 	t.r.Class, t.r.Approvals, t.r.Reasons, t.r.Missing, t.r.Waivers = v.Class, v.Approvals, v.Reasons, v.Missing, v.Waivers
 	t.r.Why = v.Next
+	if a, ok := t.pinned().Action(t.r.Type); ok && t.r.Approvals.Group == "" {
+		t.r.Approvals = policy.Approvals{Group: a.Approvals.Group} // they may agree, and nobody has to
+	}
 }
 
 // advance moves the release as far as it can go by itself. approve asks for
