@@ -1196,6 +1196,9 @@ func TestInvariant14AnOldSetOfEvidence(t *testing.T) {
 	if got.State != StatePendingApproval || got.EvidenceHash == first || v.Decision == Allow {
 		t.Errorf("the approval of another set of evidence counts: %s %+v", got.State, v)
 	}
+	if got, v = w.released(r.ID); got.State != StatePendingApproval || v.Decision == Allow {
+		t.Errorf("it counts when asked again: %s %+v", got.State, v)
+	}
 	if _, _, err := w.g.Approve(ctx, ten, approval(r, manager)); !errors.Is(err, ErrConflict) {
 		t.Errorf("approved what is no longer asked: %v", err)
 	}
