@@ -466,3 +466,16 @@ func BenchmarkEvaluate(b *testing.B) {
 		}
 	}
 }
+
+// TestC0NeedsNothing: an action of the lowest class may ask for no proof, and
+// then none is missing.
+func TestC0NeedsNothing(t *testing.T) {
+	text := strings.Replace(shippedText(t), "\nactions:\n", "\nactions:\n  brochure: { class: C0, says: send a brochure, about: customer, carries: { title: text }, needs: [] }\n", 1)
+	if a := mustLoad(t, text).Evaluate(caseOf("brochure", "customer")); !a.Satisfied || len(a.Missing) != 0 {
+		t.Errorf("have %+v, want satisfied", a)
+	}
+	raised := strings.Replace(text, "class: C0", "class: C1", 1)
+	if p, _ := Load("policy.yaml", []byte(raised)); p != nil && p.Evaluate(caseOf("brochure", "customer")).Satisfied {
+		t.Error("the same of class C1 was satisfied by nothing")
+	}
+}

@@ -84,7 +84,9 @@ type classDefaults struct {
 
 func defaultsOf(c ringfence.Class) classDefaults {
 	switch c {
-	case ringfence.C0, ringfence.C1:
+	case ringfence.C0: // nothing is asked, so nothing rides on a lane
+		return classDefaults{fresh: 30 * time.Minute, maxFresh: time.Hour}
+	case ringfence.C1:
 		return classDefaults{fresh: 30 * time.Minute, maxFresh: time.Hour, lanes: 1}
 	case ringfence.C2:
 		return classDefaults{fresh: 15 * time.Minute, maxFresh: time.Hour, lanes: 1}
