@@ -69,7 +69,7 @@ func newGateway(t testing.TB, set settings) *gateway {
 		t.Fatal(err)
 	}
 	g.write("ringfence.yaml", out.Bytes())
-	g.write("bank.secret", []byte(bankKey+"\n"))
+	g.write("bank.secret", []byte(bankSecret+"\n"))
 	writeScripts(t, filepath.Join(set.Dir, "scripts"))
 	return g
 }

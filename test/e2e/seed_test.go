@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
@@ -28,16 +27,15 @@ import (
 const (
 	account     = "40718293"
 	rightPIN    = "739261"
-	opener      = "cli_e2eopener00000000000000000"
-	openerKey   = "a service account's secret, known to tests only"
-	bankKey     = "an executor's secret, known to tests only"
+	bankSecret  = "an executor's secret, known to tests only"
 	seedSource  = "register of the end-to-end tests"
 	subjectName = "Ada"
 )
 
 // directory is what seed put on file.
 type directory struct {
-	subject ringfence.SubjectID
+	subject      ringfence.SubjectID
+	opener, bank *client // service accounts: one asks for actions, one performs them
 }
 
 // seed fills a new installation with one subject, before the program starts:
@@ -53,8 +51,10 @@ func (g *gateway) seed(ctx context.Context, more ...func(*gate.Import, ringfence
 	}
 	g.write("data/keys/pepper", []byte(hex.EncodeToString(pepper)+"\n"))
 	permit, log := g.newKey("permit"), g.newKey("ledger")
-	g.allow(ctx, func(store *sqlite.Store) { g.seedStore(ctx, store) })
 	d := directory{subject: ringfence.NewID[ringfence.SubjectID](ringfence.PrefixSubject)}
+	d.opener = g.newClient("", web.ScopeActions, web.ScopeReleases, web.ScopeLedger)
+	d.bank = g.newClient("bank", web.ScopeExecute, web.ScopeReleases)
+	g.allow(ctx, func(store *sqlite.Store) { g.seedStore(ctx, store, d.opener.account, d.bank.account) })
 	g.allow(ctx, func(store *sqlite.Store) {
 		signer, err := ledger.NewSigner("e2e", log)
 		if err != nil {
@@ -115,8 +115,8 @@ func (g *gateway) allow(ctx context.Context, f func(*sqlite.Store)) {
 	}
 }
 
-// seedStore writes the two who sign the import and a service account.
-func (g *gateway) seedStore(ctx context.Context, store *sqlite.Store) {
+// seedStore writes the two who sign the import and the service accounts.
+func (g *gateway) seedStore(ctx context.Context, store *sqlite.Store, accounts ...web.Client) {
 	g.t.Helper()
 	since := time.Now().AddDate(-1, 0, 0)
 	err := store.Update(ctx, ringfence.DefaultTenant, func(tx ledger.Tx) error {
@@ -134,11 +134,13 @@ func (g *gateway) seedStore(ctx context.Context, store *sqlite.Store) {
 				return err
 			}
 		}
-		sum := sha256.Sum256([]byte(openerKey))
-		c := web.Client{ID: opener, Name: "opener", SecretHash: hex.EncodeToString(sum[:]), Status: ringfence.StatusActive, StoredAt: since,
-			Scopes: []web.Scope{web.ScopeActions, web.ScopeReleases, web.ScopeLedger}}
-		rec := ledger.Record{Kind: "client", ID: c.ID, Sort: since.UnixNano()}
-		return ledger.Write(ctx, tx, &rec, c)
+		for _, c := range accounts {
+			rec := ledger.Record{Kind: "client", ID: c.ID, Sort: since.UnixNano()}
+			if err := ledger.Write(ctx, tx, &rec, c); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		g.t.Fatal(err)

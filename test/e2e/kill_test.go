@@ -1,0 +1,240 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ringfence/ringfence"
+)
+
+// step is how far a release is known to have come, because the server said so.
+type step int
+
+const (
+	asked    step = iota // nobody answered yet
+	opened               // 201
+	ready                // asked for, and allowed
+	pulled               // the permit came
+	redeemed             // 200
+	reported
+)
+
+// order is one action on its way through opener and bank, over crashes. Each
+// of its requests keeps its idempotency key until it was answered.
+type order struct {
+	n        int
+	acked    step
+	release  ringfence.ReleaseID
+	digest   string
+	token    string // the permit
+	permit   string // its id, from the redemption
+	lost     bool   // a permit was minted and its answer lost: nobody may ever redeem it
+	redeemed int    // 200s of different redemptions
+}
+
+// TestKill kills the program at random moments while releases are opened,
+// permitted and redeemed. Nothing that was acknowledged is lost, and nothing
+// happens twice.
+func TestKill(t *testing.T) {
+	rounds := 20
+	if text := os.Getenv("E2E_ROUNDS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rounds = n
+	}
+	ctx := within(t, time.Duration(rounds)*20*time.Second)
+	g := newGateway(t, settings{})
+	k := &killing{t: t, g: g, d: g.seed(ctx)}
+	for round := range rounds {
+		g.start(ctx)
+		k.settle(ctx)
+		k.round(ctx, 20+rand.IntN(200))
+		if round%5 == 0 {
+			k.verify()
+		}
+	}
+	g.start(ctx)
+	k.settle(ctx)
+	k.replay(ctx)
+	g.stop(ctx)
+	k.verify()
+	k.compare(ctx)
+	t.Logf("%d rounds, %d orders, %d redeemed", rounds, len(k.orders), k.done())
+}
+
+type killing struct {
+	t      *testing.T
+	g      *gateway
+	d      directory
+	orders []*order
+}
+
+// round makes orders with eight hands until some steps were acknowledged, and
+// returns with requests still on their way.
+func (k *killing) round(ctx context.Context, steps int) {
+	ctx, stop := context.WithCancel(ctx)
+	var acked atomic.Int64
+	enough := make(chan struct{})
+	var mu sync.Mutex
+	var hands sync.WaitGroup
+	for range 8 {
+		hands.Go(func() {
+			for ctx.Err() == nil {
+				mu.Lock()
+				o := &order{n: len(k.orders)}
+				k.orders = append(k.orders, o)
+				mu.Unlock()
+				for ctx.Err() == nil && o.acked < reported && !o.lost {
+					if !k.advance(ctx, o) {
+						return // the server is gone
+					}
+					if acked.Add(1) == int64(steps) {
+						close(enough)
+					}
+				}
+			}
+		})
+	}
+	select {
+	case <-enough:
+	case <-ctx.Done():
+		k.t.Errorf("the round made no progress: %v", context.Cause(ctx))
+	}
+	k.g.kill() // in the middle of eight requests
+	hands.Wait()
+	stop()
+}
+
+// advance takes an order one step on and reports whether the server answered.
+// An answer other than the one that is owed fails the test.
+func (k *killing) advance(ctx context.Context, o *order) bool {
+	key := fmt.Sprintf("order-%06d-%d", o.n, o.acked)
+	path := "/v1/releases/" + string(o.release)
+	var err error
+	switch o.acked {
+	case asked:
+		var out struct {
+			ID     ringfence.ReleaseID
+			Digest string
+		}
+		err = k.d.opener.do(ctx, "POST", "/v1/actions", key, map[string]any{"type": "brochure", "subject": k.d.subject,
+			"fields": map[string]string{"title": "brochure " + strconv.Itoa(o.n)}}, &out)
+		o.release, o.digest = out.ID, out.Digest
+	case opened:
+		err = k.d.opener.do(ctx, "POST", path+"/release", key, map[string]any{"digest": o.digest}, nil)
+	case ready:
+		var out struct{ Permit string }
+		err = k.d.bank.do(ctx, "POST", path+"/permit", key, map[string]any{}, &out)
+		o.token = out.Permit
+	case pulled:
+		var out struct{ Permit string }
+		err = k.d.bank.do(ctx, "POST", "/v1/permits/redeem", key, map[string]any{"permit": o.token}, &out)
+		o.permit = out.Permit
+		if err == nil {
+			o.redeemed++
+		}
+	case redeemed:
+		err = k.d.bank.do(ctx, "POST", "/v1/permits/"+o.permit+"/report", key, map[string]any{"outcome": "executed"}, nil)
+	}
+	var no *refused
+	switch {
+	case err == nil:
+		o.acked++
+		return true
+	case errors.As(err, &no) && o.acked == ready && no.Status == http.StatusConflict:
+		o.lost = true // minted before the crash; its answer is never given twice
+		return true
+	case errors.As(err, &no) && no.Status == http.StatusServiceUnavailable:
+		return true // in doubt: ask again with the same key
+	case errors.As(err, &no):
+		k.t.Errorf("order %d, step %d: %v", o.n, o.acked, no)
+		o.lost = true
+		return true
+	default:
+		return false
+	}
+}
+
+// settle asks again what was on its way when the program was killed.
+func (k *killing) settle(ctx context.Context) {
+	k.t.Helper()
+	for _, o := range k.orders {
+		if o.acked < reported && !o.lost && !k.advance(ctx, o) {
+			k.t.Fatalf("order %d: the server does not answer", o.n)
+		}
+	}
+}
+
+// replay redeems every permit once more, as a thief of the bank's journal
+// would: each is refused.
+func (k *killing) replay(ctx context.Context) {
+	k.t.Helper()
+	for _, o := range k.orders {
+		if o.token == "" || o.redeemed == 0 {
+			continue
+		}
+		err := k.d.bank.do(ctx, "POST", "/v1/permits/redeem", fmt.Sprintf("again-%06d", o.n), map[string]any{"permit": o.token}, nil)
+		var no *refused
+		if !errors.As(err, &no) || no.Status != http.StatusConflict && no.Status != http.StatusGone {
+			k.t.Errorf("order %d: its permit was redeemed again: %v", o.n, err)
+		}
+	}
+}
+
+func (k *killing) done() int {
+	n := 0
+	for _, o := range k.orders {
+		n += o.redeemed
+	}
+	return n
+}
+
+// verify holds the log against itself and the checkpoints outside.
+func (k *killing) verify() {
+	k.t.Helper()
+	args := []string{"ledger", "verify", "--name", "e2e"}
+	if _, err := os.Stat(k.g.path("outside/default.checkpoint")); err == nil {
+		args = append(args, "--checkpoint", "outside/default.checkpoint")
+	}
+	if out, code := k.g.run(append(args, "data")...); code != 0 {
+		k.t.Errorf("ledger verify: exit %d\n%s", code, out)
+	}
+}
+
+// compare holds what was acknowledged against what is recorded.
+func (k *killing) compare(ctx context.Context) {
+	k.t.Helper()
+	have := map[string]map[ringfence.ReleaseID]int{}
+	for _, e := range k.g.entries(ctx) {
+		if have[string(e.Event)] == nil {
+			have[string(e.Event)] = map[ringfence.ReleaseID]int{}
+		}
+		have[string(e.Event)][e.Release]++
+	}
+	for event, least := range map[string]step{"release.requested": opened, "release.ready": ready, "release.permitted": pulled,
+		"release.redeemed": redeemed, "release.executed": reported} {
+		for _, o := range k.orders {
+			n := have[event][o.release]
+			if o.acked >= least && n == 0 {
+				k.t.Errorf("order %d was acknowledged up to step %d, and %s is not recorded", o.n, o.acked, event)
+			}
+			if n > 1 && event != "release.permitted" && event != "release.ready" {
+				k.t.Errorf("order %d: %s is recorded %d times", o.n, event, n)
+			}
+		}
+	}
+	if len(have["release.requested"]) > len(k.orders) {
+		k.t.Errorf("%d releases were opened for %d orders", len(have["release.requested"]), len(k.orders))
+	}
+}
