@@ -261,6 +261,39 @@ func TestIsThisReallyUs(t *testing.T) {
 	}
 }
 
+// The link of a notice can only stop; a preview that fetches it stops nothing.
+func TestNoticeStopsTheAction(t *testing.T) {
+	c := newCallers(t)
+	stopped := 0
+	token := strings.Repeat("s", 32)
+	c.cfg.Stop = func(_ context.Context, _ ringfence.TenantID, got string) (bool, error) {
+		if got != token {
+			return false, nil
+		}
+		stopped++
+		return true, nil
+	}
+	w := httptest.NewRecorder()
+	if c.Public().ServeHTTP(w, request(t, "GET", "/stop", nil)); w.Code != 200 || stopped != 0 {
+		t.Errorf("fetching the page: %d, stopped %d", w.Code, stopped)
+	}
+	w = httptest.NewRecorder()
+	c.Public().ServeHTTP(w, request(t, "POST", "/stop", `{"token":"`+strings.Repeat("x", 32)+`"}`))
+	if strings.TrimSpace(w.Body.String()) != `{"outcome":"closed"}` || stopped != 0 {
+		t.Errorf("another token: %d %s", w.Code, w.Body)
+	}
+	b := open(t, c.origin)
+	b.visit("/stop#" + token)
+	b.see("I did not ask for this")
+	b.looks("stop")
+	b.press("I did not ask for this")
+	b.see("We have stopped it")
+	b.looks("stop-done")
+	if stopped != 1 {
+		t.Errorf("stopped %d times", stopped)
+	}
+}
+
 func TestGuessingIsSlowedDown(t *testing.T) {
 	c := newCallers(t)
 	last := 0

@@ -50,6 +50,7 @@ func (s *Server) PutClient(ctx context.Context, tenant ringfence.TenantID, c Cli
 
 func sameClient(a, b Client) bool {
 	if a.Name != b.Name || a.SecretHash != b.SecretHash || a.Executor != b.Executor || a.Status != b.Status ||
+		a.Channel != b.Channel || a.Key != b.Key || a.Certificate != b.Certificate ||
 		len(a.Scopes) != len(b.Scopes) || len(a.Networks) != len(b.Networks) {
 		return false
 	}
