@@ -79,8 +79,10 @@ func (w *walk) cellAfter(key string, states []*walkState, until func(*Line) bool
 		return nil, false
 	}
 	for _, st := range states {
-		if st.cells[i] != 0 {
-			return w.names.list[i].cells[st.cells[i]-1], true
+		for _, cells := range []string{st.cells, st.chose} {
+			if cells[i] != 0 {
+				return w.names.list[i].cells[cells[i]-1], true
+			}
 		}
 		if until(st.at) {
 			break

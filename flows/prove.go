@@ -107,7 +107,6 @@ type proof struct {
 	released  map[string]bool
 	states    int
 	rootCount int
-	quiet     bool
 	wayCache  map[wayKey]wayList
 	asked     map[string]policy.FactSet
 }

@@ -1,6 +1,8 @@
 package flows
 
 import (
+	"cmp"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,27 +84,94 @@ func collectNames(flows []*Flow, actions []*policy.Action) *cellNames {
 	return c
 }
 
-// possible drops cells in which no value can lie: an amount of nothing, a digit
-// string of a length that the type does not have, an hour that no day has.
-func possible(key string, cmp []policy.Comparison) []any {
-	all := policy.Cells(cmp)
-	t := cmp[0].Type
-	keyed := strings.Contains(key, "/")
-	out := slices.DeleteFunc(slices.Clone(all), func(v any) bool {
-		switch v := v.(type) {
-		case int64:
-			return t.Base == policy.BaseMoney && v <= 0 || keyed && v < 0 || key == "call.hour" && (v < 0 || v > 23)
-		case string:
-			if least, most := t.Bounds(); most > 0 && v != otherText {
-				return len(v) < least || len(v) > most || strings.Trim(v, "0123456789") != ""
+// possible are representatives of the cells in which a value can lie: an amount
+// is more than nothing, a day has 24 hours, a digit string has the length of its
+// type.
+func possible(key string, compared []policy.Comparison) []any {
+	t := compared[0].Type
+	var out []any
+	switch least, most, bounded := integers(key, t); {
+	case bounded:
+		out = integerCells(compared, least, most)
+	default:
+		low, high := t.Bounds()
+		out = slices.DeleteFunc(policy.Cells(compared), func(v any) bool {
+			text, ok := v.(string)
+			return ok && high > 0 && text != otherText && (len(text) < low || len(text) > high || strings.Trim(text, "0123456789") != "")
+		})
+	}
+	return out[:min(len(out), 250)]
+}
+
+// integers bounds the values of a number.
+func integers(key string, t policy.Type) (least, most int64, ok bool) {
+	switch {
+	case key == "call.hour":
+		return 0, 23, true
+	case t.Base == policy.BaseMoney:
+		return 1, math.MaxInt64, true
+	case t.Base == policy.BaseNumber && isVar(key):
+		return 0, math.MaxInt64, true
+	case t.Base == policy.BaseNumber:
+		return math.MinInt64, math.MaxInt64, true
+	}
+	return 0, 0, false
+}
+
+// integerCells takes one value of every cell: the ends of the range, and each
+// constant with its neighbours, as far as they tell cells apart.
+func integerCells(compared []policy.Comparison, least, most int64) []any {
+	tries := []int64{least, most}
+	var constants []int64
+	for _, c := range compared {
+		for _, k := range c.Constants {
+			if k, ok := k.(int64); ok {
+				constants = append(constants, k)
+				tries = append(tries, k)
+				if k > math.MinInt64 {
+					tries = append(tries, k-1)
+				}
+				if k < math.MaxInt64 {
+					tries = append(tries, k+1)
+				}
 			}
 		}
-		return false
-	})
-	if len(out) == 0 || len(out) > 250 {
-		return all[:min(len(all), 250)]
 	}
+	slices.Sort(constants)
+	constants = slices.Compact(constants)
+	slices.SortFunc(tries, func(a, b int64) int { return cmpNear(a, b, least, most) })
+	seen := map[int]bool{}
+	var out []any
+	for _, v := range tries {
+		if v < least || v > most {
+			continue
+		}
+		at, equal := slices.BinarySearch(constants, v)
+		cell := 2 * at
+		if equal {
+			cell++
+		}
+		if !seen[cell] {
+			seen[cell] = true
+			out = append(out, v)
+		}
+	}
+	slices.SortFunc(out, func(a, b any) int { return cmp.Compare(a.(int64), b.(int64)) })
 	return out
+}
+
+// cmpNear puts the ends of the range last: a value beside a constant tells more.
+func cmpNear(a, b, least, most int64) int {
+	end := func(v int64) int {
+		if v == least || v == most {
+			return 1
+		}
+		return 0
+	}
+	if d := end(a) - end(b); d != 0 {
+		return d
+	}
+	return cmp.Compare(a, b)
 }
 
 // otherText is the cell of every text that equals no constant.

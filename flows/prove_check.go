@@ -207,23 +207,28 @@ func (l *Line) provesWhat() string {
 // wayList are the least sets of facts that are enough.
 type wayList []policy.FactSet
 
-// missing returns what the nearest way still lacks; true when nothing.
+// missing returns what the nearest ways still lack; true when one lacks nothing.
 func (ws wayList) missing(have policy.FactSet) (string, bool) {
-	best, found := policy.FactSet(0), false
+	least := -1
+	var near []string
 	for _, way := range ws {
 		m := way.Minus(have)
 		if m == 0 {
 			return "", true
 		}
-		if m.Has(ringfence.FactProofed) && found {
-			continue // nobody is proofed on a call
+		n := m.Len()
+		if m.Has(ringfence.FactProofed) {
+			n += 100 // nobody is proofed on a call
 		}
-		if !found || m.Len() < best.Len() || best.Has(ringfence.FactProofed) {
-			best, found = m, true
+		if least < 0 || n < least {
+			least, near = n, nil
+		}
+		if n == least && !slices.Contains(near, m.String()) {
+			near = append(near, m.String())
 		}
 	}
-	if !found {
+	if len(near) == 0 {
 		return "a way that the policy accepts", false
 	}
-	return best.String(), false
+	return oneOf(near), false
 }

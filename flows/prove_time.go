@@ -30,6 +30,12 @@ type clock struct {
 	total map[*Flow]time.Duration
 	ends  map[*Flow]*passes
 	aged  map[ageKey]bool
+	sunk  map[sinkKey]bool
+}
+
+type sinkKey struct {
+	flow   *Flow
+	action string
 }
 
 // passes are the longest stretches of one flow.
@@ -48,7 +54,7 @@ type ageKey struct {
 
 // times is P9.
 func (p *proof) times() []Longest {
-	c := &clock{p: p, total: map[*Flow]time.Duration{}, ends: map[*Flow]*passes{}, aged: map[ageKey]bool{}}
+	c := &clock{p: p, total: map[*Flow]time.Duration{}, ends: map[*Flow]*passes{}, aged: map[ageKey]bool{}, sunk: map[sinkKey]bool{}}
 	rung := map[*Flow]bool{}
 	for _, f := range p.b.order {
 		for _, s := range f.Scenes {
@@ -110,12 +116,19 @@ func (ps *passes) longest(from *Line, rest func(*Line) time.Duration) time.Durat
 		return never
 	}
 	best := rest(from)
-	if len(ps.to) == 0 || ps.back[from] < 0 {
-		return best
+	if around := ps.around(rest); around >= 0 && ps.back[from] >= 0 {
+		best = max(best, ps.back[from]+around)
 	}
+	return best
+}
+
+// around is the longest way from an edge that runs back to the end, going
+// around as often as the edges allow; never when there is none.
+func (ps *passes) around(rest func(*Line) time.Duration) time.Duration {
+	best := never
 	for _, to := range ps.to {
 		if r := rest(to); r >= 0 {
-			best = max(best, ps.back[from]+ps.sum-max(ps.back[to], 0)+r)
+			best = max(best, ps.sum-max(ps.back[to], 0)+r)
 		}
 	}
 	return best
@@ -272,7 +285,7 @@ func (c *clock) engine(source string) time.Duration {
 // time from the flow's return to that, never if it does not return to it.
 func (c *clock) ages(f *Flow, a *policy.Action, after time.Duration) {
 	key := ageKey{f, a.Name, after}
-	if c.aged[key] {
+	if c.aged[key] || after < 0 && !c.sinks(f, a.Name) {
 		return
 	}
 	c.aged[key] = true
@@ -280,11 +293,17 @@ func (c *clock) ages(f *Flow, a *policy.Action, after time.Duration) {
 	f.each(func(l *Line) { rest[l] = c.rest(l, a, after, rest) })
 	ps := c.passes(f)
 	read := func(l *Line) time.Duration { return rest[l] }
+	around := ps.around(read)
 	f.each(func(l *Line) {
 		if l.Next() == nil && !l.HangUp {
 			return
 		}
-		next := ps.longest(l.Next(), read)
+		next := never
+		if n := l.Next(); n != nil {
+			if next = rest[n]; around >= 0 && ps.back[n] >= 0 {
+				next = max(next, ps.back[n]+around)
+			}
+		}
 		switch {
 		case l.Verb == Run || l.Verb == Callback && !l.HangUp:
 			// What the other flow proves counts if it returns ok, and grows
@@ -319,7 +338,7 @@ func (c *clock) rest(l *Line, a *policy.Action, after time.Duration, rest map[*L
 	if best >= 0 {
 		best += c.lasts(l)
 	}
-	if l.With != nil && l.With.first() != nil {
+	if l.With != nil && l.With.first() != nil && c.sinks(l.With, a.Name) {
 		inside := c.enters(l.With, a)
 		if inside >= 0 {
 			inside += c.speech(l.Flow(), l.Text) + callRing
@@ -338,6 +357,21 @@ func (c *clock) enters(f *Flow, a *policy.Action) time.Duration {
 	rest := map[*Line]time.Duration{}
 	f.each(func(l *Line) { rest[l] = c.rest(l, a, never, rest) })
 	return c.passes(f).longest(f.first(), func(l *Line) time.Duration { return rest[l] })
+}
+
+// sinks reports whether the action can be approved or released in a flow, or in
+// one that it calls.
+func (c *clock) sinks(f *Flow, action string) bool {
+	key := sinkKey{f, action}
+	if yes, ok := c.sunk[key]; ok {
+		return yes
+	}
+	yes := false
+	f.each(func(l *Line) {
+		yes = yes || (l.Verb == Approve || l.Verb == Release) && (l.For == action || l.For == Given) || l.With != nil && c.sinks(l.With, action)
+	})
+	c.sunk[key] = yes
+	return yes
 }
 
 // proves is the fact that a line proves, and whether it can count for a.

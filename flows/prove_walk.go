@@ -55,6 +55,7 @@ type walkState struct {
 	at     *Line
 	stack  *frameNode
 	cells  string // an index for each name, 0 = any
+	chose  string // cells, before those that nothing reads any more were forgotten
 	have   bitset
 	noLeg  bool
 	counts string
@@ -213,7 +214,7 @@ func (w *walk) add(at *Line, st *walkState, from *walkState, way string) {
 	}
 	next := *st
 	next.at, next.from, next.way, next.dead = at, from, way, false
-	next.cells = w.forget(&next)
+	next.chose, next.cells = next.cells, w.forget(&next)
 	key := walkKey{at: at, stack: next.stack, cells: next.cells, noLeg: next.noLeg, counts: next.counts, got: w.gotKey(next.have)}
 	for i, action := range w.fills {
 		if w.filled(next.have, action) {
