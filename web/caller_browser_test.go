@@ -284,9 +284,9 @@ func TestNoticeStopsTheAction(t *testing.T) {
 	}
 	b := open(t, c.origin)
 	b.visit("/stop#" + token)
-	b.see("I did not ask for this")
+	b.see("Stop it")
 	b.looks("stop")
-	b.press("I did not ask for this")
+	b.press("Stop it")
 	b.see("We have stopped it")
 	b.looks("stop-done")
 	if stopped != 1 {
