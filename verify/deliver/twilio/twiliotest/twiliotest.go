@@ -23,7 +23,8 @@ import (
 	"unicode/utf8"
 )
 
-// The credentials that the server takes.
+// The credentials that the server takes: the API key, or the account with its
+// auth token, which is the same secret.
 const (
 	Account = "AC00000000000000000000000000000001"
 	Key     = "SK00000000000000000000000000000001"
@@ -168,7 +169,7 @@ func (s *Server) faulty() Fault {
 func (s *Server) allowed(w http.ResponseWriter, r *http.Request, host string) bool {
 	user, password, ok := r.BasicAuth()
 	switch {
-	case !ok || user != Key || password != Secret:
+	case !ok || user != Key && user != Account || password != Secret:
 		s.complain("%s: wrong credentials", r.URL.Path)
 		fail(w, 401, 20003, "Authenticate")
 		return false
