@@ -38,6 +38,15 @@ func (s *slot) collect(ctx context.Context, e flows.Effect) {
 		n.max = 64
 	}
 	s.entry = n
+}
+
+// settle runs when all effects of a step are done: an entry comes before the
+// speech that opens it, so only now is it known whether something is spoken.
+func (s *slot) settle() {
+	n := s.entry
+	if n == nil {
+		return
+	}
 	if n.opens != 0 && !s.queued(n.opens) {
 		n.opens = 0 // spoken already
 	}

@@ -52,6 +52,11 @@ func (t *traversal) performAll(ctx context.Context, effects []flows.Effect) {
 		t.perform(ctx, e)
 	}
 	t.stepping = was
+	for _, s := range t.slots {
+		if s != nil {
+			s.settle()
+		}
+	}
 }
 
 // slotOf returns the slot an effect means, made if it is not there.
