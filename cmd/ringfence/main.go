@@ -19,6 +19,7 @@ import (
 
 // cli is the command line.
 type cli struct {
+	Demo   demoCmd   `cmd:"" help:"Show three calls, with nothing to configure."`
 	Serve  serveCmd  `cmd:"" help:"Answer calls, serve the console and the API."`
 	Config configCmd `cmd:"" help:"Write or judge a configuration."`
 	User   userCmd   `cmd:"" help:"Invite members of staff."`

@@ -55,13 +55,14 @@ func (p *Problem) Error() string { return fmt.Sprintf("%d %s: %s", p.Status, p.K
 // client is somebody's browser or program on one origin.
 type client struct {
 	base       string
-	credential string // bearer; empty for browsers
+	credential string // of a program; empty for browsers
+	proof      *dpop  // with which the program proves that it is its own
 	http       *http.Client
 }
 
-func newClient(base, credential string) *client {
+func newClient(base string) *client {
 	jar, _ := cookiejar.New(nil) // it never fails
-	return &client{base: strings.TrimSuffix(base, "/"), credential: credential,
+	return &client{base: strings.TrimSuffix(base, "/"),
 		http: &http.Client{Jar: jar, Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}}
 }
 
@@ -120,11 +121,10 @@ func (c *client) request(ctx context.Context, method, path string, body io.Reade
 		return nil, err
 	}
 	if c.credential != "" {
-		req.Header.Set("Authorization", "Bearer "+c.credential)
-	} else { // what a browser says of a request of the page's own
-		req.Header.Set("Origin", c.base)
-		req.Header.Set("Sec-Fetch-Site", "same-origin")
+		return req, c.proof.sign(req, c.credential)
 	}
+	req.Header.Set("Origin", c.base) // what a browser says of a request of the page's own
+	req.Header.Set("Sec-Fetch-Site", "same-origin")
 	return req, nil
 }
 

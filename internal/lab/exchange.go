@@ -157,13 +157,20 @@ func (p *Person) Call(ctx context.Context, d Dial) (*Line, error) {
 	return line, nil
 }
 
-// Rings returns the next call that comes in, ringing.
+// Rings returns the next call that comes in and rings still.
 func (p *Person) Rings(ctx context.Context) (*Line, error) {
-	select {
-	case l := <-p.rings:
-		return l, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("lab: the telephone of %s did not ring: %w", p.Name, context.Cause(ctx))
+	for {
+		select {
+		case l := <-p.rings:
+			select {
+			case <-l.Done():
+				continue // the caller gave up before anybody looked
+			default:
+				return l, nil
+			}
+		case <-ctx.Done():
+			return nil, fmt.Errorf("lab: the telephone of %s did not ring: %w", p.Name, context.Cause(ctx))
+		}
 	}
 }
 

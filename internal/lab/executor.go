@@ -20,15 +20,27 @@ import (
 type Executor struct {
 	Name string
 	c    *client
-	log  Log
 	// Bank is where it books.
 	Bank *Bank
 }
 
-// NewExecutor returns an executor at the staff listener with its credential.
-func NewExecutor(name, base, credential string, log Log) *Executor {
-	return &Executor{Name: name, c: newClient(base, credential), log: log, Bank: &Bank{}}
+// NewExecutor returns an executor at the staff listener. It makes the key whose
+// possession it proves with every request.
+func NewExecutor(name, base string) (*Executor, error) {
+	proof, err := newDPoP()
+	if err != nil {
+		return nil, err
+	}
+	c := newClient(base)
+	c.proof = proof
+	return &Executor{Name: name, c: c, Bank: &Bank{}}, nil
 }
+
+// Key is the RFC 7638 thumbprint of the executor's key, to be registered.
+func (e *Executor) Key() string { return e.c.proof.thumb }
+
+// Use gives the executor its credential.
+func (e *Executor) Use(credential string) { e.c.credential = credential }
 
 // Permit is a permit as its executor reads it.
 type Permit struct {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/ringfence/ringfence"
@@ -14,8 +15,13 @@ import (
 	"github.com/ringfence/ringfence/b2bua/voice"
 )
 
-// reaction is how long a person takes from hearing to keying.
-const reaction = 300 * time.Millisecond
+// reaction is how long a person takes from hearing to keying. A prompt ends with
+// a third of a second of silence, and keys before its end are no answer.
+const reaction = 800 * time.Millisecond
+
+// silence parts what is told of a call: recordings that begin this far apart
+// are two sentences.
+const silence = 6 * time.Second
 
 // ErrOver is returned, wrapped, when the call ended before what was waited for.
 var ErrOver = errors.New("the call is over")
@@ -28,8 +34,11 @@ type Line struct {
 	ear  *ear
 	lib  *voice.Library
 	log  Log
-	next int      // what the person listens to next
-	told []string // heard and not told yet
+	next int           // what the person listens to next
+	told []string      // heard and not told yet
+	last time.Duration // when the last of it was heard, on the call's own clock
+
+	hung atomic.Bool // this side hung up
 }
 
 // Call returns the telephone's own view of the call.
@@ -62,7 +71,10 @@ func (l *Line) listen(ctx context.Context) (voice.Heard, error) {
 		return h, err
 	}
 	l.next++
-	l.told = append(l.told, h.Text)
+	if h.At-l.last > silence {
+		l.flush()
+	}
+	l.told, l.last = append(l.told, h.Text), h.At
 	return h, nil
 }
 
@@ -94,6 +106,7 @@ func (l *Line) HearDigits(ctx context.Context, n int) (string, error) {
 		}
 		digits = append(digits, h.Digit)
 	}
+	l.flush()
 	return string(digits), nil
 }
 
@@ -149,7 +162,9 @@ func (l *Line) Hangup() {
 	select {
 	case <-l.call.Done():
 	default:
-		l.log.tell(l.who, "hangs up", "")
+		if !l.hung.Swap(true) {
+			l.log.tell(l.who, "hangs up", "")
+		}
 		l.call.Hangup()
 	}
 }

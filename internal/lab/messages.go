@@ -2,7 +2,6 @@ package lab
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -49,12 +48,18 @@ func (h *Handsets) inbox(number string) chan string {
 	return h.inboxes[number]
 }
 
-// Link returns the first link to an origin in a text, with its fragment.
-func Link(text, origin string) (string, error) {
-	for _, word := range strings.Fields(text) {
-		if strings.HasPrefix(word, origin+"/") && strings.Contains(word, "#") {
-			return word, nil
+// NextLink returns the link to a page, such as http://localhost:8444/l, of the
+// next message to a number that holds one. Other messages are read over.
+func (h *Handsets) NextLink(ctx context.Context, number, page string) (string, error) {
+	for {
+		text, err := h.Next(ctx, number)
+		if err != nil {
+			return "", err
+		}
+		for word := range strings.FieldsSeq(text) {
+			if strings.HasPrefix(word, page+"#") {
+				return word, nil
+			}
 		}
 	}
-	return "", errors.New("lab: the message holds no link")
 }

@@ -60,7 +60,7 @@ func OpenPage(ctx context.Context, link string) (*Page, PageAnswer, error) {
 	if err != nil {
 		return nil, out, err
 	}
-	p := &Page{c: newClient(base, ""), token: token}
+	p := &Page{c: newClient(base), token: token}
 	if err := p.load(ctx, path); err != nil {
 		return nil, out, err
 	}

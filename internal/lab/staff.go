@@ -23,7 +23,7 @@ type Staff struct {
 
 // NewStaff returns a person in front of the console at base.
 func NewStaff(name, base string, key Authenticator, log Log) *Staff {
-	return &Staff{Name: name, c: newClient(base, ""), key: key, log: log}
+	return &Staff{Name: name, c: newClient(base), key: key, log: log}
 }
 
 // Join makes a passkey on an invitation link, which is used up by it.
@@ -275,4 +275,17 @@ func (s *Staff) Agree(ctx context.Context, a Approval) error {
 	}
 	in["ceremony"], in["response"] = begun.Ceremony, json.RawMessage(response)
 	return s.c.do(ctx, "POST", path+"/finish", in, nil)
+}
+
+// Watch shows every change of the live calls that the person may see, until
+// ctx ends.
+func (s *Staff) Watch(ctx context.Context, show func(ringfence.LiveCall)) error {
+	_, err := s.WaitCall(ctx, func(c ringfence.LiveCall) bool {
+		show(c)
+		return false
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
