@@ -72,6 +72,11 @@ func (r *Runner) Start(ctx context.Context, j Job) (Placed, error) {
 	}
 	t.bundle, t.subject, t.known = bundle, subject, true
 	t.live.Direction, t.live.Subject, t.live.SubjectKind, t.live.Claim = ringfence.Outbound, subject.ID, subject.Kind, claimSays(subject)
+	rel, err = r.cfg.Gate.Attach(ctx, j.Tenant, rel.ID, t.id, gate.Actor{Client: j.Client})
+	if err != nil {
+		r.publish(ringfence.LiveCall{Tenant: t.tenant, Traversal: t.id, State: "ended"})
+		return Placed{}, fmt.Errorf("%w: %v", ErrNotWaiting, err)
+	}
 	placed, err := t.prepareJob(ctx, j, rel)
 	if err != nil {
 		r.publish(ringfence.LiveCall{Tenant: t.tenant, Traversal: t.id, State: "ended"})
