@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -112,15 +113,41 @@ func (f fault) apply(t testing.TB, clean fstest.MapFS) fstest.MapFS {
 			out[p.file] = &fstest.MapFile{Data: []byte(p.replace)}
 			continue
 		}
-		if ok && !strings.Contains(string(file.Data), p.find) { // it ends within a line
-			p.find, p.replace = strings.TrimSuffix(p.find, "\n"), strings.TrimSuffix(p.replace, "\n")
+		if !ok {
+			t.Fatalf("%s: there is no %s", f.name, p.file)
 		}
-		if !ok || strings.Count(string(file.Data), p.find) != 1 || p.find == "" {
-			t.Fatalf("%s: %q does not stand once in %s", f.name, p.find, p.file)
-		}
-		out[p.file] = &fstest.MapFile{Data: []byte(strings.Replace(string(file.Data), p.find, p.replace, 1))}
+		out[p.file] = &fstest.MapFile{Data: []byte(p.apply(t, f.name, string(file.Data)))}
 	}
 	return out
+}
+
+// apply replaces the one stretch that find describes; a line "…" in it stands
+// for any lines, and the last line may be the beginning of one.
+func (p faultPatch) apply(t testing.TB, name, src string) string {
+	t.Helper()
+	var form strings.Builder
+	lines := strings.Split(strings.TrimSuffix(p.find, "\n"), "\n")
+	for i, line := range lines {
+		switch {
+		case line == "…":
+			form.WriteString(`(?:.*\n)*?`)
+		case i+1 < len(lines):
+			form.WriteString(regexp.QuoteMeta(line) + `\n`)
+		default:
+			form.WriteString(regexp.QuoteMeta(line))
+		}
+	}
+	whole := regexp.MustCompile(form.String() + `\n`)
+	part := regexp.MustCompile(form.String())
+	with := p.replace
+	if !whole.MatchString(src) {
+		whole, with = part, strings.TrimSuffix(p.replace, "\n")
+	}
+	at := whole.FindAllStringIndex(src, -1)
+	if p.find == "" || len(at) != 1 {
+		t.Fatalf("%s: %q stands %d times in %s", name, p.find, len(at), p.file)
+	}
+	return src[:at[0][0]] + with + src[at[0][1]:]
 }
 
 // judged is everything that lint and proof say; texts that only lack their
