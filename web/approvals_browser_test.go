@@ -95,8 +95,14 @@ func TestColleagueAgreesWithAPasskey(t *testing.T) {
 	b.visit("/approvals")
 	b.see("Nothing to decide")
 	b.looks("approvals-empty")
+	elsewhere := b.another()
+	elsewhere.visit("/board")
+	elsewhere.see("Newest alerts")
 	r := s.pendingPayment(priya)
 	b.see("12,500.00 GBP") // by itself, within 5 s
+	elsewhere.see("Priya asks you to agree: make a payment.")
+	elsewhere.see("waiting for you")
+	elsewhere.looks("approval-notice")
 	b.see("5555 6666")
 	b.see("Priya")
 	b.see("asked for by e-mail")
@@ -121,7 +127,7 @@ func TestColleagueRefuses(t *testing.T) {
 	b := open(t, s.origin)
 	b.enter(s, morgan)
 	r := s.pendingPayment(priya)
-	b.visit("/approvals/" + string(r.ID))
+	b.visit("/approvals#" + string(r.ID))
 	b.press("Refuse with a passkey")
 	b.see("You refused")
 	if now, _ := s.gate.Lookup(t.Context(), ringfence.DefaultTenant, r.ID); now.State != gate.StateHeld {

@@ -195,7 +195,20 @@ func (b *tab) press(text string) {
 	b.t.Helper()
 	find := fmt.Sprintf(`[...document.querySelectorAll("button,a")].find(e => e.textContent.trim() === %q && e.checkVisibility())`, text)
 	b.until("!!"+find, "there is nothing to press that says "+text)
-	at := js[[]float64](b, `(e => { e.scrollIntoView({block: "center"}); const r = e.getBoundingClientRect(); return [r.x + r.width/2, r.y + r.height/2] })(`+find+`)`)
+	// It stands still, and nothing covers it: a person would wait for that too.
+	at := js[[]float64](b, `(async () => {
+		for (let last = "", tries = 0; tries < 400; tries++) {
+			const e = `+find+`;
+			if (e) {
+				e.scrollIntoView({block: "center"});
+				const r = e.getBoundingClientRect(), x = r.x + r.width / 2, y = r.y + r.height / 2;
+				if (last === x + "," + y && e.contains(document.elementFromPoint(x, y))) return [x, y];
+				last = x + "," + y;
+			}
+			await new Promise(done => setTimeout(done, 25));
+		}
+		throw new Error("it never stands still: " + `+fmt.Sprintf("%q", text)+`);
+	})()`)
 	b.do(chromedp.MouseClickXY(at[0], at[1]))
 }
 

@@ -2,12 +2,12 @@ import { render } from "preact";
 import { useEffect } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { get, post, Refused } from "./api";
-import { ApprovalsPage } from "./approvals";
+import { ApprovalsPage, watchAsked } from "./approvals";
 import { BoardPage } from "./board";
 import { CallView, pressure } from "./call";
 import { PeoplePage } from "./people";
 import { RecordsPage } from "./records";
-import { calls, link, now, start } from "./live";
+import { calls, link, now, start, waiting } from "./live";
 import { attempt, Bar, Panel, tell } from "./parts";
 import { lasts, stateName } from "./words";
 import type { Me } from "./types";
@@ -23,7 +23,7 @@ function Header() {
   return (
     <header class="top">
       <span class="brand">ringfence</span>
-      <nav aria-label="Pages">{m.pages.map((p) => <a href={`/${p}`} aria-current={p === here ? "page" : undefined}>{TITLES[p] ?? p}</a>)}</nav>
+      <nav aria-label="Pages">{m.pages.map((p) => <a href={`/${p}`} aria-current={p === here ? "page" : undefined}>{TITLES[p] ?? p}{p === "approvals" && waiting.value > 0 && <span class="count">{waiting.value}<span class="hidden"> waiting for you</span></span>}</a>)}</nav>
       <span class="me"><bdi>{m.name}</bdi> <span class="aside">({m.roles.join(", ")})</span></span>
       {m.roles.some((r) => r === "agent" || r === "supervisor") && <Ready />}
       <Badge />
@@ -139,6 +139,7 @@ async function begin() {
     return;
   }
   start();
+  watchAsked();
 }
 
 void begin();

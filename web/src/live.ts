@@ -11,6 +11,7 @@ export type Link = "connecting" | "live" | "reconnecting";
 export const calls = signal<ReadonlyMap<string, Call>>(new Map());
 export const link = signal<Link>("connecting");
 export const asked = signal(0); // grows when somebody may have asked us to approve
+export const waiting = signal(0); // what waits for our own agreement
 export const now = signal(Date.now());
 setInterval(() => { now.value = Date.now(); }, 1000);
 
