@@ -22,6 +22,7 @@ var directions = []direction{
 	{"ledger/...", []string{".", "ledger"}},
 	{"stirshaken/...", []string{".", "stirshaken"}},
 	{"flows/runner", []string{".", "policy", "flows", "verify", "verify/callback", "gate", "ledger"}},
+	{"flows/shelf", []string{".", "policy", "flows", "ledger"}},
 	{"flows", []string{".", "policy"}},
 	{"verify/deliver/...", append([]string{"verify/deliver/..."}, above...)},
 	{"verify/verifytest", []string{".", "ledger/...", "verify"}},
@@ -62,7 +63,7 @@ func TestImportsKeepTheirDirection(t *testing.T) {
 func TestDirectionsRefuse(t *testing.T) {
 	for _, c := range []struct{ from, to string }{
 		{".", "policy"}, {"policy", "flows"}, {"flows", "gate"}, {"gate", "verify"}, {"verify", "gate"}, {"verify/otp", "ledger"},
-		{"flows/runner", "stirshaken"}, {"flows/runner", "b2bua"}, {"b2bua", "flows/runner"}, {"b2bua/rtp", "web"}, {"web", "b2bua"},
+		{"flows/runner", "stirshaken"}, {"flows/runner", "b2bua"}, {"flows/shelf", "gate"}, {"flows/runner", "flows/shelf"}, {"b2bua", "flows/runner"}, {"b2bua/rtp", "web"}, {"web", "b2bua"},
 		{"web", "internal/config"}, {"store/sqlite", "store/postgres"}, {"internal/config", "."}, {"internal/seal", "ledger"}, {"stirshaken", "ledger"},
 	} {
 		d, ok := directionOf(c.from)
