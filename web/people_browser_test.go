@@ -17,6 +17,8 @@ func TestTwoPersonsAddAThird(t *testing.T) {
 	first, second := open(t, s.origin), open(t, s.origin)
 	first.enter(s, ada)
 	first.visit("/people")
+	first.see("None. An executor")
+	first.see("Rita")
 	first.press("Add a person")
 	first.fill("p-name", "Omar Haddad")
 	first.fill("p-email", "omar@example.com")
@@ -49,7 +51,8 @@ func TestTwoPersonsAddAThird(t *testing.T) {
 	third.see("Your passkey is made")
 
 	first.visit("/people")
-	first.see("Service accounts")
+	first.see("Omar Haddad") // both lists are there, so nothing moves any more
+	first.see("None. An executor")
 	first.press("Add a service account")
 	first.fill("c-name", "ERP")
 	js[chromedp.Void](first, `[...document.querySelectorAll("label.check")].find(l => l.textContent.trim() === "events").querySelector("input").click();undefined`)
