@@ -103,7 +103,7 @@ func (w *walk) value(t policy.Type, key string, states []*walkState, until func(
 	if v, ok := w.cellAfter(key, states, until); ok {
 		return canonicalCell(t, v, w.p.pol.BaseCurrency(), w.constants(key))
 	}
-	return sample(t)
+	return fitting(t)
 }
 
 func (w *walk) askedValue(l *Line, states []*walkState) string {

@@ -193,12 +193,21 @@ func canonicalCell(t policy.Type, v any, base string, constants []any) string {
 		}
 		return v
 	}
-	return sample(t)
+	return fitting(t)
+}
+
+// fitting makes up a value of a type that a caller could key.
+func fitting(t policy.Type) string {
+	v := sample(t)
+	if _, most := t.Bounds(); most > 0 && len(v) > most {
+		v = v[:most]
+	}
+	return v
 }
 
 // otherValue makes up a value that equals none of the constants.
 func otherValue(t policy.Type, constants []any) string {
-	value := sample(t)
+	value := fitting(t)
 	for n := 0; slices.Contains(constants, any(value)) && n < 100; n++ {
 		if least, most := t.Bounds(); most > 0 {
 			value = strconv.Itoa(n)

@@ -3,8 +3,10 @@ package flows
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 func TestProveRefusesNothing(t *testing.T) {
@@ -71,5 +73,50 @@ func TestPlay(t *testing.T) {
 			out.WriteString(one.Diagnostic.String() + "\n" + one.Call.List() + "\n" + one.Call.Play())
 		}
 		golden(t, "testdata/faults/play.want", out.String())
+	}
+}
+
+// Most counter-examples can be saved as flow tests, and those play up to the
+// flagged line in the simulator.
+func TestCounterexamplesSave(t *testing.T) {
+	clean := scriptsFS(t)
+	saved, all := 0, 0
+	for _, f := range readFaults(t) {
+		fsys := f.apply(t, clean)
+		b, r, _ := judged(fsys)
+		for _, one := range r.Findings {
+			if one.Call == nil {
+				continue
+			}
+			all++
+			text, err := one.Test(b)
+			if err != nil {
+				t.Logf("%s: %v", f.name, err)
+				continue
+			}
+			saved++
+			tests, list := LoadTests(b, fstest.MapFS{"tests/one.yaml": {Data: []byte(text)}})
+			if len(list) > 0 || len(tests) != 1 {
+				t.Errorf("%s: %v\n%s", f.name, list, text)
+				continue
+			}
+			got := tests[0].Run(b)
+			at := one.Call.Steps[len(one.Call.Steps)-1].Line.Place()
+			visited := false
+			for k := range got.Cover {
+				visited = visited || k.Place == at
+			}
+			last := one.Call.Steps[len(one.Call.Steps)-1].Line
+			trace := strings.Join(got.Trace, "\n")
+			visited = visited || last.Text != nil && strings.Contains(trace, hearsOf(last.Text))
+			// A value that is missing ends the call, a guard may end it sooner.
+			if !visited && !strings.Contains(fmt.Sprint(got.Problems), "no value") && !strings.Contains(trace, "GUARD") {
+				t.Errorf("%s: the saved test does not come to %v: %v\n%s\n%s", f.name, at, got.Problems, text, strings.Join(got.Trace, "\n"))
+			}
+		}
+	}
+	t.Logf("%d of %d counter-examples are saved as flow tests", saved, all)
+	if saved*10 < all*9 {
+		t.Error("too many cannot be saved")
 	}
 }
