@@ -19,6 +19,7 @@ import (
 // flowCmd are the tools around the scripts.
 type flowCmd struct {
 	Lint    flowLintCmd    `cmd:"" help:"Judge flows, policy and texts: file:line:col CODE message [hint]."`
+	Prove   flowProveCmd   `cmd:"" help:"Prove every call against the policy; print a call for each property that does not hold."`
 	Test    flowTestCmd    `cmd:"" help:"Play the flow tests in tests/*.yaml, in virtual time."`
 	Sim     flowSimCmd     `cmd:"" help:"Play a flow in the terminal, with no side effects."`
 	Read    flowReadCmd    `cmd:"" help:"Print a flow as prose, for people who do not read YAML."`
