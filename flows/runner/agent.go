@@ -2,13 +2,13 @@ package runner
 
 import (
 	"context"
-	"crypto/rand"
-	"math/big"
+	"slices"
 	"time"
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/flows"
 	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/verify"
 )
 
 // agent is a leg to a member of staff or to a queue behind us.
@@ -18,6 +18,23 @@ type agent struct {
 	up     bool
 	parked bool   // a console flow runs: no audio to or from the caller
 	code   string // digits whispered to whoever answers a PBX queue
+	// What is whispered, one after the other.
+	queue   []*utterance
+	playing uint64
+}
+
+// told reports whether the agent has heard everything that was whispered.
+func (a *agent) told() bool { return a.playing == 0 && len(a.queue) == 0 }
+
+// next plays what is first in the queue if nothing plays.
+func (a *agent) next() {
+	for a.playing == 0 && len(a.queue) > 0 && a.queue[0].ready {
+		u := a.queue[0]
+		a.queue = a.queue[1:]
+		if !u.bad && a.up {
+			a.playing = a.leg.Play(u.clip)
+		}
+	}
 }
 
 // connectWait is a caller waiting for a queue.
@@ -26,8 +43,10 @@ type connectWait struct {
 	session int
 	ref     flows.Ref
 	forget  func()
-	cancel  context.CancelFunc
+	all     bool // ring everybody at once, else one after the other
 	places  []Place
+	next    int                // of places, to be rung
+	first   ringfence.PersonID // to be rung before the others
 }
 
 // defaultRing is how long one agent, or all of them, are rung.
@@ -80,19 +99,24 @@ func (t *traversal) connectQueue(ctx context.Context, w connectWait) {
 	}
 	t.live.State, t.live.Queue, t.cameFrom = "queued", w.queue, w.queue
 	t.waiting = &w
+	w.all = q.All
+	if i := slices.IndexFunc(w.places, func(p Place) bool { return p.Person == w.first && w.first != "" }); i > 0 {
+		w.places = slices.Concat(w.places[i:i+1], w.places[:i], w.places[i+1:])
+	}
 	w.forget = t.after(ring, func() { t.connected(&w, flows.Silent) })
 	if s := t.slots[0]; s != nil && s.up {
 		s.leg.Loop(t.r.cfg.Music)
 	}
-	ctx, w.cancel = context.WithCancel(ctx)
-	for _, p := range w.places {
-		t.ring(ctx, p)
-		if !q.All && q.URI == "" {
-			break
-		}
-	}
-	if len(t.ringing) == 0 {
+	if t.ringNext(ctx, &w); len(t.ringing) == 0 {
 		t.connected(&w, flows.Down)
+	}
+}
+
+// ringNext rings who comes next: everybody, or the first who can be rung.
+func (t *traversal) ringNext(ctx context.Context, w *connectWait) {
+	for w.next < len(w.places) && (w.all || len(t.ringing) == 0) {
+		w.next++
+		t.ring(ctx, w.places[w.next-1])
 	}
 }
 
@@ -125,6 +149,11 @@ func (t *traversal) agentEvent(ctx context.Context, a *agent, ev ringfence.LegEv
 	switch ev.Kind {
 	case ringfence.LegAnswered:
 		t.agentAnswered(ctx, a)
+	case ringfence.LegPlayed:
+		if ev.Play == a.playing && ev.Play != 0 {
+			a.playing = 0
+			a.next()
+		}
 	case ringfence.LegDiverted, ringfence.LegChanged:
 		t.note("the agent's leg went elsewhere", true)
 	case ringfence.LegEnded:
@@ -143,16 +172,14 @@ func (t *traversal) agentAnswered(ctx context.Context, a *agent) {
 	w.forget()
 	a.up = true
 	t.agent = a
-	for _, other := range t.ringing {
-		other.leg.Hangup(ringfence.EndHangup)
-	}
-	t.ringing = nil
+	t.dropRinging(ringfence.EndHangup)
 	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "leg.answered", Traversal: t.id, Leg: a.leg.ID(), Person: a.place.Person})
 	if a.place.Person != "" {
 		t.own(ctx, a.place.Person)
 	} else {
-		a.code = fourDigits()
-		t.whisper(ctx, ringfence.Speech{Language: t.language(), Parts: []ringfence.SpeechPart{{As: ringfence.SayDigits, Text: a.code, Slow: true}}})
+		t.live.Owner, t.live.Epoch = "", t.live.Epoch+1 // nobody's until somebody takes it
+		a.code = t.r.giveCode(t)
+		t.whisper(ctx, ringfence.Speech{Language: t.language(), Parts: []ringfence.SpeechPart{{As: ringfence.SayDigits, Text: a.code, Slow: true, Secret: true}}})
 	}
 	t.joinAgent()
 	t.live.State = "talking"
@@ -172,9 +199,9 @@ func (t *traversal) drop(a *agent) bool {
 }
 
 func (t *traversal) agentEnded(ctx context.Context, a *agent, ev ringfence.LegEvent) {
-	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "leg.ended", Traversal: t.id, Leg: a.leg.ID(), Person: a.place.Person, Data: map[string]string{"cause": string(ev.Cause)}})
+	t.legOver(a.leg, a.place.Person, ev.Cause)
 	if t.agent == a {
-		t.agent = nil
+		t.loseAgent()
 		if t.session != nil && t.session.console {
 			t.note("the agent hung up; the check goes on", false)
 			return
@@ -188,24 +215,15 @@ func (t *traversal) agentEnded(ctx context.Context, a *agent, ev ringfence.LegEv
 	if !t.drop(a) || t.waiting == nil {
 		return
 	}
-	w := t.waiting
-	for i, p := range w.places { // longest idle: the next one
-		if p == a.place && i+1 < len(w.places) && len(t.ringing) == 0 {
-			t.ring(ctx, w.places[i+1])
-		}
-	}
-	if len(t.ringing) == 0 {
-		t.connected(w, flows.Silent)
+	if t.ringNext(ctx, t.waiting); len(t.ringing) == 0 {
+		t.connected(t.waiting, flows.Silent)
 	}
 }
 
 // connected answers for a queue and, when it did not come about, stops waiting.
 func (t *traversal) connected(w *connectWait, o flows.Outcome) {
 	if o != flows.OK {
-		for _, a := range t.ringing {
-			a.leg.Hangup(ringfence.EndHangup)
-		}
-		t.ringing = nil
+		t.dropRinging(ringfence.EndHangup)
 		if t.waiting == w {
 			t.waiting = nil
 		}
@@ -219,8 +237,8 @@ func (t *traversal) connected(w *connectWait, o flows.Outcome) {
 		t.note("not put through to "+w.queue+": "+o.String(), true)
 	}
 	if w.session == 0 {
-		if o != flows.OK {
-			t.slots[0].drop(ringfence.EndHangup)
+		if s := t.slots[0]; s != nil && o != flows.OK {
+			s.drop(ringfence.EndHangup)
 		}
 		return
 	}
@@ -242,7 +260,7 @@ func (t *traversal) joinAgent() {
 	}
 	if t.agent.parked {
 		t.agent.parked = false
-		t.agent.leg.Stop()
+		t.agent.leg.Loop(nil) // what is being whispered goes on
 	}
 	s.leg.Stop()
 	if err := s.leg.Join(t.agent.leg.ID()); err != nil {
@@ -271,29 +289,42 @@ func (t *traversal) whisper(ctx context.Context, speech ringfence.Speech) {
 	if a == nil {
 		return
 	}
-	t.async(ctx, func(ctx context.Context) func() {
-		clip, err := t.r.cfg.Voice.Render(ctx, speech)
-		return func() {
-			if err == nil && t.agent == a && a.up {
-				a.leg.Play(clip)
-			}
+	u := &utterance{}
+	a.queue = append(a.queue, u)
+	t.render(ctx, u, speech, func() {
+		if t.agent == a {
+			a.next()
 		}
 	})
 }
 
+// dropAgents hangs up on whoever speaks or would speak with the caller.
 func (t *traversal) dropAgents(cause ringfence.EndCause) {
 	if w := t.waiting; w != nil {
 		t.waiting = nil
 		w.forget()
 	}
+	t.dropRinging(cause)
+	if a := t.agent; a != nil {
+		t.loseAgent()
+		a.leg.Hangup(cause)
+		t.legOver(a.leg, a.place.Person, cause)
+	}
+}
+
+// dropRinging stops every leg that still rings.
+func (t *traversal) dropRinging(cause ringfence.EndCause) {
 	for _, a := range t.ringing {
 		a.leg.Hangup(cause)
+		t.legOver(a.leg, a.place.Person, cause)
 	}
 	t.ringing = nil
-	if t.agent != nil {
-		t.agent.leg.Hangup(cause)
-		t.agent = nil
-	}
+}
+
+// loseAgent forgets the agent's leg and the code that it was whispered.
+func (t *traversal) loseAgent() {
+	t.r.dropCode(t.tenant, t.agent.code)
+	t.agent = nil
 }
 
 // own makes a person the one who sees this call and acts on it.
@@ -302,12 +333,39 @@ func (t *traversal) own(ctx context.Context, who ringfence.PersonID) {
 	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.owned", Traversal: t.id, Person: who})
 }
 
-func fourDigits() string {
-	n, err := rand.Int(rand.Reader, big.NewInt(10000))
-	if err != nil {
-		panic("runner: no randomness: " + err.Error())
+// giveCode draws four digits by which an agent takes a call. No two live calls
+// of a tenant have the same; when every code is out there is none.
+func (r *Runner) giveCode(t *traversal) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for range 100 {
+		code := string(verify.Digits(4))
+		if _, taken := r.codes[codeKey{t.tenant, code}]; !taken {
+			r.codes[codeKey{t.tenant, code}] = t.id
+			return code
+		}
 	}
-	return string([]byte{byte('0' + n.Int64()/1000), byte('0' + n.Int64()/100%10), byte('0' + n.Int64()/10%10), byte('0' + n.Int64()%10)})
+	r.cfg.Log.Error("no code left for a call", "traversal", string(t.id))
+	return ""
+}
+
+// codeOf finds the call whose agent was whispered the code.
+func (r *Runner) codeOf(tenant ringfence.TenantID, code string) (ringfence.TraversalID, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	id, ok := r.codes[codeKey{tenant, code}]
+	return id, ok
+}
+
+func (r *Runner) dropCode(tenant ringfence.TenantID, code string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.codes, codeKey{tenant, code})
+}
+
+type codeKey struct {
+	tenant ringfence.TenantID
+	code   string
 }
 
 // queued counts the callers who wait for a queue.

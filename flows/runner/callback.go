@@ -30,6 +30,10 @@ func (t *traversal) performCallback(ctx context.Context, e flows.Effect) {
 	if q.Life == 0 && !e.Hold {
 		q.Life = callback.HungUpLife
 	}
+	if e.Hold && t.ringsItself(ctx, q.To) { // asked first: a call that is not placed uses up no cap
+		t.answer(e, flows.Busy)
+		return
+	}
 	t.issue(ctx, e, q, func(c *challenge) {
 		if e.Hold && t.sameNumber(ctx, c) {
 			c.over = true
@@ -61,6 +65,27 @@ func (t *traversal) sameNumber(ctx context.Context, c *challenge) bool {
 	return err == nil && same
 }
 
+// ringsItself reports whether the number that a call-back would ring is the
+// one that calls.
+func (t *traversal) ringsItself(ctx context.Context, to ringfence.ContactType) bool {
+	if t.caller.Orig == "" || !t.known {
+		return false
+	}
+	same := false
+	err := t.r.cfg.Store.View(ctx, t.tenant, func(tx ledger.Tx) error {
+		points, err := verify.ContactPoints(ctx, tx, t.subject.ID)
+		for _, p := range points {
+			phone := p.Type == ringfence.ContactMobile || p.Type == ringfence.ContactLandline
+			if p.Status == ringfence.StatusActive && p.RemovedAt.IsZero() && phone && (to == "" || p.Type == to) {
+				same = p.Value == string(t.caller.Orig)
+				return err
+			}
+		}
+		return err
+	})
+	return err == nil && same
+}
+
 // performDial places the leg of a held call-back.
 func (t *traversal) performDial(ctx context.Context, e flows.Effect) {
 	c := t.challenge(t.session.number, e.Challenge)
@@ -68,16 +93,17 @@ func (t *traversal) performDial(ctx context.Context, e flows.Effect) {
 		t.answer(e, flows.Down)
 		return
 	}
-	s := t.slotOf(e.On)
-	s.t, s.at = t, e.On
-	t.dial(ctx, c, s, dialing{ref: e.Challenge, session: t.session.number, answered: e.Ref})
+	if old := t.slots[e.On%maxSlots]; old != nil { // of a call-back before this one
+		old.drop(ringfence.EndHangup)
+		t.slots[e.On%maxSlots] = nil
+	}
+	t.dial(ctx, c, t.slotOf(e.On), dialing{session: t.session.number, ref: e.Ref})
 }
 
-// dialing is what a placed leg answers to.
+// dialing is what a placed leg answers to: the effect that rang it.
 type dialing struct {
-	session  int
-	ref      flows.Ref // outcome
-	answered flows.Ref // InAnswered
+	session int
+	ref     flows.Ref
 }
 
 // dial places the leg of call-back c into slot s.
@@ -89,12 +115,18 @@ func (t *traversal) dial(ctx context.Context, c *challenge, s *slot, d dialing) 
 		t.dialOutcome(ctx, s, d, flows.Down)
 		return
 	}
-	s.dialing, s.challenge = &d, c
-	ctx, c.dropCall = context.WithCancel(ctx)
+	placing := &d
+	s.dialing, s.challenge = placing, c
 	if number == "" { // nobody is rung for a decoy; it takes as long
-		t.after(callback.Ring, func() { t.dialOutcome(t.ctx, s, d, flows.Silent) })
+		t.note("calling the number on file back", false)
+		c.dropCall = t.after(callback.Ring, func() {
+			if s.dialing == placing {
+				t.dialOutcome(t.ctx, s, d, flows.Silent)
+			}
+		})
 		return
 	}
+	ctx, c.dropCall = context.WithCancel(ctx)
 	trunk, from := t.r.cfg.Directory.Outbound(t.tenant)
 	p := ringfence.Placement{Leg: leg, Trunk: trunk, To: string(number), From: from, Ring: callback.Ring, Contact: true, Purpose: "callback"}
 	if t.r.cfg.Sign != nil {
@@ -109,7 +141,7 @@ func (t *traversal) dial(ctx context.Context, c *challenge, s *slot, d dialing) 
 	}
 	t.keepReference(ctx)
 	t.note("calling the number on file back", false)
-	s.leg, s.up = placed, false
+	s.leg, s.up, s.changed = placed, false, false
 	t.pump(t.ctx, s.at, placed, nil)
 }
 
@@ -121,35 +153,48 @@ func (t *traversal) placedAnswered(ctx context.Context, s *slot) {
 		return
 	}
 	d := *s.dialing
+	s.dialing = nil
+	if s.challenge != nil {
+		s.challenge.dropCall = nil // the flow hangs up what was answered
+	}
 	t.note("the number on file answered", false)
 	if t.suspended != nil && s.at == 0 {
 		t.resumed(ctx, s)
 		return
 	}
-	t.feedTo(d.session, flows.Input{Kind: flows.InAnswered, Ref: d.answered, On: s.at})
+	t.feedTo(d.session, flows.Input{Kind: flows.InAnswered, Ref: d.ref, On: s.at})
 }
 
 // placedDiverted ends a call-back whose leg went elsewhere: it never counts.
 func (t *traversal) placedDiverted(ctx context.Context, s *slot) {
 	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "leg.diverted", Traversal: t.id, Leg: s.leg.ID()})
 	t.note("the call-back was diverted to another number: it does not count", true)
-	if c := s.challenge; c != nil && !c.over {
-		c.over = true
-		c.stop()
-		if _, err := t.r.cfg.Verify.Diverted(ctx, t.tenant, c.id); err != nil {
-			t.r.cfg.Log.Error("diversion not stored", "traversal", string(t.id), "err", err)
-		}
-	}
+	t.diverted(ctx, s.challenge)
 	d := s.dialing
 	s.drop(ringfence.EndDiverted)
-	if d != nil {
-		t.dialOutcome(ctx, s, *d, flows.Diverted)
+	if d == nil { // it had been answered
+		t.feed(flows.Input{Kind: flows.InHungUp, On: s.at})
+		return
 	}
+	t.dialOutcome(ctx, s, *d, flows.Diverted)
+}
+
+// diverted ends a challenge whose leg went elsewhere.
+func (t *traversal) diverted(ctx context.Context, c *challenge) {
+	if c == nil || c.over {
+		return
+	}
+	c.over = true
+	c.stop()
+	if _, err := t.r.cfg.Verify.Diverted(context.WithoutCancel(ctx), t.tenant, c.id); err != nil {
+		t.r.cfg.Log.Error("diversion not stored", "traversal", string(t.id), "err", err)
+	}
+	t.evidence(ringfence.LiveEvidence{Fact: c.fact, Says: factSays(c.fact) + ": " + outcomeSays(verify.OutcomeDiverted), Good: ringfence.No, At: time.Now(), Release: c.release})
 }
 
 // placedFailed takes the end of a leg that nobody answered.
-func (t *traversal) placedFailed(ctx context.Context, s *slot, ev ringfence.LegEvent) {
-	if s.dialing == nil {
+func (t *traversal) placedFailed(ctx context.Context, s *slot, placing *dialing, c *challenge, ev ringfence.LegEvent) {
+	if placing == nil {
 		return
 	}
 	out := flows.Down
@@ -161,17 +206,11 @@ func (t *traversal) placedFailed(ctx context.Context, s *slot, ev ringfence.LegE
 	case ringfence.EndDeclined:
 		out = flows.Refused
 	case ringfence.EndDiverted:
-		if c := s.challenge; c != nil && !c.over {
-			c.over = true
-			c.stop()
-			if _, err := t.r.cfg.Verify.Diverted(ctx, t.tenant, c.id); err != nil {
-				t.r.cfg.Log.Error("diversion not stored", "traversal", string(t.id), "err", err)
-			}
-		}
+		t.diverted(ctx, c)
 		out = flows.Diverted
 	}
 	t.note("the call-back ended: "+out.String(), true)
-	t.dialOutcome(ctx, s, *s.dialing, out)
+	t.dialOutcome(ctx, s, *placing, out)
 }
 
 // dialOutcome answers for a leg that did not come about.
@@ -203,8 +242,7 @@ type suspension struct {
 	ref       flows.Ref
 	attempt   int
 	forget    func()
-	agent     ringfence.PersonID // who asked, for return
-	job       *jobStart          // of an outbound job: the flow has not begun
+	job       *jobStart // of an outbound job: the flow has not begun
 }
 
 // kindJob holds suspended traversals and outbound jobs, so that another start
@@ -216,7 +254,8 @@ type storedJob struct {
 	Traversal ringfence.TraversalID `json:"traversal"`
 	Line      string                `json:"line"`
 	Bundle    string                `json:"bundle"`
-	State     json.RawMessage       `json:"state"`
+	State     json.RawMessage       `json:"state,omitempty"`
+	Flow      string                `json:"flow,omitempty"` // of a job that has not begun; there is no State then
 	Subject   ringfence.SubjectID   `json:"subject"`
 	Challenge ringfence.ChallengeID `json:"challenge"`
 	Ref       flows.Ref             `json:"ref"`
@@ -227,6 +266,9 @@ type storedJob struct {
 	Console   bool                  `json:"console,omitempty"`
 	Release   ringfence.ReleaseID   `json:"release,omitempty"`
 	By        ringfence.PersonID    `json:"by,omitempty"`
+	Owner     ringfence.PersonID    `json:"owner,omitempty"`
+	Queue     string                `json:"queue,omitempty"` // that the call came from
+	Language  string                `json:"language,omitempty"`
 }
 
 // performSuspend stores where the flow stands, hangs up, and rings later.
@@ -236,7 +278,7 @@ func (t *traversal) performSuspend(ctx context.Context, e flows.Effect) {
 		t.answer(e, flows.Down)
 		return
 	}
-	t.suspended = &suspension{challenge: c, ref: e.Ref, agent: t.session.by}
+	t.suspended = &suspension{challenge: c, ref: e.Ref}
 	if err := t.storeJob(ctx); err != nil {
 		t.r.cfg.Log.Error("traversal not suspended", "traversal", string(t.id), "err", err)
 		t.suspended = nil
@@ -248,25 +290,29 @@ func (t *traversal) performSuspend(ctx context.Context, e flows.Effect) {
 	t.note("we hung up and will call the number on file back", false)
 	t.dropAgents(ringfence.EndHangup)
 	t.slots[0].drop(ringfence.EndHangup)
-	t.callerUp = false
-	t.schedule(ctx)
+	t.schedule()
 }
 
 func (t *traversal) storeJob(ctx context.Context) error {
-	state, err := json.Marshal(t.session.state)
-	if err != nil {
-		return err
-	}
 	s := t.suspended
-	job := storedJob{Traversal: t.id, Line: t.line.Name, Bundle: t.bundle.HashText(), State: state, Subject: t.subject.ID, Challenge: s.challenge.id,
-		Ref: s.ref, Action: s.challenge.action, Attempt: s.attempt, Reference: t.live.Reference, Session: t.session.number,
-		Console: t.session.console, Release: t.session.release, By: t.session.by}
+	job := storedJob{Traversal: t.id, Line: t.line.Name, Bundle: t.bundle.HashText(), Subject: t.subject.ID, Challenge: s.challenge.id,
+		Ref: s.ref, Action: s.challenge.action, Attempt: s.attempt, Reference: t.live.Reference,
+		Owner: t.live.Owner, Queue: t.cameFrom, Language: t.line.Language}
+	if s.job != nil {
+		job.Flow, job.Release = s.job.flow, s.job.release.ID
+	} else {
+		state, err := json.Marshal(t.session.state)
+		if err != nil {
+			return err
+		}
+		job.State, job.Session, job.Console, job.Release, job.By = state, t.session.number, t.session.console, t.session.release, t.session.by
+	}
 	return t.r.cfg.Store.Update(ctx, t.tenant, func(tx ledger.Tx) error {
 		_, version, err := ledger.Read[storedJob](ctx, tx, kindJob, string(t.id))
 		if err != nil && err != ledger.ErrNotFound {
 			return err
 		}
-		if version == 0 {
+		if version == 0 && s.job == nil {
 			if _, err := tx.Append(ctx, ledger.Entry{Event: "traversal.suspended", Traversal: t.id, Subject: t.knownSubject(), Challenge: s.challenge.id}); err != nil {
 				return err
 			}
@@ -292,10 +338,32 @@ func (t *traversal) dropJob(ctx context.Context) {
 }
 
 // schedule waits for the next attempt.
-func (t *traversal) schedule(ctx context.Context) {
+func (t *traversal) schedule() {
 	s := t.suspended
 	delay := t.r.cfg.Delays[min(s.attempt, len(t.r.cfg.Delays)-1)]
-	s.forget = t.after(delay, func() { t.attempt(ctx) })
+	s.forget = t.after(delay, func() {
+		if t.suspended == s {
+			t.attempt(t.ctx)
+		}
+	})
+}
+
+// unsuspend gives up a call that was owed: nobody waits for it any more.
+func (t *traversal) unsuspend(ctx context.Context) {
+	s := t.suspended
+	t.suspended = nil
+	if s.forget != nil {
+		s.forget()
+	}
+	t.dropJob(ctx)
+	if !s.challenge.over {
+		s.challenge.over = true
+		s.challenge.stop()
+		t.cancelChallenge(ctx, s.challenge.id)
+	}
+	if leg := t.slots[0]; leg != nil {
+		leg.drop(ringfence.EndHangup)
+	}
 }
 
 // attemptFailed rings again, up to the last delay; a diverted leg is not tried
@@ -305,7 +373,7 @@ func (t *traversal) attemptFailed(ctx context.Context, o flows.Outcome) {
 		t.gaveUp(ctx)
 		return
 	}
-	t.schedule(ctx)
+	t.schedule()
 }
 
 // gaveUp goes on without a leg: the flow leaves its reach line by silent.
@@ -329,7 +397,6 @@ func (t *traversal) gaveUp(ctx context.Context) {
 func (t *traversal) resumed(ctx context.Context, leg *slot) {
 	s := t.suspended
 	t.suspended = nil
-	t.callerUp = true
 	t.dropJob(ctx)
 	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.resumed", Traversal: t.id, Leg: leg.leg.ID(), Subject: t.knownSubject()})
 	t.live.State = "in_flow"

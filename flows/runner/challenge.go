@@ -13,20 +13,19 @@ import (
 
 // challenge is one that a flow waits for.
 type challenge struct {
-	id        ringfence.ChallengeID
-	key       refKey
-	kind      flows.EffectKind
-	fact      ringfence.Fact
-	action    string
-	says      string
-	tells     []ringfence.SpeechPart // codes to be spoken on the caller's leg; wiped by being dropped
-	presented bool
-	freshRef  flows.Ref // the utterance that speaks the fresh digits
-	over      bool
-	cancel    context.CancelFunc
-	decoy     bool
-	slot      flows.LegSlot
-	dropCall  context.CancelFunc
+	id       ringfence.ChallengeID
+	key      refKey
+	kind     flows.EffectKind
+	fact     ringfence.Fact
+	action   string
+	release  ringfence.ReleaseID    // that it is bound to; empty = none
+	tells    []ringfence.SpeechPart // codes to be spoken on the caller's leg; wiped by being dropped
+	freshRef flows.Ref              // the utterance that speaks the fresh digits
+	over     bool
+	cancel   context.CancelFunc
+	decoy    bool
+	slot     flows.LegSlot
+	dropCall func() // while its leg rings: stops it
 }
 
 func (c *challenge) stop() {
@@ -65,9 +64,9 @@ func (t *traversal) fresh(ctx context.Context, ref flows.Ref, s *slot, utterance
 }
 
 // spoken tells verify that what a challenge asks was played to its end.
-func (t *traversal) spoken(ctx context.Context, ref flows.Ref, s *slot) {
+func (t *traversal) spoken(ctx context.Context, u *utterance, s *slot) {
 	for _, c := range t.challenges {
-		if c.freshRef != 0 && c.freshRef == ref && s.leg != nil {
+		if c.freshRef != 0 && c.freshRef == u.ref && c.key.session == u.session && s.leg != nil {
 			c.freshRef = 0
 			if err := t.r.cfg.Desk.Spoken(ctx, t.tenant, c.id, s.leg.ID()); err != nil {
 				t.r.cfg.Log.Error("fresh digits spoken", "traversal", string(t.id), "err", err)
@@ -164,7 +163,7 @@ func (t *traversal) issued(ctx context.Context, number int, e flows.Effect, q ve
 		t.answer(e, out)
 		return
 	}
-	c := &challenge{id: made.ID, key: refKey{number, e.Ref}, kind: e.Kind, fact: q.Method, action: e.Action, tells: issued.Tell, decoy: made.Decoy, slot: e.On}
+	c := &challenge{id: made.ID, key: refKey{number, e.Ref}, kind: e.Kind, fact: q.Method, action: e.Action, release: q.Release, tells: issued.Tell, decoy: made.Decoy, slot: e.On}
 	t.challenges[c.key] = c
 	t.watchChallenge(ctx, c)
 	ready(c)
@@ -178,7 +177,11 @@ func (t *traversal) watchChallenge(ctx context.Context, c *challenge) {
 	t.helper.Go(func() {
 		defer t.caught("watch")
 		for res := range results {
-			t.post(func() { t.result(c, res) })
+			// A wrong try that leaves others is told by whoever submitted it; the
+			// passkey page asks again by itself.
+			if res.Outcome != verify.OutcomeWrong {
+				t.post(func() { t.result(c, res) })
+			}
 		}
 	})
 }
@@ -191,7 +194,8 @@ func (t *traversal) submit(ctx context.Context, session int, ref flows.Ref, a ve
 		return
 	}
 	t.async(ctx, func(ctx context.Context) func() {
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		// It was keyed: hanging up takes nothing back.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 		defer cancel()
 		defer verify.Wipe(a.Value)
 		res, err := t.judge(ctx, c, a)
@@ -241,17 +245,17 @@ func (t *traversal) result(c *challenge, res verify.Result) {
 		return
 	}
 	again := res.Outcome == verify.OutcomeWrong && res.TriesLeft > 0
-	if again && c.fact == ringfence.FactPasskey {
-		return // the page asks again by itself
-	}
 	if !again {
 		c.over = true
 		c.stop()
+		if res.Outcome == verify.OutcomeClosed { // neither counted nor compared: nobody waits for it
+			t.cancelChallenge(t.ctx, c.id)
+		}
 	}
 	if res.Satisfied() {
 		t.proved(c, res)
 	} else if !again {
-		t.evidence(ringfence.LiveEvidence{Fact: c.fact, Says: factSays(c.fact) + ": " + outcomeSays(res.Outcome), Good: ringfence.No, At: res.At})
+		t.evidence(ringfence.LiveEvidence{Fact: c.fact, Says: factSays(c.fact) + ": " + outcomeSays(res.Outcome), Good: ringfence.No, At: res.At, Release: c.release})
 	}
 	out, ok := flows.ParseOutcome(res.Outcome.Flow())
 	if !ok {
@@ -262,13 +266,40 @@ func (t *traversal) result(c *challenge, res verify.Result) {
 
 // proved books a proof for console and later flows.
 func (t *traversal) proved(c *challenge, res verify.Result) {
-	t.have = append(t.have, flows.Proved{Fact: c.fact, Action: c.action})
-	t.provedOn(c.fact, c.slot)
-	ev := ringfence.LiveEvidence{Fact: c.fact, Says: factSays(c.fact), Good: ringfence.Yes, At: time.Now()}
+	p := proof{Proved: flows.Proved{Fact: c.fact}, at: time.Now()}
+	if c.fact.Bound() {
+		p.Action, p.release = c.action, c.release
+	}
+	ev := ringfence.LiveEvidence{Fact: c.fact, Says: factSays(c.fact), Good: ringfence.Yes, At: p.at, Release: p.release}
 	if res.Evidence != nil {
 		ev.At, ev.Release, ev.Source = res.Evidence.At, res.Evidence.Release, string(res.Evidence.Strength)
 	}
+	t.prove(p)
+	t.provedOn(c.fact, c.slot)
 	t.evidence(ev)
+}
+
+// prove books a proof; a newer one takes the place of the same before it.
+func (t *traversal) prove(p proof) {
+	t.have = slices.DeleteFunc(t.have, func(old proof) bool { return old.Proved == p.Proved && old.release == p.release })
+	t.have = append(t.have, p)
+}
+
+// proofs lists what a flow that starts now may build on: what is bound to its
+// release or to none, and still fresh for its action.
+func (t *traversal) proofs(release ringfence.ReleaseID, action string) []flows.Proved {
+	var fresh time.Duration
+	if a, ok := t.bundle.Policy().Action(action); ok {
+		fresh = a.Fresh
+	}
+	var out []flows.Proved
+	for _, p := range t.have {
+		if p.release != "" && p.release != release || fresh > 0 && time.Since(p.at) > fresh {
+			continue
+		}
+		out = append(out, p.Proved)
+	}
+	return out
 }
 
 // provedOn books a proof for the leg in a slot.
@@ -285,7 +316,8 @@ func (t *traversal) reject(ctx context.Context, session int, ref flows.Ref) {
 		return
 	}
 	t.async(ctx, func(ctx context.Context) func() {
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		// It was said: hanging up takes nothing back.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 		defer cancel()
 		res, err := t.r.cfg.Verify.Reject(ctx, t.tenant, c.id)
 		return func() {
@@ -318,11 +350,13 @@ func (t *traversal) performCancel(ctx context.Context, e flows.Effect) {
 		}
 	}
 	t.leaveQueue(ref)
-	t.stopWatching(ref)
+	t.stopWatching(refKey{t.session.number, ref})
 }
 
 func (t *traversal) cancelChallenge(ctx context.Context, id ringfence.ChallengeID) {
 	t.async(ctx, func(ctx context.Context) func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
 		if _, err := t.r.cfg.Verify.Cancel(ctx, t.tenant, id, "flow"); err != nil {
 			t.r.cfg.Log.Error("challenge not cancelled", "traversal", string(t.id), "err", err)
 		}
@@ -360,7 +394,7 @@ func (t *traversal) performIdentify(ctx context.Context, e flows.Effect) {
 func (t *traversal) claim(ctx context.Context, s ringfence.Subject, known bool, by ringfence.PersonID) {
 	t.proofsVoid()
 	for _, rel := range t.releases {
-		t.cancelReleaseID(ctx, rel.id)
+		t.cancelReleaseRef(ctx, rel)
 	}
 	t.releases, t.number = nil, false
 	t.subject, t.known = s, known
@@ -374,7 +408,7 @@ func (t *traversal) claim(ctx context.Context, s ringfence.Subject, known bool, 
 func (t *traversal) proofsVoid() {
 	t.have, t.onLeg = nil, slices.DeleteFunc(t.onLeg, func(p legProof) bool { return p.fact != ringfence.FactAttested })
 	if t.attested {
-		t.have = []flows.Proved{{Fact: ringfence.FactAttested}}
+		t.have = []proof{{Proved: flows.Proved{Fact: ringfence.FactAttested}, at: time.Now()}}
 	}
 	kept := t.live.Evidence[:0:0]
 	for _, ev := range t.live.Evidence {
@@ -390,11 +424,11 @@ func (t *traversal) performCheck(ctx context.Context, e flows.Effect) {
 	good := false
 	switch e.Method {
 	case ringfence.FactAttested:
-		good = t.caller.Valid == ringfence.Yes && t.caller.Attest == ringfence.AttestFull
+		good = t.signed(e.On)
 		t.attested = good
 		t.evidence(ringfence.LiveEvidence{Fact: e.Method, Says: t.caller.Says, Good: tri(good, t.caller.Valid), At: time.Now(), Source: "stirshaken"})
 	case ringfence.FactKnownNumber:
-		good = t.numberOnFile(ctx)
+		good = t.signed(e.On) && t.numberOnFile(ctx)
 		t.number = good
 		says := "the number shown is one we hold for this person"
 		if !good {
@@ -403,10 +437,18 @@ func (t *traversal) performCheck(ctx context.Context, e flows.Effect) {
 		t.evidence(ringfence.LiveEvidence{Fact: e.Method, Says: says, Good: tri(good, ringfence.Unknown), At: time.Now(), Source: "stirshaken"})
 	}
 	if good {
-		t.have = append(t.have, flows.Proved{Fact: e.Method})
+		t.prove(proof{Proved: flows.Proved{Fact: e.Method}, at: time.Now()})
 		t.provedOn(e.Method, e.On)
 	}
 	t.feed(flows.Input{Kind: flows.InOutcome, Ref: e.Ref, Outcome: flows.OK, Good: good})
+}
+
+// signed reports whether the leg in a slot is the one whose carrier vouches
+// for the number, with the same far end still.
+func (t *traversal) signed(at flows.LegSlot) bool {
+	s := t.slots[at]
+	return t.caller.Valid == ringfence.Yes && t.caller.Attest == ringfence.AttestFull &&
+		s != nil && s.leg != nil && s.leg == t.first && !s.changed
 }
 
 func tri(good bool, otherwise ringfence.Tri) ringfence.Tri {
@@ -422,7 +464,7 @@ func tri(good bool, otherwise ringfence.Tri) ringfence.Tri {
 // numberOnFile reports whether a valid A-attested number equals a contact
 // point past its cooling-off, without a sign of diversion.
 func (t *traversal) numberOnFile(ctx context.Context) bool {
-	if !t.known || t.caller.Valid != ringfence.Yes || t.caller.Attest != ringfence.AttestFull || t.caller.Orig == "" || t.caller.Diverted == ringfence.Yes {
+	if !t.known || t.caller.Orig == "" || t.caller.Diverted == ringfence.Yes {
 		return false
 	}
 	found := false

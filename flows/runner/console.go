@@ -26,7 +26,11 @@ func (r *Runner) do(ctx context.Context, tenant ringfence.TenantID, id ringfence
 		return ErrNoCall
 	}
 	answer := make(chan error, 1)
-	t.post(func() { answer <- f(t.ctx, t); t.publish() })
+	t.post(func() {
+		err := f(t.ctx, t)
+		t.publish() // before the answer: who asked may look at once
+		answer <- err
+	})
 	select {
 	case err := <-answer:
 		return err
@@ -58,23 +62,26 @@ func (r *Runner) owned(ctx context.Context, who Act, f func(context.Context, *tr
 
 // Take makes the person owner of the call whose whispered digits these are.
 func (r *Runner) Take(ctx context.Context, tenant ringfence.TenantID, by ringfence.PersonID, code string) (ringfence.TraversalID, error) {
-	if len(code) != 4 || by == "" {
+	id, ok := r.codeOf(tenant, code)
+	if !ok || code == "" || by == "" {
 		return "", ErrWrongCode
 	}
-	for _, v := range r.Live(tenant) {
-		taken := false
-		err := r.do(ctx, tenant, v.Traversal, func(ctx context.Context, t *traversal) error {
-			if t.agent != nil && t.agent.code == code && t.live.Owner == "" {
-				t.agent.code, taken = "", true
-				t.own(ctx, by)
-			}
-			return nil
-		})
-		if err == nil && taken {
-			return v.Traversal, nil
+	err := r.do(ctx, tenant, id, func(ctx context.Context, t *traversal) error {
+		if t.agent == nil || t.agent.code != code || t.live.Owner != "" {
+			return ErrWrongCode
 		}
+		r.dropCode(tenant, code)
+		t.agent.code = ""
+		t.own(ctx, by)
+		return nil
+	})
+	if errors.Is(err, ErrNoCall) {
+		err = ErrWrongCode
 	}
-	return "", ErrWrongCode
+	if err != nil {
+		return "", err
+	}
+	return id, nil
 }
 
 // StepUp starts a console flow on a call, for a release or for none. The
@@ -84,34 +91,33 @@ func (r *Runner) StepUp(ctx context.Context, who Act, flow string, release ringf
 }
 
 func (t *traversal) stepUp(ctx context.Context, by ringfence.PersonID, flow string, release ringfence.ReleaseID) error {
-	if t.session != nil || t.suspended != nil || t.slots[0] == nil || !t.slots[0].up {
+	if t.session != nil || t.suspended != nil || t.waiting != nil || t.slots[0] == nil || !t.slots[0].up || t.slots[0].closing {
 		return ErrBusy
+	}
+	if !t.bundled() {
+		return ErrUnknownFlow
+	}
+	if known, ok := t.bundle.Flow(flow); !ok || known.Starts != flows.StartsConsole {
+		return ErrUnknownFlow
 	}
 	f := t.facts(flows.StartsConsole)
 	f.Subject, f.Record = t.subject.Kind, t.subject.Record
-	f.Have = t.have
 	action := ""
 	if release != "" {
 		rel, err := t.r.cfg.Gate.Lookup(ctx, t.tenant, release)
-		if err != nil || rel.Traversal != t.id {
+		if err != nil || rel.Traversal != t.id || !rel.State.BeforeRedeemed() {
 			return ErrNoCall
 		}
 		t.adopt(rel)
 		action, f.Action, f.Payload = rel.Type, rel.Type, rel.Fields
 	}
-	if t.bundle == nil {
-		t.bundle = t.r.cfg.Bundles.Current(t.tenant)
-	}
-	if known, ok := t.bundle.Flow(flow); !ok || known.Starts != flows.StartsConsole {
-		return ErrUnknownFlow
+	f.Have = t.proofs(release, action)
+	state, effects, err := flows.Start(t.bundle, flow, f)
+	if err != nil {
+		return fmt.Errorf("%w: %v", ErrUnknownFlow, err)
 	}
 	t.park()
 	t.live.Outcome = ""
-	state, effects, err := flows.Start(t.bundle, flow, f)
-	if err != nil {
-		t.joinAgent()
-		return fmt.Errorf("%w: %v", ErrUnknownFlow, err)
-	}
 	t.sessions++
 	t.session = &session{number: t.sessions, state: state, console: true, by: by, release: release, action: action}
 	t.live.Flow = flow
@@ -130,16 +136,25 @@ func (t *traversal) performReturn(ctx context.Context, e flows.Effect) {
 	switch {
 	case s == nil || !s.up:
 	case e.Flag && e.Outcome != flows.OK:
-		s.closing = true
-		if s.playing == 0 && len(s.queue) == 0 {
-			s.quiet()
-		}
+		s.close()
+	default:
+		t.putBack(ctx, t.session.by)
+	}
+}
+
+// putBack puts the caller through to the agent who asked, else to the queue
+// the call came from.
+func (t *traversal) putBack(ctx context.Context, by ringfence.PersonID) {
+	s := t.slots[0]
+	if s == nil || !s.up {
+		return
+	}
+	s.setPrivate(false)
+	switch {
 	case t.agent != nil && t.agent.up:
-		s.setPrivate(false)
 		t.joinAgent()
 	case t.cameFrom != "":
-		s.setPrivate(false)
-		t.connectQueue(ctx, connectWait{queue: t.cameFrom})
+		t.connectQueue(ctx, connectWait{queue: t.cameFrom, first: by})
 	default:
 		s.drop(ringfence.EndHangup)
 	}
@@ -151,6 +166,7 @@ func (r *Runner) CancelStepUp(ctx context.Context, who Act) error {
 		if t.session == nil || !t.session.console {
 			return ErrBusy
 		}
+		by := t.session.by
 		t.feed(flows.Input{Kind: flows.InCancel})
 		if t.session != nil && t.session.console {
 			t.stopSession()
@@ -161,12 +177,16 @@ func (r *Runner) CancelStepUp(ctx context.Context, who Act) error {
 				t.slots[i+1] = nil
 			}
 		}
+		t.live.Outcome = "cancelled"
+		t.note("the agent cancelled the check", true)
 		if s := t.slots[0]; s != nil {
 			s.stop()
-			s.setPrivate(false)
 		}
-		t.live.Outcome = "cancelled"
-		t.joinAgent()
+		if t.suspended != nil { // nobody is there to be put back
+			t.unsuspend(ctx)
+			return nil
+		}
+		t.putBack(ctx, by)
 		return nil
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/flows"
 	"github.com/ringfence/ringfence/verify"
+	"github.com/ringfence/ringfence/verify/callback"
 )
 
 // entry collects the keys of one secret. They stand here and nowhere else,
@@ -23,6 +24,7 @@ type entry struct {
 	between  time.Duration
 	opens    flows.Ref // speech whose end opens the entry; 0 = open
 	void     bool
+	voided   bool // keys came before the line had ended: the try is spent
 	star     bool
 	keys     ringfence.Secret
 	waiting  func()
@@ -34,6 +36,9 @@ func (s *slot) collect(ctx context.Context, e flows.Effect) {
 	s.closeEntry()
 	n := &entry{s: s, ctx: ctx, session: s.t.session.number, ref: e.Ref, into: e.Into, target: e.Challenge, min: e.Min, max: e.Max,
 		first: e.First, between: e.Between, opens: e.Open, void: e.Void, star: e.Star, keys: make(ringfence.Secret, 0, 64)}
+	if c := s.t.challenge(n.session, n.target); n.max <= 0 && c != nil && c.kind == flows.EffReach {
+		n.max = callback.FreshDigits + callback.CarryDigits
+	}
 	if n.max <= 0 || n.max > 64 {
 		n.max = 64
 	}
@@ -86,11 +91,14 @@ func (n *entry) forget() {
 }
 
 func (n *entry) timeout() {
-	if len(n.keys) == 0 {
+	switch {
+	case n.voided:
+		n.complete(true)
+	case len(n.keys) == 0:
 		n.silent()
-		return
+	default:
+		n.complete(false)
 	}
-	n.complete(false)
 }
 
 // key takes one key.
@@ -98,10 +106,11 @@ func (n *entry) key(d byte) {
 	switch {
 	case d == '*' && n.star:
 		n.reject()
-	case n.opens != 0 && n.void:
+	case n.voided || n.opens != 0 && n.void:
+		// A burst of early keys spends one try, not one for each key.
+		n.voided, n.started = true, true
 		n.s.stop()
-		n.opens = 0
-		n.complete(true)
+		n.wait(n.between)
 	case n.opens != 0:
 		// what comes before the line has ended is not an answer
 	case d == '*':
@@ -127,7 +136,7 @@ func (n *entry) cut() {
 		queue := n.s.queue
 		n.s.stop()
 		for _, u := range queue {
-			n.s.t.feed(flows.Input{Kind: flows.InPlayed, Ref: u.ref, On: n.s.at})
+			n.s.t.feedTo(u.session, flows.Input{Kind: flows.InPlayed, Ref: u.ref, On: n.s.at})
 		}
 	}
 	n.started = true
@@ -144,11 +153,12 @@ func (n *entry) close() {
 
 func (n *entry) silent() {
 	n.close()
-	ref := n.target
-	if n.into != "" {
-		ref = n.ref
+	in := flows.Input{Kind: flows.InOutcome, Ref: n.ref, Outcome: flows.Silent, On: n.s.at}
+	if n.into == "" {
+		c := n.s.t.challenge(n.session, n.target)
+		in.Ref, in.Again = n.target, c != nil && !c.over // silence spends no try of the challenge
 	}
-	n.s.t.feedTo(n.session, flows.Input{Kind: flows.InOutcome, Ref: ref, Outcome: flows.Silent, On: n.s.at})
+	n.s.t.feedTo(n.session, in)
 }
 
 func (n *entry) reject() {
@@ -173,6 +183,7 @@ func (n *entry) complete(early bool) {
 		if t.secrets == nil {
 			t.secrets = map[string]ringfence.Secret{}
 		}
+		verify.Wipe(t.secrets[n.into])
 		t.secrets[n.into] = n.keys
 	}
 	t.feedTo(n.session, flows.Input{Kind: flows.InOutcome, Ref: n.ref, Outcome: out, On: n.s.at})

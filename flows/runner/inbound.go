@@ -28,6 +28,7 @@ func (t *traversal) inbound(ctx context.Context, leg Leg, gone chan struct{}) {
 	t.note("call from "+t.caller.Shown+" to "+t.line.Name+": "+t.caller.Says, t.caller.Valid == ringfence.No)
 	if t.caller.Code != 0 {
 		_ = leg.Refuse(ctx, t.caller.Code, "", reasonHeader(t.caller.Reason)...)
+		t.slots[0].drop(ringfence.EndDeclined)
 		return
 	}
 	t.bundle = t.r.cfg.Bundles.Current(t.tenant)
@@ -36,9 +37,8 @@ func (t *traversal) inbound(ctx context.Context, leg Leg, gone chan struct{}) {
 		t.slots[0].drop(ringfence.EndFailed)
 		return
 	}
-	t.slots[0].up, t.callerUp = true, true
-	t.startFlow(ctx, t.line.Flow, t.facts(flows.StartsInbound))
-	if t.session == nil {
+	t.slots[0].up = true
+	if !t.startFlow(ctx, t.line.Flow, t.facts(flows.StartsInbound), "") {
 		t.fallback(ctx)
 	}
 }
@@ -57,7 +57,7 @@ func (t *traversal) facts(start flows.Starting) flows.Facts {
 		zone = time.UTC
 	}
 	now := time.Now().In(zone)
-	f := flows.Facts{Start: start, Language: t.line.Language, Have: t.have, Call: flows.CallFacts{
+	f := flows.Facts{Start: start, Language: t.line.Language, Call: flows.CallFacts{
 		Attestation: "none", NumberShown: t.caller.Number, Direction: t.live.Direction,
 		Hour: now.Hour(), Weekday: strings.ToLower(now.Weekday().String()), Open: t.line.Open == nil || t.line.Open(now)}}
 	switch {
@@ -72,23 +72,25 @@ func (t *traversal) facts(start flows.Starting) flows.Facts {
 	return f
 }
 
-// startFlow begins a session; a flow that cannot start leaves none.
-func (t *traversal) startFlow(ctx context.Context, flow string, f flows.Facts) {
+// startFlow begins a session and reports whether the flow could start; it may
+// have ended already.
+func (t *traversal) startFlow(ctx context.Context, flow string, f flows.Facts, release ringfence.ReleaseID) bool {
 	if t.bundle == nil {
 		t.r.cfg.Log.Error("no bundle", "tenant", string(t.tenant))
-		return
+		return false
 	}
 	state, effects, err := flows.Start(t.bundle, flow, f)
 	if err != nil {
 		t.r.cfg.Log.Error("flow does not start", "flow", flow, "err", err)
 		t.note("the flow "+flow+" could not start", true)
-		return
+		return false
 	}
 	t.sessions++
-	t.session = &session{number: t.sessions, state: state, console: f.Start == flows.StartsConsole, action: f.Action}
+	t.session = &session{number: t.sessions, state: state, console: f.Start == flows.StartsConsole, action: f.Action, release: release}
 	t.live.Flow = flow
 	t.performAll(ctx, effects)
 	t.pending(ctx)
+	return true
 }
 
 // fallback puts a caller through to the line's open queue, unverified: money
@@ -125,7 +127,7 @@ func (t *traversal) legEvent(ctx context.Context, at flows.LegSlot, leg Leg, ev 
 	case ringfence.LegDigit:
 		s.digit(ev.Digit)
 	case ringfence.LegPlayed:
-		s.played(ev.Play)
+		s.played(ev.Play, ev.Whole)
 	case ringfence.LegAnswered:
 		t.placedAnswered(ctx, s)
 	case ringfence.LegDiverted:
@@ -139,33 +141,33 @@ func (t *traversal) legEvent(ctx context.Context, at flows.LegSlot, leg Leg, ev 
 
 func (t *traversal) legChanged(s *slot) {
 	s.changed = true
-	t.attested, t.number = false, false
-	t.onLeg = slices.DeleteFunc(t.onLeg, func(p legProof) bool { return s.leg != nil && p.leg == s.leg.ID() })
+	id := s.leg.ID()
+	t.onLeg = slices.DeleteFunc(t.onLeg, func(p legProof) bool { return p.leg == id })
 	t.note("the far end of the call is somebody else now: what this leg proved is void", true)
-	t.proofsVoid()
+	if s.at == 0 { // what is bound to an action stays proved for it
+		t.attested, t.number = false, false
+		t.have = slices.DeleteFunc(t.have, func(p proof) bool { return ofLeg(p.Fact) })
+		t.live.Evidence = slices.DeleteFunc(t.live.Evidence, func(ev ringfence.LiveEvidence) bool { return ofLeg(ev.Fact) })
+	}
 	t.feed(flows.Input{Kind: flows.InChanged, On: s.at})
+}
+
+// ofLeg reports whether a fact belongs to a leg and goes with it.
+func ofLeg(f ringfence.Fact) bool {
+	return f == ringfence.FactAttested || f == ringfence.FactKnownNumber || f == ringfence.FactPIN
 }
 
 // legEnded takes the end of a leg that nobody here hung up.
 func (t *traversal) legEnded(ctx context.Context, s *slot, ev ringfence.LegEvent) {
-	wasUp, leg := s.up, s.leg
-	s.stop()
-	s.closeEntry()
-	s.leg, s.up = nil, false
-	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "leg.ended", Traversal: t.id, Leg: leg.ID(), Data: map[string]string{"cause": string(ev.Cause)}})
+	wasUp, leg, placing, c := s.up, s.leg, s.dialing, s.challenge
+	s.lose()
+	t.legOver(leg, "", ev.Cause)
 	if !wasUp && leg != t.first {
-		t.placedFailed(ctx, s, ev)
+		t.placedFailed(ctx, s, placing, c, ev)
 		return
-	}
-	if s.at == 0 {
-		t.callerUp = false
-		if t.session == nil || t.agent != nil && !t.session.console {
-			t.dropAgents(ringfence.EndHangup)
-		}
 	}
 	t.feed(flows.Input{Kind: flows.InHungUp, On: s.at})
 	if s.at == 0 && t.suspended == nil {
 		t.stopSession()
-		t.dropAgents(ringfence.EndHangup)
 	}
 }

@@ -79,13 +79,13 @@ func (r *Runner) Start(ctx context.Context, j Job) (Placed, error) {
 	}
 	placed, err := t.prepareJob(ctx, j, rel)
 	if err != nil {
-		r.publish(ringfence.LiveCall{Tenant: t.tenant, Traversal: t.id, State: "ended"})
+		t.abandon()
 		return Placed{}, err
 	}
 	return placed, nil
 }
 
-// prepareJob makes the challenge and sets the traversal going.
+// prepareJob makes the challenge, stores the job and sets the traversal going.
 func (t *traversal) prepareJob(ctx context.Context, j Job, rel gate.Release) (Placed, error) {
 	out := Placed{Traversal: t.id, Reference: t.live.Reference}
 	q := verify.Request{Traversal: t.id, Subject: t.subject.ID, Method: ringfence.FactCallback, Release: rel.ID, Digest: rel.Digest,
@@ -97,9 +97,17 @@ func (t *traversal) prepareJob(ctx context.Context, j Job, rel gate.Release) (Pl
 	if made.State.Final() {
 		return out, fmt.Errorf("%w: the call cannot be placed (%s)", ErrNotWaiting, made.Why)
 	}
+	c := &challenge{id: made.ID, kind: flows.EffCallback, fact: ringfence.FactCallback, action: rel.Type, release: rel.ID, decoy: made.Decoy}
+	t.suspended = &suspension{challenge: c, job: &jobStart{flow: j.Flow, release: rel}}
 	issued, err := t.r.cfg.Verify.Issue(ctx, t.tenant, made.ID)
+	if err == nil {
+		err = t.storeJob(ctx)
+	}
 	if err != nil {
-		return out, err
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		_, failed := t.r.cfg.Verify.Cancel(ctx, t.tenant, made.ID, "job")
+		return out, errors.Join(err, failed)
 	}
 	var code strings.Builder
 	for _, p := range issued.Tell {
@@ -108,17 +116,13 @@ func (t *traversal) prepareJob(ctx context.Context, j Job, rel gate.Release) (Pl
 		}
 	}
 	out.Code = ringfence.Secret(code.String())
-	c := &challenge{id: made.ID, kind: flows.EffCallback, fact: ringfence.FactCallback, action: rel.Type, decoy: made.Decoy}
-	t.r.wg.Go(func() {
-		t.run(context.WithoutCancel(ctx), func(ctx context.Context) {
-			t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.began", Traversal: t.id, Subject: t.subject.ID, Release: rel.ID,
-				Client: j.Client, Data: map[string]string{"job": j.Flow, "reference": t.live.Reference, "channel": j.Channel}})
-			t.adopt(rel)
-			t.suspended = &suspension{challenge: c, job: &jobStart{flow: j.Flow, release: rel}}
-			t.live.State = "suspended"
-			t.watchChallenge(ctx, c)
-			t.attempt(ctx)
-		})
+	t.start(ctx, func(ctx context.Context) {
+		t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.began", Traversal: t.id, Subject: t.subject.ID, Release: rel.ID,
+			Client: j.Client, Data: map[string]string{"job": j.Flow, "reference": t.live.Reference, "channel": j.Channel}})
+		t.adopt(rel)
+		t.live.State = "suspended"
+		t.watchChallenge(ctx, c)
+		t.attempt(ctx)
 	})
 	return out, nil
 }
@@ -134,9 +138,10 @@ type jobStart struct {
 func (t *traversal) beginJob(ctx context.Context, j *jobStart) {
 	f := t.facts(flows.StartsJob)
 	f.Subject, f.Record, f.Action, f.Payload = t.subject.Kind, t.subject.Record, j.release.Type, j.release.Fields
-	t.startFlow(ctx, j.flow, f)
-	if t.session != nil {
-		t.session.release = j.release.ID
+	if !t.startFlow(ctx, j.flow, f, j.release.ID) {
+		if s := t.slots[0]; s != nil {
+			s.drop(ringfence.EndFailed)
+		}
 	}
 }
 
@@ -165,7 +170,7 @@ func (r *Runner) Resume(ctx context.Context, tenant ringfence.TenantID, line fun
 	for _, job := range jobs {
 		l, ok := line(job.Line)
 		if !ok {
-			l = Line{Name: job.Line}
+			l = Line{Name: job.Line, Language: job.Language}
 		}
 		l.Tenant = tenant
 		r.resume(ctx, job, l)
@@ -174,26 +179,20 @@ func (r *Runner) Resume(ctx context.Context, tenant ringfence.TenantID, line fun
 }
 
 func (r *Runner) resume(ctx context.Context, job storedJob, line Line) {
-	t := r.begin(line)
+	t := r.beginAs(line, job.Traversal)
 	if t == nil {
-		return
+		return // stopping, or live already
 	}
-	r.publish(ringfence.LiveCall{Tenant: t.tenant, Traversal: t.id, State: "ended"}) // the fresh id is not used
-	t.id = job.Traversal
-	t.live.Traversal, t.live.Reference, t.live.State = job.Traversal, job.Reference, "suspended"
-	if !r.register(t) {
-		return
-	}
-	r.wg.Go(func() {
-		t.run(context.WithoutCancel(ctx), func(ctx context.Context) {
-			if err := t.restore(ctx, job); err != nil {
-				r.cfg.Log.Error("suspended traversal not restored", "traversal", string(t.id), "err", err)
-				t.dropJob(ctx)
-				return
-			}
-			t.note("taken up again after a restart", false)
-			t.schedule(ctx)
-		})
+	t.live.Reference, t.live.State, t.live.Owner = job.Reference, "suspended", job.Owner
+	t.start(ctx, func(ctx context.Context) {
+		if err := t.restore(ctx, job); err != nil {
+			r.cfg.Log.Error("suspended traversal not restored", "traversal", string(t.id), "err", err)
+			t.dropJob(ctx)
+			t.suspended, t.session = nil, nil // nothing is left of it
+			return
+		}
+		t.note("taken up again after a restart", false)
+		t.schedule()
 	})
 }
 
@@ -202,22 +201,35 @@ func (t *traversal) restore(ctx context.Context, job storedJob) error {
 	if t.bundle = t.r.cfg.Bundles.ByHash(t.tenant, job.Bundle); t.bundle == nil {
 		return errors.New("its bundle is not here any more")
 	}
-	state, err := flows.Resume(t.bundle, job.State)
-	if err != nil {
-		return err
-	}
 	if err := t.r.cfg.Store.View(ctx, t.tenant, func(tx ledger.Tx) (err error) {
 		t.subject, _, err = ledger.Read[ringfence.Subject](ctx, tx, ledger.KindSubject, string(job.Subject))
 		return err
 	}); err != nil {
 		return fmt.Errorf("subject: %w", err)
 	}
-	t.known, t.sessions = true, job.Session
-	t.session = &session{number: job.Session, state: state, console: job.Console, by: job.By, release: job.Release, action: job.Action}
-	c := &challenge{id: job.Challenge, kind: flows.EffCallback, fact: ringfence.FactCallback, action: job.Action, key: refKey{job.Session, job.Ref}}
+	t.known, t.sessions, t.cameFrom = true, job.Session, job.Queue
+	t.live.Subject, t.live.SubjectKind, t.live.Claim = t.subject.ID, t.subject.Kind, claimSays(t.subject)
+	c := &challenge{id: job.Challenge, kind: flows.EffCallback, fact: ringfence.FactCallback, action: job.Action, release: job.Release, key: refKey{job.Session, job.Ref}}
+	s := &suspension{challenge: c, ref: job.Ref, attempt: job.Attempt}
+	if job.Flow != "" {
+		t.live.Direction = ringfence.Outbound
+		rel, err := t.r.cfg.Gate.Lookup(ctx, t.tenant, job.Release)
+		if err != nil {
+			return fmt.Errorf("release: %w", err)
+		}
+		s.job = &jobStart{flow: job.Flow, release: rel}
+	} else {
+		t.live.Direction = ringfence.Inbound
+		state, err := flows.Resume(t.bundle, job.State)
+		if err != nil {
+			return err
+		}
+		t.session = &session{number: job.Session, state: state, console: job.Console, by: job.By, release: job.Release, action: job.Action}
+		t.live.Flow = state.Here().Flow
+	}
+	t.suspended = s
 	t.challenges[c.key] = c
 	t.watchChallenge(ctx, c)
-	t.suspended = &suspension{challenge: c, ref: job.Ref, attempt: job.Attempt, agent: job.By}
 	rels, err := t.r.cfg.Gate.List(ctx, t.tenant, gate.Filter{Traversal: t.id})
 	if err != nil {
 		return err
@@ -234,16 +246,16 @@ func (t *traversal) restore(ctx context.Context, job storedJob) error {
 func (t *traversal) attempt(ctx context.Context) {
 	s := t.suspended
 	s.attempt++
+	if err := t.storeJob(ctx); err != nil {
+		t.r.cfg.Log.Error("attempt not stored", "traversal", string(t.id), "err", err)
+		t.gaveUp(ctx)
+		return
+	}
 	number := 0
 	if t.session != nil {
 		number = t.session.number
-		if err := t.storeJob(ctx); err != nil {
-			t.r.cfg.Log.Error("attempt not stored", "traversal", string(t.id), "err", err)
-			t.gaveUp(ctx)
-			return
-		}
 	}
-	t.dial(ctx, s.challenge, t.slotOf(0), dialing{session: number, ref: s.ref, answered: s.ref})
+	t.dial(ctx, s.challenge, t.slotOf(0), dialing{session: number, ref: s.ref})
 }
 
 // kindReference remembers the references of calls that we placed, for the

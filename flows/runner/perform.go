@@ -124,11 +124,7 @@ func (t *traversal) perform(ctx context.Context, e flows.Effect) {
 	case flows.EffReturn:
 		t.performReturn(ctx, e)
 	case flows.EffHangup:
-		s := t.slotOf(e.On)
-		s.closing = true
-		if s.playing == 0 && len(s.queue) == 0 {
-			s.quiet()
-		}
+		t.slotOf(e.On).close()
 	case flows.EffFault:
 		t.r.cfg.Log.Error("flow fault", "traversal", string(t.id), "flow", e.At.Flow, "scene", e.At.Scene, "line", e.At.Line, "text", e.Text)
 		t.note("the flow met a fault and ended", true)
@@ -157,6 +153,10 @@ func (t *traversal) stopSession() {
 		t.timerForget()
 		t.timerForget = nil
 	}
+	for key, forget := range t.watching {
+		delete(t.watching, key)
+		forget()
+	}
 	for _, s := range t.slots {
 		if s != nil {
 			s.closeEntry()
@@ -184,14 +184,14 @@ func (t *traversal) performSpeak(ctx context.Context, e flows.Effect) {
 		if !t.maySpeak(ctx, field, e.On) {
 			t.r.cfg.Log.Error("speak guard refused", "traversal", string(t.id), "field", field)
 			t.note("a line was not spoken: the policy does not allow "+field+" yet", true)
-			t.feed(flows.Input{Kind: flows.InFault, Ref: e.Ref, On: e.On})
+			t.slotOf(e.On).mute(e.Ref)
 			return
 		}
 	}
 	s := t.slotOf(e.On)
 	speech, ok := t.filled(ctx, e, s)
 	if !ok {
-		t.feed(flows.Input{Kind: flows.InFault, Ref: e.Ref, On: e.On})
+		s.mute(e.Ref)
 		return
 	}
 	s.speak(ctx, e.Ref, speech)
@@ -259,6 +259,8 @@ func (t *traversal) performTell(ctx context.Context, e flows.Effect) {
 	t.live.SayNow = e.Speech.Text()
 	t.note("to the agent: "+t.live.SayNow, false)
 	if t.agent != nil && t.agent.up && t.agent.parked {
-		t.whisper(ctx, e.Speech)
+		speech := e.Speech
+		speech.Parts = slices.Clone(speech.Parts) // they belong to the engine
+		t.whisper(ctx, speech)
 	}
 }

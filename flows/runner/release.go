@@ -2,6 +2,8 @@ package runner
 
 import (
 	"context"
+	"crypto/rand"
+	"slices"
 	"time"
 
 	"github.com/ringfence/ringfence"
@@ -38,6 +40,10 @@ func (t *traversal) performOpen(ctx context.Context, e flows.Effect) {
 		}
 		fields[name] = value
 	}
+	if !t.known {
+		t.openDecoy(e.Action, fields)
+		return
+	}
 	rel, _, err := t.r.cfg.Gate.Open(ctx, t.tenant, gate.OpenRequest{
 		Type: e.Action, Subject: t.subject.ID, Fields: fields, Traversal: t.id,
 		By: gate.Actor{Flow: e.At.Flow}, AskedBy: gate.AskedPhone, Bundle: t.bundle.Hash(),
@@ -50,13 +56,38 @@ func (t *traversal) performOpen(ctx context.Context, e flows.Effect) {
 	t.adopt(rel)
 }
 
+// bundled reports whether there is a bundle; a call that fell back to its open
+// queue takes up the current one when it needs it.
+func (t *traversal) bundled() bool {
+	if t.bundle == nil {
+		t.bundle = t.r.cfg.Bundles.Current(t.tenant)
+	}
+	return t.bundle != nil
+}
+
+// openDecoy makes up a release of a person who is not on file, so that the
+// flow goes on as it would for one who is (invariant 23). The gate does not
+// know it, and every challenge for it is a decoy.
+func (t *traversal) openDecoy(action string, fields map[string]string) {
+	a, ok := t.bundle.Policy().Action(action)
+	if !ok {
+		return
+	}
+	rel := gate.Release{ID: ringfence.NewID[ringfence.ReleaseID](ringfence.PrefixRelease), Type: action, Says: a.Says, Class: a.Class,
+		State: gate.StatePendingEvidence, Fields: fields}
+	_, _ = rand.Read(rel.Digest[:]) // never fails (crypto/rand)
+	t.releases = append(t.releases, releaseRef{action: action, id: rel.ID, digest: rel.Digest, says: rel.Says, fields: t.fieldsOf(rel), decoy: true})
+	t.note(rel.Says+" was asked for", false)
+	v := t.liveRelease(rel)
+	v.Decision = gate.StepUp.String()
+	t.live.Releases = append(t.live.Releases, v)
+}
+
 // adopt takes a release into this traversal: opened by its flow, or for it in
 // the console or over the API.
 func (t *traversal) adopt(rel gate.Release) {
-	for _, known := range t.releases {
-		if known.id == rel.ID {
-			return
-		}
+	if !t.bundled() || slices.ContainsFunc(t.releases, func(known releaseRef) bool { return known.id == rel.ID }) {
+		return
 	}
 	t.releases = append(t.releases, releaseRef{action: rel.Type, id: rel.ID, digest: rel.Digest, says: rel.Says, fields: t.fieldsOf(rel)})
 	t.note(rel.Says+" was asked for", false)
@@ -73,8 +104,28 @@ func (t *traversal) fieldsOf(rel gate.Release) []verify.Field {
 	out := make([]verify.Field, 0, len(a.Carries))
 	for _, f := range a.Carries {
 		out = append(out, verify.Field{Name: f.Name, As: flows.SayAs(f.Type), Value: rel.Fields[f.Name]})
+		if f.Type.Secret {
+			out[len(out)-1].Value = flows.SecretValue
+		}
 	}
 	return out
+}
+
+// liveRelease is a release as the console may see it: a secret field is never
+// shown.
+func (t *traversal) liveRelease(rel gate.Release) ringfence.LiveRelease {
+	v := ringfence.LiveRelease{ID: rel.ID, Type: rel.Type, Says: rel.Says, Class: rel.Class, State: string(rel.State),
+		Fields: map[string]string{}, Digest: rel.Digest, Why: rel.Why, Missing: rel.Missing, Until: rel.HoldUntil}
+	a, known := t.bundle.Policy().Action(rel.Type)
+	for name, value := range rel.Fields {
+		v.Fields[name] = flows.SecretValue
+		if known {
+			if f, ok := a.Field(name); ok && !f.Secret {
+				v.Fields[name] = value
+			}
+		}
+	}
+	return v
 }
 
 func (t *traversal) actionSays(action string) (string, []verify.Field) {
@@ -116,12 +167,14 @@ func (t *traversal) showReleases(ctx context.Context) {
 
 // showRelease refreshes one release in the view.
 func (t *traversal) showRelease(ctx context.Context, id ringfence.ReleaseID) {
+	if !t.bundled() {
+		return
+	}
 	rel, verdict, err := t.r.cfg.Gate.Evaluate(ctx, t.tenant, id)
 	if err != nil {
 		return
 	}
-	v := ringfence.LiveRelease{ID: id, Type: rel.Type, Says: rel.Says, Class: rel.Class, State: string(rel.State), Fields: rel.Fields,
-		Digest: rel.Digest, Why: rel.Why, Missing: rel.Missing, Until: rel.HoldUntil}
+	v := t.liveRelease(rel)
 	v.Decision = verdict.Decision.String()
 	if rel.State == gate.StatePendingEvidence || rel.State == gate.StatePendingApproval {
 		v.Why, v.Missing = verdict.Next, verdict.Missing
@@ -142,7 +195,7 @@ func (t *traversal) cancelRelease(ctx context.Context, action string) {
 	kept := t.releases[:0:0]
 	for _, r := range t.releases {
 		if r.action == action {
-			t.cancelReleaseID(ctx, r.id)
+			t.cancelReleaseRef(ctx, r)
 			continue
 		}
 		kept = append(kept, r)
@@ -150,9 +203,15 @@ func (t *traversal) cancelRelease(ctx context.Context, action string) {
 	t.releases = kept
 }
 
-// cancelReleaseID cancels a release and voids what was asked for it.
-func (t *traversal) cancelReleaseID(ctx context.Context, id ringfence.ReleaseID) {
-	if _, err := t.r.cfg.Gate.Cancel(ctx, t.tenant, id, gate.Actor{Flow: t.flowName()}, "a field or the person changed"); err != nil {
+// cancelReleaseRef cancels a release and voids what was asked and proved for
+// it.
+func (t *traversal) cancelReleaseRef(ctx context.Context, r releaseRef) {
+	id := r.id
+	t.have = slices.DeleteFunc(t.have, func(p proof) bool { return p.release == id })
+	t.live.Evidence = slices.DeleteFunc(t.live.Evidence, func(ev ringfence.LiveEvidence) bool { return ev.Release == id })
+	if r.decoy {
+		t.live.Releases = slices.DeleteFunc(t.live.Releases, func(v ringfence.LiveRelease) bool { return v.ID == id })
+	} else if _, err := t.r.cfg.Gate.Cancel(ctx, t.tenant, id, gate.Actor{Flow: t.flowName()}, "a field or the person changed"); err != nil {
 		t.r.cfg.Log.Info("release not cancelled", "release", string(id), "err", err)
 	}
 	if err := t.r.cfg.Verify.CancelRelease(ctx, t.tenant, id); err != nil {
@@ -240,13 +299,14 @@ func releaseOutcome(rel gate.Release, _ gate.Verdict) flows.Outcome {
 // then release waits are later and approvals silent.
 func (t *traversal) await(ctx context.Context, e flows.Effect, id ringfence.ReleaseID, life time.Duration, judge func(gate.Release, gate.Verdict) flows.Outcome) {
 	number, ref, kind := t.session.number, e.Ref, e.Kind
+	key := refKey{number, ref}
 	finished := false
 	finish := func(o flows.Outcome) {
 		if finished {
 			return
 		}
 		finished = true
-		t.stopWatching(ref)
+		t.stopWatching(key)
 		t.feedTo(number, flows.Input{Kind: flows.InOutcome, Ref: ref, Outcome: o})
 	}
 	look := func() {
@@ -271,10 +331,11 @@ func (t *traversal) await(ctx context.Context, e flows.Effect, id ringfence.Rele
 		})
 	}
 	if t.watching == nil {
-		t.watching = map[flows.Ref]func(){}
+		t.watching = map[refKey]func(){}
 	}
-	t.watching[ref] = func() { finished = true; stop(); forget(); close(over) }
+	t.watching[key] = func() { finished = true; forget(); close(over) }
 	t.helper.Go(func() {
+		defer stop()
 		for {
 			select {
 			case <-changed:
@@ -289,9 +350,9 @@ func (t *traversal) await(ctx context.Context, e flows.Effect, id ringfence.Rele
 	look()
 }
 
-func (t *traversal) stopWatching(ref flows.Ref) {
-	if f := t.watching[ref]; f != nil {
-		delete(t.watching, ref)
+func (t *traversal) stopWatching(key refKey) {
+	if f := t.watching[key]; f != nil {
+		delete(t.watching, key)
 		f()
 	}
 }

@@ -53,6 +53,7 @@ type Notice struct {
 type Runner struct {
 	cfg  Config
 	stop chan struct{}
+	once sync.Once // closes stop
 	wg   sync.WaitGroup
 
 	mu       sync.Mutex
@@ -60,6 +61,7 @@ type Runner struct {
 	live     map[ringfence.TraversalID]*traversal
 	views    map[ringfence.TenantID]map[ringfence.TraversalID]ringfence.LiveCall
 	watchers map[chan struct{}]ringfence.TenantID
+	codes    map[codeKey]ringfence.TraversalID
 }
 
 // ErrDraining refuses new traversals while the process is stopping.
@@ -81,7 +83,8 @@ func New(cfg Config) (*Runner, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Runner{cfg: cfg, stop: make(chan struct{}), live: map[ringfence.TraversalID]*traversal{},
-		views: map[ringfence.TenantID]map[ringfence.TraversalID]ringfence.LiveCall{}, watchers: map[chan struct{}]ringfence.TenantID{}}, nil
+		views: map[ringfence.TenantID]map[ringfence.TraversalID]ringfence.LiveCall{}, watchers: map[chan struct{}]ringfence.TenantID{},
+		codes: map[codeKey]ringfence.TraversalID{}}, nil
 }
 
 // Inbound leads a call that has come in. It returns when the caller's leg has
@@ -101,7 +104,7 @@ func (r *Runner) Inbound(ctx context.Context, leg Leg) {
 		return
 	}
 	gone := make(chan struct{})
-	r.wg.Go(func() { t.run(context.WithoutCancel(ctx), func(ctx context.Context) { t.inbound(ctx, leg, gone) }) })
+	t.start(ctx, func(ctx context.Context) { t.inbound(ctx, leg, gone) })
 	<-gone
 }
 
@@ -111,10 +114,17 @@ func drainLeg(leg Leg) {
 	}
 }
 
-// begin registers a new traversal, unless the process is stopping.
+// begin registers a new traversal, unless the process is stopping. Who began
+// it starts it, or abandons it.
 func (r *Runner) begin(line Line) *traversal {
+	return r.beginAs(line, ringfence.NewID[ringfence.TraversalID](ringfence.PrefixTraversal))
+}
+
+// beginAs is begin under an id that is known already. It refuses one that is
+// live.
+func (r *Runner) beginAs(line Line, id ringfence.TraversalID) *traversal {
 	t := &traversal{
-		r: r, id: ringfence.NewID[ringfence.TraversalID](ringfence.PrefixTraversal), tenant: line.Tenant, line: line,
+		r: r, id: id, tenant: line.Tenant, line: line,
 		in: make(chan func(), 64), done: make(chan struct{}), challenges: map[refKey]*challenge{},
 	}
 	t.live = ringfence.LiveCall{Tenant: t.tenant, Traversal: t.id, Reference: newReference(), Began: time.Now(), State: "in_flow", Line: line.Name}
@@ -127,11 +137,29 @@ func (r *Runner) begin(line Line) *traversal {
 func (r *Runner) register(t *traversal) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.draining {
+	if r.draining || r.live[t.id] != nil {
 		return false
 	}
 	r.live[t.id] = t
+	r.wg.Add(1)
 	return true
+}
+
+// start runs a traversal that was begun.
+func (t *traversal) start(ctx context.Context, begin func(context.Context)) {
+	ctx = context.WithoutCancel(ctx)
+	go func() {
+		defer t.r.wg.Done()
+		t.run(ctx, begin)
+	}()
+}
+
+// abandon takes back a traversal that was begun and never started.
+func (t *traversal) abandon() {
+	defer t.r.wg.Done()
+	close(t.done)
+	t.live.State = "ended"
+	t.r.publish(t.live)
 }
 
 // referenceLetters leaves out what is confused when heard or read.
@@ -168,7 +196,7 @@ func (r *Runner) Drain(ctx context.Context) {
 	select {
 	case <-finished:
 	case <-ctx.Done():
-		close(r.stop)
+		r.once.Do(func() { close(r.stop) })
 		<-finished
 	}
 }

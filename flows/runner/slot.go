@@ -26,31 +26,56 @@ type slot struct {
 	challenge *challenge // the call-back that this leg was placed for
 }
 
-// utterance is one line waiting to be spoken.
+// utterance is one line waiting to be spoken. Refs are counted anew by every
+// session, so it knows its own.
 type utterance struct {
-	ref   flows.Ref
-	clip  ringfence.Clip
-	ready bool
-	bad   bool
+	session int
+	ref     flows.Ref
+	clip    ringfence.Clip
+	ready   bool
+	bad     bool
 }
 
-// renderTime bounds how long a line may take to become audio.
-const renderTime = 15 * time.Second
+const (
+	// renderTime bounds how long a line may take to become audio.
+	renderTime = 15 * time.Second
+	// cutShort is how long the end of a leg may take to be told after a clip of
+	// it was not sent to its end.
+	cutShort = time.Second
+)
 
 // speak queues a line. It is rendered beside the traversal; order is kept.
 func (s *slot) speak(ctx context.Context, ref flows.Ref, speech ringfence.Speech) {
-	u := &utterance{ref: ref}
+	u := s.enqueue(ref)
+	s.t.render(ctx, u, speech, s.next)
+}
+
+// mute queues a line that may not be spoken: it fails in its turn, and with it
+// what stands behind.
+func (s *slot) mute(ref flows.Ref) {
+	u := s.enqueue(ref)
+	u.ready, u.bad = true, true
+	s.next()
+}
+
+func (s *slot) enqueue(ref flows.Ref) *utterance {
+	u := &utterance{session: s.t.session.number, ref: ref}
 	s.queue = append(s.queue, u)
-	s.t.async(ctx, func(ctx context.Context) func() {
+	return u
+}
+
+// render makes audio of a line beside the traversal and runs then on it.
+func (t *traversal) render(ctx context.Context, u *utterance, speech ringfence.Speech, then func()) {
+	t.async(ctx, func(ctx context.Context) func() {
 		ctx, cancel := context.WithTimeout(ctx, renderTime)
 		defer cancel()
-		clip, err := s.t.r.cfg.Voice.Render(ctx, speech)
+		clip, err := t.r.cfg.Voice.Render(ctx, speech)
 		return func() {
-			u.clip, u.ready, u.bad = clip, true, err != nil
 			if err != nil {
-				s.t.r.cfg.Log.Error("line cannot be spoken", "traversal", string(s.t.id), "err", err)
+				t.r.cfg.Log.Error("line cannot be spoken", "traversal", string(t.id), "err", err)
 			}
-			s.next()
+			u.clip, u.ready, u.bad = clip, true, u.bad || err != nil
+			then()
 		}
 	})
 }
@@ -64,7 +89,7 @@ func (s *slot) next() {
 			return
 		}
 		s.queue = s.queue[1:]
-		s.heard(u)
+		s.heard(u, false)
 	}
 	if len(s.queue) == 0 && s.playing == 0 {
 		s.quiet()
@@ -72,40 +97,69 @@ func (s *slot) next() {
 }
 
 // heard tells the engine that a line is over; one that could not be spoken is
-// a fault of the line.
-func (s *slot) heard(u *utterance) {
-	s.t.spoken(s.t.ctx, u.ref, s)
-	if e := s.entry; e != nil && e.opens == u.ref && u.ref != 0 {
-		e.opens = 0
-		e.open()
+// a fault of the line. What is queued behind it belongs to the same line and
+// falls with it: nobody hears half of a question. Only what was heard whole
+// counts as spoken.
+func (s *slot) heard(u *utterance, whole bool) {
+	if u.bad {
+		for _, behind := range s.queue {
+			behind.ready, behind.bad = true, true
+		}
+	}
+	if whole {
+		s.t.spoken(s.t.ctx, u, s)
+		if e := s.entry; e != nil && e.session == u.session && e.opens == u.ref && u.ref != 0 {
+			e.opens = 0
+		}
 	}
 	kind := flows.InPlayed
 	if u.bad {
 		kind = flows.InFault
 	}
-	s.t.feed(flows.Input{Kind: kind, Ref: u.ref, On: s.at})
+	s.t.feedTo(u.session, flows.Input{Kind: kind, Ref: u.ref, On: s.at})
 }
 
-// played takes the end of a clip.
-func (s *slot) played(id uint64) {
-	if id != s.playing || len(s.queue) == 0 {
+// played takes the end of a clip. One that was not sent to its end, though we
+// did not stop it, is a fault; the end of its leg mostly follows.
+func (s *slot) played(id uint64, whole bool) {
+	if id == 0 || id != s.playing || len(s.queue) == 0 {
 		return
 	}
 	u := s.queue[0]
+	if !whole {
+		s.t.after(cutShort, func() {
+			if s.playing == id && len(s.queue) > 0 && s.queue[0] == u {
+				u.bad = true
+				s.over(u, false)
+			}
+		})
+		return
+	}
+	s.over(u, true)
+}
+
+func (s *slot) over(u *utterance, whole bool) {
 	s.playing, s.queue = 0, s.queue[1:]
-	s.heard(u)
+	s.heard(u, whole)
 	s.next()
 }
 
 // quiet runs when nothing is left to be spoken.
 func (s *slot) quiet() {
 	if s.closing {
-		s.closing = false
 		s.drop(ringfence.EndHangup)
 		return
 	}
 	if s.entry != nil {
 		s.entry.open()
+	}
+}
+
+// close hangs the leg up once everything queued there was played.
+func (s *slot) close() {
+	s.closing = true
+	if s.playing == 0 && len(s.queue) == 0 {
+		s.quiet()
 	}
 }
 
@@ -127,12 +181,20 @@ func (s *slot) setPrivate(on bool) {
 
 // drop hangs the leg up and forgets it.
 func (s *slot) drop(cause ringfence.EndCause) {
+	leg := s.leg
+	s.lose()
+	if leg != nil {
+		leg.Hangup(cause)
+		s.t.legOver(leg, "", cause)
+	}
+}
+
+// lose forgets a leg that is gone, and everything that was under way on it.
+func (s *slot) lose() {
 	s.stop()
 	s.closeEntry()
-	if s.leg != nil {
-		s.leg.Hangup(cause)
-	}
-	s.leg, s.up = nil, false
+	s.leg, s.up, s.private, s.closing = nil, false, false, false
+	s.dialing, s.challenge = nil, nil
 }
 
 func (s *slot) closeEntry() {

@@ -22,12 +22,12 @@ type traversal struct {
 	line   Line
 	in     chan func()
 	done   chan struct{}
-	helper sync.WaitGroup // pumps and asynchronous work
+	helper sync.WaitGroup // pumps and watches
+	work   sync.WaitGroup // asynchronous work, waited for before anything is closed
 
 	over        bool
 	caller      Caller
 	first       Leg // the leg the traversal began with; nil for a job
-	callerUp    bool
 	slots       [maxSlots]*slot
 	bundle      *flows.Bundle
 	session     *session
@@ -45,7 +45,7 @@ type traversal struct {
 	known    bool // the subject exists; never shown before a proof
 	attested bool
 	number   bool
-	have     []flows.Proved
+	have     []proof
 	onLeg    []legProof
 	releases []releaseRef
 
@@ -54,7 +54,9 @@ type traversal struct {
 	waiting   *connectWait
 	cameFrom  string // queue the call was put through to
 	suspended *suspension
-	watching  map[flows.Ref]func()
+	watching  map[refKey]func()
+	ended     map[ringfence.LegID]bool // legs whose end stands in the ledger
+	stopping  bool                     // the process stops: what is suspended goes on elsewhere
 
 	live ringfence.LiveCall
 }
@@ -79,6 +81,13 @@ type session struct {
 	action  string
 }
 
+// proof is one that this traversal gave, for the flows that follow.
+type proof struct {
+	flows.Proved
+	release ringfence.ReleaseID // that it is bound to; empty = none
+	at      time.Time
+}
+
 // legProof is a proof and the leg that keyed or carried it. For speech and
 // queues it counts on that leg only (invariant 34).
 type legProof struct {
@@ -90,6 +99,7 @@ type legProof struct {
 // fields as they are spoken and shown.
 type releaseRef struct {
 	action string
+	decoy  bool // of a person who is not on file: the gate does not know it
 	id     ringfence.ReleaseID
 	digest ringfence.Digest
 	says   string
@@ -105,9 +115,11 @@ func (t *traversal) post(f func()) {
 	}
 }
 
-// async runs work beside the traversal and what it returns on it.
+// async runs work beside the traversal and what it returns on it. The end of
+// the traversal cancels ctx and waits for the work; what must be finished all
+// the same detaches itself with a deadline of its own.
 func (t *traversal) async(ctx context.Context, work func(context.Context) func()) {
-	t.helper.Go(func() {
+	t.work.Go(func() {
 		defer t.caught("work")
 		if then := work(ctx); then != nil {
 			t.post(then)
@@ -125,9 +137,7 @@ func (t *traversal) caught(where string) {
 func (t *traversal) run(ctx context.Context, begin func(context.Context)) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer t.helper.Wait()
-	defer cancel()
-	defer close(t.done)
-	defer t.finish(context.WithoutCancel(ctx))
+	defer t.finish(context.WithoutCancel(ctx), cancel)
 	t.ctx = ctx
 	t.watchReleases(ctx)
 	t.guarded(func() { begin(ctx) })
@@ -137,6 +147,7 @@ func (t *traversal) run(ctx context.Context, begin func(context.Context)) {
 		case f := <-t.in:
 			t.guarded(f)
 		case <-t.r.stop:
+			t.stopping = true
 			t.end("shutdown")
 		}
 		t.rest()
@@ -182,25 +193,67 @@ func (t *traversal) rest() {
 	if t.over {
 		return
 	}
+	if t.session == nil && t.suspended == nil {
+		t.settle()
+	}
 	legs := t.agent != nil || len(t.ringing) > 0 || slices.ContainsFunc(t.slots[:], func(s *slot) bool { return s != nil && s.leg != nil })
 	if !legs && t.suspended == nil && t.session == nil {
 		t.end("hangup")
+		return // finish publishes the end
 	}
 	t.publish()
 }
 
-// finish hangs everything up and closes what is open, whatever the exit.
-func (t *traversal) finish(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
+// settle lets go of legs that nobody speaks with, now that no flow runs: a leg
+// that was placed for one, and the agent of a caller who has gone, once they
+// have heard what they were told.
+func (t *traversal) settle() {
+	for _, s := range t.slots[1:] {
+		if s != nil && s.leg != nil && !s.closing {
+			s.drop(ringfence.EndHangup)
+		}
+	}
+	if s := t.slots[0]; s != nil && s.leg != nil {
+		return
+	}
+	t.dropRinging(ringfence.EndHangup)
+	if t.agent != nil && !t.agent.told() {
+		t.agent.leg.Loop(nil)
+		return
+	}
+	t.dropAgents(ringfence.EndHangup)
+}
+
+// legOver writes the end of a leg into the ledger, once.
+func (t *traversal) legOver(leg Leg, who ringfence.PersonID, cause ringfence.EndCause) {
+	id := leg.ID()
+	if t.ended[id] {
+		return
+	}
+	if t.ended == nil {
+		t.ended = map[ringfence.LegID]bool{}
+	}
+	t.ended[id] = true
+	t.r.entry(context.WithoutCancel(t.ctx), t.tenant, ledger.Entry{Event: "leg.ended", Traversal: t.id, Leg: id, Person: who, Data: map[string]string{"cause": string(cause)}})
+}
+
+// finish hangs everything up and closes what is open, whatever the exit. A
+// suspended traversal that the process leaves behind stays as it is stored:
+// Resume takes it up.
+func (t *traversal) finish(ctx context.Context, cancelWork context.CancelFunc) {
+	left := t.stopping && t.suspended != nil
+	cause := ringfence.EndHangup
+	if t.stopping {
+		cause = ringfence.EndShutdown
+	}
 	t.stopSession()
 	for i, s := range t.slots {
 		if s != nil {
-			s.drop(ringfence.EndHangup)
+			s.drop(cause)
 			t.slots[i] = nil
 		}
 	}
-	t.dropAgents(ringfence.EndHangup)
+	t.dropAgents(cause)
 	for _, c := range t.challenges {
 		c.stop()
 	}
@@ -208,6 +261,20 @@ func (t *traversal) finish(ctx context.Context) {
 		verify.Wipe(s)
 		delete(t.secrets, name)
 	}
+	close(t.done)
+	cancelWork()
+	t.work.Wait() // what is being created now would be left open
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if !left {
+		t.closeOpen(ctx)
+	}
+	t.live.State = "ended"
+	t.publish()
+}
+
+// closeOpen ends what is durable of a traversal that is over.
+func (t *traversal) closeOpen(ctx context.Context) {
 	if err := t.r.cfg.Verify.CancelAll(ctx, t.tenant, t.id); err != nil {
 		t.r.cfg.Log.Error("challenges left open", "traversal", string(t.id), "err", err)
 	}
@@ -215,8 +282,6 @@ func (t *traversal) finish(ctx context.Context) {
 		t.r.cfg.Log.Error("releases left open", "traversal", string(t.id), "err", err)
 	}
 	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.ended", Traversal: t.id, Subject: t.knownSubject()})
-	t.live.State = "ended"
-	t.publish()
 }
 
 // knownSubject is the subject's id, or nothing for a made-up one.
