@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -59,6 +60,9 @@ func (s *Server) permitAPI(a huma.API) {
 				return nil, err
 			}
 			token, v, err := s.cfg.Gate.Permit(ctx, p.tenant, in.ID, p.client.Executor)
+			if errors.Is(err, gate.ErrConflict) {
+				return nil, problem.New(problem.Conflict, "This release is not ready, has a permit out, or is done.")
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -80,6 +84,9 @@ func (s *Server) permitAPI(a huma.API) {
 			}
 			got, err := s.cfg.Gate.Redeem(ctx, p.tenant, p.client.Executor, in.Body.Permit,
 				gate.Key{Client: p.client.ID, Operation: "redeem", Value: in.Key, Body: body})
+			if errors.Is(err, gate.ErrConflict) {
+				return nil, problem.New(problem.Conflict, "This permit was redeemed before, or its release has moved on.")
+			}
 			if err != nil {
 				return nil, err
 			}
