@@ -24,7 +24,7 @@ func (d *demo) calls(ctx context.Context) {
 		name, about string
 		play        func(context.Context) error
 	}{
-		{"Call 1", "Ada, an honest customer, changes the account that she is paid on", d.honest},
+		{"Call 1", "two honest customers change the account that they are paid on: Ada has a passkey, Ben has none", d.honest},
 		{"Call 2", "Mallory shows Ada's number, knows her PIN, and has an agent on her side", d.attack},
 		{"Call 3", "somebody says to be the finance director", d.director},
 	} {
@@ -134,17 +134,17 @@ func (d *demo) answerBack(ctx context.Context, who *lab.Person, carried string) 
 		return nil, err
 	}
 	if err := line.Answer(ctx); err != nil {
-		return nil, err
+		return line, err
 	}
 	if _, err := line.Hear(ctx, "Now key these two digits"); err != nil {
-		return nil, err
+		return line, err
 	}
 	fresh, err := line.HearDigits(ctx, 2)
 	if err != nil {
-		return nil, err
+		return line, err
 	}
 	if _, err := line.Hear(ctx, "and then the code"); err != nil {
-		return nil, err
+		return line, err
 	}
 	return line, line.Key(ctx, fresh+carried, "")
 }

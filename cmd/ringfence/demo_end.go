@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"golang.org/x/mod/sumdb/note"
@@ -26,8 +27,12 @@ func (d *demo) proved(ctx context.Context) {
 	}
 	d.t.check(report.OK() && report.Covered == report.Size && report.Size > 0, "the ledger verifies, against a checkpoint elsewhere and the executor's permit",
 		fmt.Sprintf("%d entries, root %s…", report.Size, report.Root[:min(16, len(report.Root))]))
-	for _, b := range d.bank.Bank.Journal() {
-		d.t.tell("corebank", "did %s once: %v", b.Type, b.Fields)
+	for _, a := range d.approved { // no call runs any more
+		d.t.line("  %s, done once; proved for digest %s…:", a.release.Says, a.release.Digest.String()[:16])
+		slices.SortFunc(a.proofs, func(x, y ringfence.Evidence) int { return x.At.Compare(y.At) })
+		for _, e := range a.proofs {
+			d.t.line("    %s  %s", d.t.stamp(e.At), factSays[e.Fact])
+		}
 	}
 	r := d.t.result()
 	d.t.line("\n%d of %d outcomes were as they should be, in %.0f s.", len(r.Outcomes)-d.t.failed(), len(r.Outcomes), r.Seconds)
@@ -106,4 +111,13 @@ func (d *demo) answerDesks(ctx context.Context) (stop func()) {
 		})
 	}
 	return func() { cancel(); desks.Wait() }
+}
+
+// factSays tells what each proof of the demo proves, and no more.
+var factSays = map[ringfence.Fact]string{
+	ringfence.FactPIN:       "the telephone PIN was keyed on the caller's leg: knowledge",
+	ringfence.FactTOTP:      "the code of the authenticator app was keyed for this action: possession",
+	ringfence.FactPasskey:   "the passkey signed this action, shown whole on its own page: possession, with the person verified",
+	ringfence.FactCallback:  "somebody at the number on file keyed the carried code and two digits that only that leg was told",
+	ringfence.FactConfirmed: "this action was read back whole on that leg, and confirmed by a key drawn for it",
 }

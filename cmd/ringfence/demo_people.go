@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base32"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +14,7 @@ import (
 	"github.com/ringfence/ringfence/internal/lab"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/verify"
+	"github.com/ringfence/ringfence/verify/otp"
 	"github.com/ringfence/ringfence/verify/passkey"
 	"github.com/ringfence/ringfence/verify/passkey/passkeytest"
 	"github.com/ringfence/ringfence/verify/pin"
@@ -175,7 +178,7 @@ func (d *demo) importSubjects(ctx context.Context) error {
 	}
 	people := &d.people
 	people.ada = &customer{Person: d.carrier.Person("Ada Bell", "447700900123"), account: "40718293", pin: "739261", key: passkeytest.New(d.cfg.Web.Public.URL)}
-	people.ben = &customer{Person: d.carrier.Person("Ben Okri", "447700900124"), account: "40718301", pin: "582694", seed: []byte("a seed of 20 bytes!!")}
+	people.ben = &customer{Person: d.carrier.Person("Ben Okri", "447700900124"), account: "40718301", pin: "582694", seed: make([]byte, 20)}
 	people.david = &customer{Person: d.carrier.Person("David Stone", "447700900777")}
 	for _, c := range []*customer{people.ada, people.ben, people.david} {
 		c.subject = ringfence.NewID[ringfence.SubjectID](ringfence.PrefixSubject)
@@ -196,7 +199,14 @@ func (d *demo) importSubjects(ctx context.Context) error {
 		}
 		authenticator(c, ringfence.AuthPIN, secret)
 	}
-	authenticator(people.ben, ringfence.AuthTOTP, people.ben.seed)
+	if _, err := rand.Read(people.ben.seed); err != nil {
+		return err
+	}
+	seed, err := otp.ImportSeed(ringfence.Secret(base32.StdEncoding.EncodeToString(people.ben.seed)))
+	if err != nil {
+		return err
+	}
+	authenticator(people.ben, ringfence.AuthTOTP, seed)
 	made, err := d.makePasskey(ctx, people.ada)
 	if err != nil {
 		return err

@@ -51,7 +51,16 @@ type demo struct {
 
 	stop  context.CancelFunc // ends what runs beside the calls
 	work  sync.WaitGroup
-	first lab.Permit // of the first call, to be replayed
+	first lab.Permit // of Ada's change, to be replayed
+
+	mu       sync.Mutex
+	approved []approvedAction // guarded by mu
+}
+
+// approvedAction is an action that its customer approved, with the proofs.
+type approvedAction struct {
+	release lab.Release
+	proofs  []ringfence.Evidence
 }
 
 // newDemo starts everybody. It says what it does, because it takes a moment.

@@ -85,8 +85,8 @@ func (e *Executor) Ready(ctx context.Context) ([]Release, error) {
 }
 
 // WaitReady polls every 200 ms, as an executor without a webhook does, until a
-// release is ready. An empty id takes the first.
-func (e *Executor) WaitReady(ctx context.Context, id ringfence.ReleaseID) (Release, error) {
+// release that is wanted is ready.
+func (e *Executor) WaitReady(ctx context.Context, want func(Release) bool) (Release, error) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -95,7 +95,7 @@ func (e *Executor) WaitReady(ctx context.Context, id ringfence.ReleaseID) (Relea
 			return Release{}, err
 		}
 		for _, r := range all {
-			if id == "" || r.ID == id {
+			if want(r) {
 				return r, nil
 			}
 		}

@@ -179,7 +179,9 @@ func (l *Line) HearOut(ctx context.Context) ([]string, error) {
 	for {
 		h, err := l.listen(ctx)
 		if errors.Is(err, ErrOver) {
-			l.log.tell(l.who, "is hung up on", "")
+			if !l.hung.Swap(true) {
+				l.log.tell(l.who, "is hung up on", "")
+			}
 			return out, nil
 		}
 		if err != nil {
