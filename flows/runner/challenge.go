@@ -277,6 +277,7 @@ func (t *traversal) proved(c *challenge, res verify.Result) {
 	t.prove(p)
 	t.provedOn(c.fact, c.slot)
 	t.evidence(ev)
+	t.showReleases(t.ctx) // what they wait for is less now, although none of them moved
 }
 
 // prove books a proof; a newer one takes the place of the same before it.
