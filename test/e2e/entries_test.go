@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/ringfence/ringfence"
@@ -35,6 +36,16 @@ func (g *gateway) entries(ctx context.Context) []ledger.Entry {
 			return out
 		}
 	}
+}
+
+// lastEntries is the end of the log as text, for a test that failed.
+func (g *gateway) lastEntries(n int) string {
+	all := g.entries(context.Background())
+	var b strings.Builder
+	for _, e := range all[max(0, len(all)-n):] {
+		fmt.Fprintf(&b, "%s %s %s %v\n", e.At.Format("15:04:05.000"), e.Event, e.Leg, e.Data)
+	}
+	return b.String()
 }
 
 // count is how many entries of an event the log has.

@@ -121,10 +121,11 @@ func (g *gateway) start(ctx context.Context) {
 		g.finished = g.cmd.Wait()
 	}()
 	g.t.Cleanup(func() {
-		if g.cmd.Process.Kill(); g.t.Failed() {
-			g.t.Logf("the log of ringfence ends:\n%s", g.log.tail(40))
-		}
+		g.cmd.Process.Kill()
 		<-done
+		if g.t.Failed() {
+			g.t.Logf("the log of ringfence ends:\n%s\nits ledger ends:\n%s", g.log.tail(40), g.lastEntries(60))
+		}
 	})
 	until(ctx, g.t, "ringfence becomes ready", func() bool {
 		select {

@@ -8,7 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"os"
-	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,38 +19,38 @@ import (
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/policy"
 	"github.com/ringfence/ringfence/store/sqlite"
+	"github.com/ringfence/ringfence/verify"
+	"github.com/ringfence/ringfence/verify/passkey"
+	"github.com/ringfence/ringfence/verify/passkey/passkeytest"
 	"github.com/ringfence/ringfence/verify/pin"
 	"github.com/ringfence/ringfence/web"
 )
 
 // The subject on file, and the service account that opens actions.
 const (
-	account     = "40718293"
-	rightPIN    = "739261"
-	bankSecret  = "an executor's secret, known to tests only"
-	seedSource  = "register of the end-to-end tests"
-	subjectName = "Ada"
+	account  = "40718293"
+	rightPIN = "739261"
+	// payeeAccount was paid before, so that a payment to it stays in its class.
+	payeeAccount = "31926819"
+	bankSecret   = "an executor's secret, known to tests only"
+	seedSource   = "register of the end-to-end tests"
+	subjectName  = "Ada"
 )
 
 // directory is what seed put on file.
 type directory struct {
 	subject      ringfence.SubjectID
+	passkey      *passkeytest.Authenticator
 	opener, bank *client // service accounts: one asks for actions, one performs them
 }
 
 // seed fills a new installation with one subject, before the program starts:
 // what an operator does with a first import, signed by two people. The store
 // is opened as the program opens it, with the installation's own keys.
-func (g *gateway) seed(ctx context.Context, more ...func(*gate.Import, ringfence.SubjectID)) directory {
+func (g *gateway) seed(ctx context.Context) directory {
 	g.t.Helper()
-	keys := g.path("data/keys")
-	pepper := make([]byte, 32)
-	rand.Read(pepper)
-	if err := os.MkdirAll(keys, 0o700); err != nil {
-		g.t.Fatal(err)
-	}
-	g.write("data/keys/pepper", []byte(hex.EncodeToString(pepper)+"\n"))
-	permit, log := g.newKey("permit"), g.newKey("ledger")
+	must(g.t, os.MkdirAll(g.path("data/keys"), 0o700))
+	pepper, permit, log := g.pepper(), g.key("permit"), g.key("ledger")
 	d := directory{subject: ringfence.NewID[ringfence.SubjectID](ringfence.PrefixSubject)}
 	d.opener = g.newClient("", web.ScopeActions, web.ScopeReleases, web.ScopeLedger)
 	d.bank = g.newClient("bank", web.ScopeExecute, web.ScopeReleases)
@@ -66,9 +66,9 @@ func (g *gateway) seed(ctx context.Context, more ...func(*gate.Import, ringfence
 			g.t.Fatal(err)
 		}
 		in := g.subjectImport(ctx, d.subject, pepper)
-		for _, f := range more {
-			f(&in, d.subject)
-		}
+		var made ringfence.Authenticator
+		d.passkey, made = g.makePasskey(ctx, store, d.subject)
+		in.Authenticators = append(in.Authenticators, made)
 		if err := gt.Import(ctx, ringfence.DefaultTenant, in, signatures()...); err != nil {
 			g.t.Fatal(err)
 		}
@@ -95,7 +95,35 @@ func (g *gateway) subjectImport(ctx context.Context, id ringfence.SubjectID, pep
 			Type: ringfence.ContactMobile, Value: mobile, VerifiedAt: long, ChangedAt: long}},
 		Authenticators: []ringfence.Authenticator{{ID: ringfence.NewID[ringfence.AuthenticatorID](ringfence.PrefixAuthenticator), Subject: id,
 			Type: ringfence.AuthPIN, Secret: secret, Lane: "handset", BoundAt: long}},
+		Payees: []gate.Payee{{Subject: id, Account: "/" + payeeAccount, Since: long}},
 	}
+}
+
+// makePasskey has Ada make a passkey in software, by the ceremony of the
+// enrolment page, and returns what the import is to hold of it.
+func (g *gateway) makePasskey(ctx context.Context, store *sqlite.Store, id ringfence.SubjectID) (*passkeytest.Authenticator, ringfence.Authenticator) {
+	g.t.Helper()
+	var made ringfence.Authenticator
+	keep := passkey.EnrolFunc(func(_ context.Context, _ verify.Tx, a ringfence.Authenticator) error {
+		made = a
+		return nil
+	})
+	reg, err := passkey.NewRegistrar(store, passkey.RP{ID: "localhost", Origins: []string{g.public()}, Name: "Acme"}, keep)
+	must(g.t, err)
+	token, err := reg.Invite(ctx, ringfence.DefaultTenant, string(id), subjectName)
+	must(g.t, err)
+	options, ok, err := reg.Begin(ctx, ringfence.DefaultTenant, token)
+	if err != nil || !ok {
+		g.t.Fatalf("no ceremony: %v", err)
+	}
+	software := passkeytest.New(g.public())
+	response, err := software.Register(options)
+	must(g.t, err)
+	if _, ok, err := reg.Finish(ctx, ringfence.DefaultTenant, token, response); err != nil || !ok {
+		g.t.Fatalf("the passkey is not taken: %v", err)
+	}
+	made.BoundAt = time.Now().AddDate(-2, 0, 0)
+	return software, made
 }
 
 // allow opens the store of a program that does not run.
@@ -155,18 +183,34 @@ func signatures() []gate.Signature {
 	}
 }
 
-// newKey writes one of the installation's signing keys.
-func (g *gateway) newKey(name string) ed25519.PrivateKey {
+// pepper is the installation's; it is made when there is none.
+func (g *gateway) pepper() []byte {
 	g.t.Helper()
+	raw, err := os.ReadFile(g.path("data/keys/pepper"))
+	if err != nil {
+		raw = []byte(hex.EncodeToString([]byte(rand.Text()+rand.Text())) + "\n")
+		g.write("data/keys/pepper", raw)
+	}
+	pepper, err := hex.DecodeString(strings.TrimSpace(string(raw)))
+	must(g.t, err)
+	return pepper
+}
+
+// key is one of the installation's signing keys; it is made when there is none.
+func (g *gateway) key(name string) ed25519.PrivateKey {
+	g.t.Helper()
+	path := "data/keys/" + name + ".pem"
+	if raw, err := os.ReadFile(g.path(path)); err == nil {
+		block, _ := pem.Decode(raw)
+		key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+		must(g.t, err)
+		return key.(ed25519.PrivateKey)
+	}
 	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		g.t.Fatal(err)
-	}
+	must(g.t, err)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	g.write(filepath.Join("data/keys", name+".pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	must(g.t, err)
+	g.write(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 	return key
 }
 
