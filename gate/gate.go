@@ -77,6 +77,22 @@ type Policies interface {
 	ByHash(ringfence.TenantID, [32]byte) *policy.Policy
 }
 
+// Ramping is what Policies may implement too. While a bundle gets a share of
+// the calls, a release must satisfy the policy it was opened under, the one in
+// force, and each of these; so must what is spoken and who is connected.
+type Ramping interface {
+	Also(ringfence.TenantID) []*policy.Policy
+}
+
+// demanded lists the policy in force, which may be nil, and those of a ramp.
+func (g *Gate) demanded(tenant ringfence.TenantID) []*policy.Policy {
+	out := []*policy.Policy{g.cfg.Policies.Current(tenant)}
+	if r, ok := g.cfg.Policies.(Ramping); ok {
+		out = append(out, r.Also(tenant)...)
+	}
+	return out
+}
+
 // Config is what the gate is built from. Store, Policies, Key and Log are
 // needed; without the others, what needs them is refused.
 type Config struct {

@@ -14,11 +14,11 @@ import (
 // Guard says what may be spoken on one leg and where it may be connected. The
 // zero Guard allows nothing.
 type Guard struct {
-	policy *policy.Policy
-	low    policy.FactSet // what counts below C2
-	high   policy.FactSet // what counts from C2 on: a text message only without a SIM swap
-	other  policy.FactSet // what was proved only for another release: not for fields of this one
-	action string
+	policies []*policy.Policy // each of them has to hold; none allows nothing
+	low      policy.FactSet   // what counts below C2
+	high     policy.FactSet   // what counts from C2 on: a text message only without a SIM swap
+	other    policy.FactSet   // what was proved only for another release: not for fields of this one
+	action   string
 }
 
 // GuardRequest names the leg that would hear, and about whom.
@@ -39,13 +39,13 @@ const guardAge = 15 * time.Minute
 // subject.
 func (g *Gate) Guard(ctx context.Context, tenant ringfence.TenantID, q GuardRequest) (Guard, error) {
 	out := Guard{}
-	p := g.cfg.Policies.Current(tenant)
-	if p == nil || q.Traversal == "" || q.Leg == "" || q.Subject == "" {
-		out.policy = p
+	policies := g.demanded(tenant)
+	if policies[0] == nil || q.Traversal == "" || q.Leg == "" || q.Subject == "" {
+		out.policies = policies
 		return out, nil
 	}
 	err := g.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
-		out = Guard{policy: p}
+		out = Guard{policies: policies}
 		rows, err := list[ringfence.Evidence](ctx, tx, ledger.KindEvidence,
 			ledger.Query{Key: "traversal", Value: string(q.Traversal), Limit: 1000, Desc: true})
 		if err != nil {
@@ -97,13 +97,17 @@ func oldEnough(points []ringfence.ContactPoint, id ringfence.ContactPointID, now
 // be spoken on the leg. Fields of an action need the guard to be made for a
 // release of that action.
 func (g Guard) MaySpeak(field string) bool {
-	guard, ok := g.policy.Spoken(field)
+	return g.all(func(p *policy.Policy) bool { return g.maySpeak(p, field) })
+}
+
+func (g Guard) maySpeak(p *policy.Policy, field string) bool {
+	guard, ok := p.Spoken(field)
 	if !ok {
 		return false
 	}
 	owner, _, _ := strings.Cut(field, ".")
 	facts := g.facts(guard.Class)
-	if _, isAction := g.policy.Action(owner); isAction {
+	if _, isAction := p.Action(owner); isAction {
 		if owner != g.action {
 			return false
 		}
@@ -114,8 +118,20 @@ func (g Guard) MaySpeak(field string) bool {
 
 // MayConnect reports whether the leg may be connected to a queue.
 func (g Guard) MayConnect(queue string) bool {
-	guard, ok := g.policy.Queue(queue)
-	return ok && guard.Holds(g.facts(guard.Class))
+	return g.all(func(p *policy.Policy) bool {
+		guard, ok := p.Queue(queue)
+		return ok && guard.Holds(g.facts(guard.Class))
+	})
+}
+
+// all reports whether something holds for every policy; for none it does not.
+func (g Guard) all(holds func(*policy.Policy) bool) bool {
+	for _, p := range g.policies {
+		if !holds(p) {
+			return false
+		}
+	}
+	return len(g.policies) > 0
 }
 
 // Facts lists what counts on the leg.

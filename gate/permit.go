@@ -89,17 +89,23 @@ func (g *Gate) Permit(ctx context.Context, tenant ringfence.TenantID, id ringfen
 	return token, v, err
 }
 
-// decideTwice judges by the pinned policy and by the current one; the answer
-// is the first that does not allow. wait reports that nothing is missing but
-// time, because the current policy holds longer.
+// decideTwice judges by the pinned policy, by the current one and by that of a
+// ramp; the answer is the first that does not allow. wait reports that nothing
+// is missing but time, because one of them holds longer.
 func (t *turn) decideTwice() (v Verdict, wait bool, err error) {
 	c, err := t.gather()
 	if err != nil {
 		return Verdict{}, false, err
 	}
 	v = Decide(t.pinned(), c, t.now)
-	if current := t.g.cfg.Policies.Current(t.r.Tenant); v.Decision == Allow && (current == nil || ringfence.Digest(current.Hash()) != t.r.Policy) {
-		again := Decide(current, c, t.now)
+	for _, also := range t.g.demanded(t.r.Tenant) {
+		if v.Decision != Allow {
+			break
+		}
+		if also != nil && ringfence.Digest(also.Hash()) == t.r.Policy {
+			continue
+		}
+		again := Decide(also, c, t.now)
 		if again.Decision != Allow || again.Class > v.Class {
 			v = again
 		}

@@ -37,7 +37,10 @@ type policies struct {
 	mu      sync.Mutex
 	current *policy.Policy
 	all     map[[32]byte]*policy.Policy
+	also    []*policy.Policy // of a ramp
 }
+
+func (p *policies) Also(ringfence.TenantID) []*policy.Policy { return p.also }
 
 func (p *policies) Current(t ringfence.TenantID) *policy.Policy {
 	p.mu.Lock()

@@ -31,7 +31,7 @@ func (t *traversal) inbound(ctx context.Context, leg Leg, gone chan struct{}) {
 		t.slots[0].drop(ringfence.EndDeclined)
 		return
 	}
-	t.bundle = t.r.cfg.Bundles.Current(t.tenant)
+	t.bundle = t.r.bundleFor(t, info.Called)
 	if err := leg.Answer(ctx); err != nil {
 		t.r.cfg.Log.Info("caller not answered", "traversal", string(t.id), "err", err)
 		t.slots[0].drop(ringfence.EndFailed)

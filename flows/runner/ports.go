@@ -94,6 +94,21 @@ type Bundles interface {
 	ByHash(tenant ringfence.TenantID, hash string) *flows.Bundle
 }
 
+// Ramps is what Bundles may implement too: a new call gets its bundle by its
+// traversal's id or by the number called, so that a share of the calls can try
+// a new one.
+type Ramps interface {
+	For(tenant ringfence.TenantID, id ringfence.TraversalID, called string) *flows.Bundle
+}
+
+// bundleFor chooses the bundle of a new call.
+func (r *Runner) bundleFor(t *traversal, called string) *flows.Bundle {
+	if ramps, ok := r.cfg.Bundles.(Ramps); ok {
+		return ramps.For(t.tenant, t.id, called)
+	}
+	return r.cfg.Bundles.Current(t.tenant)
+}
+
 // Caller is what the network says about a caller. The zero value says nothing.
 type Caller struct {
 	Attest   ringfence.Attest
