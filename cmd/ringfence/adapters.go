@@ -6,9 +6,7 @@ import (
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/b2bua"
-	"github.com/ringfence/ringfence/flows"
 	"github.com/ringfence/ringfence/flows/runner"
-	"github.com/ringfence/ringfence/policy"
 	"github.com/ringfence/ringfence/stirshaken"
 )
 
@@ -53,28 +51,4 @@ func (i identity) Check(ctx context.Context, info ringfence.LegInfo, now time.Ti
 		c.Reason = v.SIPReason()
 	}
 	return c
-}
-
-// bundles hands out the one bundle that is loaded.
-type bundles struct{ b *flows.Bundle }
-
-func (b bundles) Current(ringfence.TenantID) *flows.Bundle { return b.b }
-
-func (b bundles) ByHash(_ ringfence.TenantID, hash string) *flows.Bundle {
-	if b.b != nil && b.b.HashText() == hash {
-		return b.b
-	}
-	return nil
-}
-
-// policies gives the gate the policy of the bundle.
-type policies struct{ b *flows.Bundle }
-
-func (p policies) Current(ringfence.TenantID) *policy.Policy { return p.b.Policy() }
-
-func (p policies) ByHash(_ ringfence.TenantID, hash [32]byte) *policy.Policy {
-	if q := p.b.Policy(); q.Hash() == hash {
-		return q
-	}
-	return nil
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/ringfence/ringfence/b2bua/voice"
 	"github.com/ringfence/ringfence/flows"
 	"github.com/ringfence/ringfence/flows/runner"
+	"github.com/ringfence/ringfence/flows/shelf"
 	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/internal/config"
 	"github.com/ringfence/ringfence/ledger"
@@ -56,7 +57,8 @@ type app struct {
 	keys     keyring
 	store    *sqlite.Store
 	signer   *ledger.Signer
-	bundle   *flows.Bundle
+	base     *flows.Bundle // in force where nothing was published
+	shelf    *shelf.Shelf
 	routing  *routing
 	verify   methods
 	gate     *gate.Gate
@@ -85,7 +87,7 @@ func newApp(ctx context.Context, cfg config.Config, o appOptions) (_ *app, err e
 	if a.signer, err = ledger.NewSigner(cfg.Ledger.Name, a.keys.ledger); err != nil {
 		return nil, err
 	}
-	if a.bundle, err = loadBundle(cfg, o.Scripts); err != nil {
+	if a.base, err = loadBundle(cfg, o.Scripts); err != nil {
 		return nil, err
 	}
 	if a.store, err = sqlite.Open(ctx, sqlite.Config{Dir: cfg.Data, Master: a.keys.master, Volatile: o.Volatile}); err != nil {
@@ -98,6 +100,9 @@ func newApp(ctx context.Context, cfg config.Config, o appOptions) (_ *app, err e
 	}()
 	a.routing = &routing{cfg: cfg, store: a.store}
 	if a.verify, err = newMethods(cfg, a.keys, a.store, a.log); err != nil {
+		return nil, err
+	}
+	if err = a.joinShelf(ctx); err != nil {
 		return nil, err
 	}
 	if err = a.joinGate(); err != nil {
@@ -142,7 +147,7 @@ func (a *app) joinGate() error {
 		return err
 	}
 	a.gate, err = gate.New(gate.Config{
-		Store: a.store, Policies: policies{a.bundle}, Key: a.keys.permit, Issuer: a.cfg.Ledger.Name, Log: a.signer,
+		Store: a.store, Policies: policies{a.shelf}, Key: a.keys.permit, Issuer: a.cfg.Ledger.Name, Log: a.signer,
 		Executor: a.executorOf, Signals: a.verify.signals, CheckApproval: check,
 	})
 	return err
@@ -150,8 +155,8 @@ func (a *app) joinGate() error {
 
 // executorOf names the system that performs a type of action. Contact points
 // and authenticators are changed by the gate itself.
-func (a *app) executorOf(_ ringfence.TenantID, action string) string {
-	if known, ok := a.bundle.Policy().Action(action); ok && (known.Like == policy.LikeContactChange || known.Like == policy.LikeAuthenticatorReset) {
+func (a *app) executorOf(tenant ringfence.TenantID, action string) string {
+	if known, ok := a.shelf.Policy(tenant).Action(action); ok && (known.Like == policy.LikeContactChange || known.Like == policy.LikeAuthenticatorReset) {
 		return gate.Self
 	}
 	for _, e := range a.cfg.Executors {
@@ -197,7 +202,7 @@ func (a *app) joinCalls(o appOptions) error {
 		Sign:  sign,
 		Rooms: runner.Rooms{Verify: a.verify.verifier, Desk: a.verify.desk, Gate: a.gate},
 		Store: a.store, Phone: phone{a.ua}, Voice: speech, Identity: identity{v: a.stir, ours: ownNumbers(a.cfg), reject: a.cfg.STIR.Mode == "reject"},
-		Directory: a.routing, Bundles: bundles{a.bundle}, Music: voice.HoldMusic(), Notify: a.notify, Delays: o.Delays, Log: a.log,
+		Directory: a.routing, Bundles: a.shelf, Music: voice.HoldMusic(), Notify: a.notify, Delays: o.Delays, Log: a.log,
 	})
 	return err
 }
@@ -309,6 +314,10 @@ func (a *app) start(ctx context.Context) error {
 	a.work.Go(func() { a.watchTrust(tick) })
 	for _, t := range a.cfg.Tenants {
 		tenant := tenantOr(t.ID)
+		if err := a.shelf.Remember(ctx, tenant); err != nil {
+			a.log.Error("the scripts are not kept for after an upgrade", "tenant", string(tenant), "err", err)
+		}
+		a.work.Go(func() { a.shelf.Run(tick, tenant) })
 		a.work.Go(func() { a.ticks(tick, tenant) })
 		a.work.Go(func() { a.checkpoints(tick, tenant) })
 		a.work.Go(func() { a.notices(tick, tenant) })

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/flows"
+	"github.com/ringfence/ringfence/flows/shelf"
+	"github.com/ringfence/ringfence/internal/config"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/policy"
+	"github.com/ringfence/ringfence/verify/passkey"
+)
+
+// newShelf returns the bundles of an installation. base is in force for whom
+// nothing was published.
+func newShelf(cfg config.Config, store ledger.Store, base *flows.Bundle, staff passkey.RP, log *slog.Logger) (*shelf.Shelf, error) {
+	check, err := passkey.CheckApproval(staff)
+	if err != nil {
+		return nil, err
+	}
+	return shelf.New(shelf.Config{
+		Store: store, Base: base, CheckPasskey: check, SingleOperator: cfg.SingleOperator, Log: log,
+		Accept: func(tenant ringfence.TenantID, b *flows.Bundle) error { return hasLines(cfg, tenant, b) },
+	})
+}
+
+// hasLines reports a line of the tenant that names no inbound flow of the
+// bundle.
+func hasLines(cfg config.Config, tenant ringfence.TenantID, b *flows.Bundle) error {
+	for _, l := range cfg.Lines {
+		if tenantOr(l.Tenant) != tenant {
+			continue
+		}
+		if f, ok := b.Flow(l.Flow); !ok || f.Starts != flows.StartsInbound {
+			return fmt.Errorf("lines.%s.flow: there is no inbound flow %q", l.Name, l.Flow)
+		}
+	}
+	return nil
+}
+
+// tenants are those of the configuration, and the one that is always there.
+func tenants(cfg config.Config) []ringfence.TenantID {
+	out := []ringfence.TenantID{ringfence.DefaultTenant}
+	for _, t := range cfg.Tenants {
+		if id := tenantOr(t.ID); !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// joinShelf takes up what was published. What cannot be loaded refuses the
+// start: the scripts of the configuration may be looser.
+func (a *app) joinShelf(ctx context.Context) (err error) {
+	if a.shelf, err = newShelf(a.cfg, a.store, a.base, a.verify.staffRP, a.log); err != nil {
+		return err
+	}
+	var errs []error
+	for _, t := range tenants(a.cfg) {
+		if err := a.shelf.Refresh(ctx, t); err != nil {
+			errs = append(errs, fmt.Errorf("tenant %s: %w (ringfence flow status tells more; publish a bundle that holds)", t, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// policies gives the gate the policies of the bundles on the shelf.
+type policies struct{ shelf *shelf.Shelf }
+
+// Current implements gate.Policies.
+func (p policies) Current(t ringfence.TenantID) *policy.Policy { return p.shelf.Policy(t) }
+
+// ByHash implements gate.Policies.
+func (p policies) ByHash(t ringfence.TenantID, hash [32]byte) *policy.Policy {
+	return p.shelf.PolicyByHash(t, hash)
+}
+
+// Also implements gate.Ramping.
+func (p policies) Also(t ringfence.TenantID) []*policy.Policy { return p.shelf.Also(t) }
