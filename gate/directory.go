@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -26,7 +27,9 @@ type Signature struct {
 // or bound_at from its source; in a later one every clock starts now, and
 // only subjects that are new may stand in it.
 type Import struct {
-	Source         string // who says so: "crm export of 2026-11-20"
+	// Source is who says so: "crm export of 2026-11-20". A contact point, payee
+	// or mandate that names a source of its own keeps it.
+	Source         string
 	Subjects       []ringfence.Subject
 	ContactPoints  []ringfence.ContactPoint
 	Authenticators []ringfence.Authenticator
@@ -169,7 +172,7 @@ func (g *Gate) Import(ctx context.Context, tenant ringfence.TenantID, in Import,
 
 // details stores what hangs on the subjects. since keeps a source's date in
 // the first import and is now in any other; a date of the future is now.
-func (d desk) details(in Import, first bool, known map[ringfence.SubjectID]bool) error {
+func (d desk) details(in Import, first bool, known map[ringfence.SubjectID]bool) (err error) {
 	since := func(at time.Time) time.Time {
 		if !first || at.IsZero() || at.After(d.now) {
 			return d.now
@@ -177,7 +180,10 @@ func (d desk) details(in Import, first bool, known map[ringfence.SubjectID]bool)
 		return at
 	}
 	for _, c := range in.ContactPoints {
-		c.Tenant, c.Source, c.StoredAt, c.Status = d.tenant, in.Source, d.now, ringfence.StatusActive
+		c.Tenant, c.StoredAt, c.Status = d.tenant, d.now, ringfence.StatusActive
+		if c.Source, err = sourceOf(c.Source, in); err != nil {
+			return err
+		}
 		c.ChangedAt, c.RemovedAt = since(c.ChangedAt), time.Time{}
 		if c.VerifiedAt = since(c.VerifiedAt); c.ChangedAt.Before(c.VerifiedAt) {
 			c.ChangedAt = c.VerifiedAt
@@ -197,7 +203,10 @@ func (d desk) details(in Import, first bool, known map[ringfence.SubjectID]bool)
 		}
 	}
 	for _, p := range in.Payees {
-		p.Since, p.Source = since(p.Since), in.Source
+		p.Since = since(p.Since)
+		if p.Source, err = sourceOf(p.Source, in); err != nil {
+			return err
+		}
 		if !known[p.Subject] {
 			return &InvalidError{Field: "payees", Says: "name a subject that is not in this import"}
 		}
@@ -206,7 +215,10 @@ func (d desk) details(in Import, first bool, known map[ringfence.SubjectID]bool)
 		}
 	}
 	for _, m := range in.Mandates {
-		m.Since, m.Source, m.Status = since(m.Since), in.Source, ringfence.StatusActive
+		m.Since, m.Status = since(m.Since), ringfence.StatusActive
+		if m.Source, err = sourceOf(m.Source, in); err != nil {
+			return err
+		}
 		if !known[m.Subject] || m.ID == "" {
 			return &InvalidError{Field: "mandates", Says: "name a subject that is not in this import, or have no id"}
 		}
@@ -218,6 +230,15 @@ func (d desk) details(in Import, first bool, known map[ringfence.SubjectID]bool)
 		}
 	}
 	return nil
+}
+
+// sourceOf is a row's own source, or that of the whole import. No import may
+// look like a release.
+func sourceOf(own string, in Import) (string, error) {
+	if ringfence.ValidID(own, ringfence.PrefixRelease) {
+		return "", &InvalidError{Field: "source", Says: "is the name of a release"}
+	}
+	return cmp.Or(own, in.Source), nil
 }
 
 func (d desk) subject(s ringfence.Subject) error {
