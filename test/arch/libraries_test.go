@@ -28,7 +28,7 @@ var homes = []struct {
 	{"github.com/alecthomas/kong", []string{"cmd/..."}},
 	{"github.com/danielgtaylor/huma", []string{"web/..."}},
 	{"github.com/coreos/go-oidc", []string{"web/..."}},
-	{"github.com/nyaruka/phonenumbers", []string{"stirshaken", "verify/...", "internal/..."}},
+	{"github.com/nyaruka/phonenumbers", []string{"stirshaken", "verify/...", "web/importer", "internal/..."}},
 	{"github.com/chromedp/", []string{"web", "test/..."}},
 }
 
