@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -35,11 +36,12 @@ type rule struct {
 	pattern string // as http.ServeMux takes it
 	roles   []ringfence.Role
 	scope   Scope
-	open    bool // nobody need have signed in
-	page    bool // a person without a session is sent to the login page
-	once    bool // the answer holds a permit and is never given twice
-	gate    bool // the gate itself keeps the idempotency key, beside what it did
-	again   bool // doing it again does no harm: no Idempotency-Key is asked for
+	open    bool  // nobody need have signed in
+	page    bool  // a person without a session is sent to the login page
+	once    bool  // the answer holds a permit and is never given twice
+	gate    bool  // the gate itself keeps the idempotency key, beside what it did
+	body    int64 // greatest length of a request; zero = maxBodyBytes
+	again   bool  // doing it again does no harm: no Idempotency-Key is asked for
 }
 
 var (
@@ -50,6 +52,7 @@ var (
 	records  = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleAuditor}
 	keepers  = []ringfence.Role{ringfence.RoleAdmin, ringfence.RoleRisk}
 	admins   = []ringfence.Role{ringfence.RoleAdmin}
+	loaders  = []ringfence.Role{ringfence.RoleAdmin, ringfence.RoleOps, ringfence.RoleRisk}
 )
 
 // access is the route table of the staff listener. A route that is not in it
@@ -69,6 +72,7 @@ var access = []rule{
 	{pattern: "GET /calls", roles: records, page: true},
 	{pattern: "GET /audit", roles: records, page: true},
 	{pattern: "GET /people", roles: keepers, page: true},
+	{pattern: "GET /import", roles: loaders, page: true},
 	{pattern: "GET /approvals", roles: anyone, page: true},
 	{pattern: "GET /approvals/{release}", roles: anyone, page: true},
 	// sessions
@@ -115,6 +119,12 @@ var access = []rule{
 	{pattern: "GET /v1/clients", roles: admins},
 	{pattern: "POST /v1/clients", roles: admins, once: true},
 	{pattern: "POST /v1/clients/{id}/remove", roles: admins},
+	// imports
+	{pattern: "GET /v1/imports", roles: loaders},
+	{pattern: "POST /v1/imports", roles: loaders, body: maxImportBody},
+	{pattern: "POST /v1/imports/{id}/begin", roles: loaders, again: true},
+	{pattern: "POST /v1/imports/{id}/finish", roles: loaders, once: true},
+	{pattern: "POST /v1/imports/{id}/discard", roles: loaders},
 	// approvals
 	{pattern: "GET /v1/approvals", roles: anyone},
 	{pattern: "GET /v1/approvals/{release}", roles: anyone},
@@ -161,6 +171,9 @@ func (r rule) may(p principal) bool {
 	return slices.ContainsFunc(r.roles, func(role ringfence.Role) bool { return p.has(role) })
 }
 
+// most is the greatest length of a request's body.
+func (r rule) most() int64 { return cmp.Or(r.body, maxBodyBytes) }
+
 type principalKey struct{}
 
 // who returns the principal that the guard put into the context; the zero
@@ -190,9 +203,9 @@ func (m *guardedMux) HandleFunc(pattern string, h func(http.ResponseWriter, *htt
 	switch {
 	case !strings.HasPrefix(pattern, "POST /v1/") || r.open || r.again:
 	case r.gate:
-		h = m.s.keyed(h)
+		h = m.s.keyed(r.most(), h)
 	default:
-		h = m.s.idempotent(r.once, h)
+		h = m.s.idempotent(r.once, r.most(), h)
 	}
 	m.ServeMux.HandleFunc(pattern, m.s.guard(r, h))
 }

@@ -47,6 +47,7 @@ func (s *Server) api(m *guardedMux) {
 	s.ledgerAPI(a)
 	s.boardAPI(a)
 	s.peopleAPI(a)
+	s.importAPI(a)
 	s.clientAPI(a)
 	s.presenceAPI(a)
 	s.jobAPI(a)
@@ -76,6 +77,7 @@ func add[I, O any](s *Server, a huma.API, op huma.Operation, h func(context.Cont
 		if r.pattern != op.Method+" "+op.Path {
 			continue
 		}
+		op.MaxBodyBytes = r.most()
 		if len(r.roles) > 0 {
 			op.Security = append(op.Security, map[string][]string{"session": {}})
 		}

@@ -40,10 +40,10 @@ type answerRow struct {
 // idempotent gives the same answer to the same key and body of the same
 // principal and operation (draft-ietf-httpapi-idempotency-key-header-07), and
 // 409 to another body. once marks operations whose answer must not leave twice.
-func (s *Server) idempotent(once bool, next http.HandlerFunc) http.HandlerFunc {
+func (s *Server) idempotent(once bool, most int64, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		p := who(r.Context())
-		r, key, body, err := keyAndBody(w, r)
+		r, key, body, err := keyAndBody(w, r, most)
 		if err != nil {
 			s.refuse(w, r, err)
 			return
@@ -55,7 +55,7 @@ func (s *Server) idempotent(once bool, next http.HandlerFunc) http.HandlerFunc {
 			s.refuse(w, r, err)
 			return
 		case !mine && row.Spent:
-			s.refuse(w, r, problem.New(problem.Conflict, "This was answered before; a permit is never sent twice."))
+			s.refuse(w, r, problem.New(problem.Conflict, "This was answered before; a permit or secret is never sent twice."))
 			return
 		case !mine:
 			w.Header().Set("Content-Type", row.Type)
@@ -85,12 +85,12 @@ type bodyKey struct{}
 
 // keyAndBody reads the Idempotency-Key and the whole body of a request, and
 // gives the request back with the body as good as unread.
-func keyAndBody(w http.ResponseWriter, r *http.Request) (*http.Request, string, []byte, error) {
+func keyAndBody(w http.ResponseWriter, r *http.Request, most int64) (*http.Request, string, []byte, error) {
 	key := r.Header.Get("Idempotency-Key")
 	if len(key) < 8 || len(key) > 128 {
 		return r, "", nil, problem.New(problem.InvalidBody, "Idempotency-Key, of 8 to 128 characters, is required.")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	if err != nil {
 		return r, "", nil, err
 	}
@@ -101,9 +101,9 @@ func keyAndBody(w http.ResponseWriter, r *http.Request) (*http.Request, string, 
 
 // keyed asks for the key and leaves the rest to the gate, which keeps the key
 // in the transaction that does the work.
-func (s *Server) keyed(next http.HandlerFunc) http.HandlerFunc {
+func (s *Server) keyed(most int64, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		r, _, _, err := keyAndBody(w, r)
+		r, _, _, err := keyAndBody(w, r, most)
 		if err != nil {
 			s.refuse(w, r, err)
 			return

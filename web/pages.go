@@ -6,7 +6,7 @@ import "net/http"
 // page; its routes differ only in what the script shows.
 func (s *Server) staffPages(m *guardedMux) {
 	console := func(w http.ResponseWriter, r *http.Request) { s.page(w, r, "console.html.tmpl", nil) }
-	for _, pattern := range []string{"GET /{$}", "GET /console", "GET /board", "GET /calls", "GET /audit", "GET /people", "GET /approvals", "GET /approvals/{release}"} {
+	for _, pattern := range []string{"GET /{$}", "GET /console", "GET /board", "GET /calls", "GET /audit", "GET /people", "GET /import", "GET /approvals", "GET /approvals/{release}"} {
 		m.HandleFunc(pattern, console)
 	}
 	m.HandleFunc("GET /login", s.loginPage(false))
@@ -26,7 +26,7 @@ func (s *Server) loginPage(invite bool) http.HandlerFunc {
 // of the navigation.
 func pagesOf(p principal) []string {
 	out := []string{}
-	for _, name := range []string{"console", "board", "calls", "audit", "people", "approvals"} {
+	for _, name := range []string{"console", "board", "calls", "audit", "people", "import", "approvals"} {
 		for _, r := range access {
 			if r.pattern == "GET /"+name && r.may(p) {
 				out = append(out, name)

@@ -106,19 +106,11 @@ func (s *Server) peopleAPI(a huma.API) {
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/people/drafts", Summary: "Propose to add or change a member of staff", DefaultStatus: 201}, s.proposePerson)
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/people/drafts/{id}/begin", Summary: "Begin to sign a proposal"},
 		func(ctx context.Context, in *onPerson) (*optionsOut, error) {
-			p := who(ctx)
 			_, _, msg, err := s.draft(ctx, in.ID)
 			if err != nil {
 				return nil, err
 			}
-			staff := s.passkeys(p.tenant).Staff
-			if staff == nil {
-				return nil, errNoPasskeys
-			}
-			handle, options, err := staff.BeginSign(ctx, p.tenant, p.person.ID, "person", msg)
-			out := &optionsOut{}
-			out.Body.Ceremony, out.Body.Options = string([]byte(handle)), options
-			return out, err
+			return s.beginSign(ctx, "person", msg)
 		})
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/people/drafts/{id}/finish", Summary: "Sign a proposal; the second signature makes the change"}, s.signPerson)
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/people/drafts/{id}/discard", Summary: "Drop a proposal", DefaultStatus: 204},
@@ -253,24 +245,11 @@ func (s *Server) signPerson(ctx context.Context, in *draftFinishIn) (*draftFinis
 	if err != nil {
 		return nil, err
 	}
-	staff := s.passkeys(p.tenant).Staff
-	if staff == nil {
-		return nil, errNoPasskeys
-	}
-	sig, ok, err := staff.FinishSign(ctx, p.tenant, p.person.ID, "person", msg, ringfence.Secret(in.Body.Ceremony), in.Body.Response)
+	sig, err := s.finishSign(ctx, "person", msg, in.Body.Ceremony, in.Body.Response)
 	if err != nil {
 		return nil, err
 	}
-	if !ok {
-		return nil, problem.New(problem.Unprocessable, "The passkey did not fit. Try again.")
-	}
-	// The gate's CheckApproval reads an assertion as verify.Signature in JSON.
-	assertion, err := json.Marshal(sig)
-	if err != nil {
-		return nil, err
-	}
-	d.Signed = slices.DeleteFunc(d.Signed, func(o gate.Signature) bool { return o.Person == p.person.ID })
-	d.Signed = append(d.Signed, gate.Signature{Person: p.person.ID, Authenticator: sig.Authenticator, Assertion: assertion})
+	d.Signed = signedBy(d.Signed, sig)
 	_, err = s.cfg.Gate.PutPerson(ctx, p.tenant, d.Person, d.Signed...)
 	out := &draftFinishOut{}
 	switch {

@@ -29,7 +29,7 @@ const (
 	MaxFaults = 200
 	// MaxMade is how many PINs and seeds one import may have made: each is told
 	// to a person by a person.
-	MaxMade = 500
+	MaxMade = 200
 )
 
 // Format is how a file is written.
@@ -79,6 +79,9 @@ type Report struct {
 
 // Clean reports that there is no fault.
 func (r *Report) Clean() bool { return len(r.Faults) == 0 }
+
+// Add adds a fault that only who knows the directory can find.
+func (r *Report) Add(line int, column, says string) { r.fault(line, column, says) }
 
 func (r *Report) fault(line int, column, says string) {
 	if len(r.Faults) == MaxFaults {

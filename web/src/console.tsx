@@ -5,6 +5,7 @@ import { get, post, Refused } from "./api";
 import { ApprovalsPage, watchAsked } from "./approvals";
 import { BoardPage } from "./board";
 import { CallView, pressure } from "./call";
+import { ImportPage } from "./import";
 import { PeoplePage } from "./people";
 import { RecordsPage } from "./records";
 import { calls, link, now, start, waiting } from "./live";
@@ -15,7 +16,7 @@ import type { Me } from "./types";
 const me = signal<Me | null>(null);
 const selected = signal("");
 
-const TITLES: Record<string, string> = { console: "Console", board: "Board", calls: "Calls", audit: "Audit", people: "People", approvals: "Approvals" };
+const TITLES: Record<string, string> = { console: "Console", board: "Board", calls: "Calls", audit: "Audit", people: "People", import: "Import", approvals: "Approvals" };
 
 function Header() {
   const m = me.value!;
@@ -107,6 +108,7 @@ function pageOf(page: string) {
     case "board": return <BoardPage />;
     case "approvals": return <ApprovalsPage />;
     case "calls": case "audit": return <RecordsPage audit={page === "audit"} />;
+    case "import": return <ImportPage />;
     case "people": return <PeoplePage me={me.value!} />;
     default: return <main><h1>{TITLES[page] ?? "ringfence"}</h1></main>;
   }
