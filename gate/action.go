@@ -67,6 +67,9 @@ func checkValue(t policy.Type, v string) string {
 	case policy.BaseDigits, policy.BaseAccount:
 		low, high := t.Bounds()
 		if !digits(v) || len(v) < low || len(v) > high {
+			if low == high {
+				return fmt.Sprintf("want %d digits, nothing else", low)
+			}
 			return fmt.Sprintf("want %d to %d digits, nothing else", low, high)
 		}
 	case policy.BaseNumber:

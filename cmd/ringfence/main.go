@@ -23,6 +23,7 @@ type cli struct {
 	Serve  serveCmd  `cmd:"" help:"Answer calls, serve the console and the API."`
 	Config configCmd `cmd:"" help:"Write or judge a configuration."`
 	User   userCmd   `cmd:"" help:"Invite members of staff."`
+	Import importCmd `cmd:"" help:"Judge a file of subjects, offline."`
 	Ledger ledgerCmd `cmd:"" help:"Verify the audit record, offline."`
 	Flow   flowCmd   `cmd:"" help:"Judge, test, play, read and draw the scripts."`
 	Stir   stirCmd   `cmd:"" help:"Verify, sign and explain call signatures (STIR/SHAKEN)."`

@@ -41,7 +41,7 @@ func TestFaultsAreRefusedByLineAndColumn(t *testing.T) {
 	names := strings.Split(strings.TrimSpace(head), ",")
 	for _, c := range []struct{ column, value, says string }{
 		{"kind", "", "want one of customer"}, {"kind", "person", "want one of"}, {"account", "", "say who they are"},
-		{"account", "1000200", "8 to 8 digits"}, {"account", "1000200X", "digits"}, {"first_name", "Da\u202ena", "do"}, {"first_name", " Dana", "blanks"},
+		{"account", "1000200", "want 8 digits"}, {"account", "1000200X", "digits"}, {"first_name", "Da\u202ena", "do"}, {"first_name", " Dana", "blanks"},
 		{"balance", "1250.00", "minor units"}, {"mobile", "07700 900917", "plus and country code"}, {"mobile", "+44 20 7946 0000", "landline"},
 		{"mobile", "+4477009", "plus and country code"}, {"mobile", "+44 7700 900917;ext=2", "plus"}, {"landline", "+44 7911 123456", "mobile"}, {"landline", "+44 909 879 0000", "premium"},
 		{"email", "Dana <dana@example.com>", "e-mail"}, {"verified_at", "01/04/2019", "YYYY-MM-DD"}, {"verified_at", "2031-01-01", "future"},

@@ -220,9 +220,10 @@ func (j *judge) identify(w row, kind policy.Kind, s ringfence.Subject, fault fun
 	if j.seen == nil {
 		j.seen, j.byLabel = map[string]int{}, map[string]ringfence.SubjectID{}
 	}
-	label := ""
+	label, refused := "", false
 	for _, name := range kind.IdentifiedBy {
 		v := s.Record[name]
+		refused = refused || v == "" && w.cells[name]+w.cells[fieldPrefix+name] != ""
 		if v == "" {
 			continue
 		}
@@ -237,7 +238,7 @@ func (j *judge) identify(w row, kind policy.Kind, s ringfence.Subject, fault fun
 		}
 		j.byLabel[full] = s.ID
 	}
-	if label == "" && len(kind.IdentifiedBy) > 0 && !kind.Counterparty {
+	if label == "" && !refused && len(kind.IdentifiedBy) > 0 && !kind.Counterparty {
 		fault(kind.IdentifiedBy[0], "is missing: callers of kind "+string(kind.Name)+" say who they are by "+strings.Join(kind.IdentifiedBy, " or "))
 	}
 	if label == "" {

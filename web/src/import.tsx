@@ -147,7 +147,7 @@ function Summary({ r }: { r: Report }) {
     <p>
       {list.join(", ")}. {r.made > 0 && `${count(r.made, "first secret")} will be shown once, to whoever signs last. `}
       {r.oldest && `Dates go back to ${r.oldest.slice(0, 10)}. `}
-      {r.undated > 0 && `${r.undated} numbers and addresses have no date: their waiting time starts now.`}
+      {r.undated > 0 && `Without a date: ${r.undated}; their waiting time starts now.`}
     </p>
   );
 }
