@@ -120,3 +120,71 @@ func TestCounterexamplesSave(t *testing.T) {
 		t.Error("too many cannot be saved")
 	}
 }
+
+// loopFlow goes once around before it connects; between says what is done
+// where the second time around leads.
+func loopFlow(between string) string {
+	return `flow: around
+starts: inbound
+subject: customer
+language: en
+vars:
+  account: digits 8
+otherwise: { wrong: bye, silent: bye, missing: bye, down: bye, closed: bye, full: bye }
+scenes:
+  begin:
+    - ask: Your number, please.
+      into: account
+    - identify: customer
+      by: account
+    - go: first
+  first:
+    - if: got.totp
+      then: again
+    - verify: totp
+      say: The code of your app, please.
+    - go: round
+  again:
+` + between + `    - go: round
+  round:
+    - go: first
+      at_most: 1
+      then: desk
+  desk:
+    - connect: payments_desk
+  bye:
+    - hangup
+`
+}
+
+// A loop that is left before its count is used up is looked at again with the
+// count kept: the alarm goes if it was false, and if it was not, its call goes
+// around as often as a real one.
+func TestLoopsAreCounted(t *testing.T) {
+	tests := []struct {
+		name, between string
+		want          bool
+	}{
+		{"proved the second time around", "    - verify: pin\n      say: Your PIN, please.\n", false},
+		{"never proved", "    - say: Once more.\n", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			fsys := scriptsFS(t)
+			fsys["around.yaml"] = &fstest.MapFile{Data: []byte(loopFlow(tt.between))}
+			b, list := LoadDir(fsys)
+			if b == nil {
+				t.Fatal(list)
+			}
+			r := Prove(b)
+			if r.Clean() == tt.want {
+				t.Fatalf("have %v, want a finding: %v", r.Diagnostics(), tt.want)
+			}
+			for _, f := range r.Findings {
+				if at, err := f.Call.Replay(b); f.Code != "P3" || err != nil || at.Scene != "desk" {
+					t.Errorf("%s: replay comes to %v: %v\n%s", f.Diagnostic, at, err, f.Call.List())
+				}
+			}
+		})
+	}
+}
