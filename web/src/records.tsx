@@ -46,7 +46,7 @@ export function RecordsPage({ audit }: { audit: boolean }) {
       </Panel>
       <Panel title="Check it yourself">
         <p>Copy the data folder and a checkpoint that was kept elsewhere to another machine, and run:</p>
-        <p><code>ringfence ledger verify --data COPY --checkpoint FILE</code></p>
+        <p><code>ringfence ledger verify COPY --checkpoint FILE</code></p>
         <p class="aside">It needs no network and names the place of an edit, a deletion, a swap or a cut tail. A check made by this page would only repeat what this server says.</p>
       </Panel>
     </main>
