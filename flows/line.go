@@ -173,7 +173,10 @@ func (l *Line) fact() ringfence.Fact {
 }
 
 func (p *parser) condition(l *Line, n *yaml.Node) {
-	cond, wrong := policy.CompileCondition(n.Value, p.res.types())
+	cond, wrong := p.conds[n.Value], (*policy.Diagnostic)(nil)
+	if cond == nil {
+		cond, wrong = policy.CompileCondition(n.Value, p.res.types())
+	}
 	if wrong != nil {
 		d := *wrong
 		d.File, d.Line = p.file, n.Line
@@ -194,7 +197,10 @@ func (p *parser) condition(l *Line, n *yaml.Node) {
 		p.d.put(d)
 		return
 	}
-	l.Cond = cond
+	if p.conds == nil {
+		p.conds = map[string]*policy.Condition{}
+	}
+	l.Cond, p.conds[n.Value] = cond, cond
 	for _, name := range cond.Names() {
 		if v := p.flow.vars[name]; v != nil {
 			v.read = true

@@ -26,6 +26,8 @@ type parser struct {
 	d    *diags
 	flow *Flow
 	res  resolver
+	// conds are the conditions compiled so far: flows ask the same things again.
+	conds map[string]*policy.Condition
 }
 
 func (p *parser) at(n *yaml.Node) Pos { return Pos{p.file, n.Line, n.Column} }
