@@ -160,6 +160,7 @@ func (p *proof) prove(r root) {
 	p.rootCount++
 	before := len(p.findings)
 	w := newWalk(p, r.flow, r.given)
+	w.limit = min(maxStates, 4*maxStates-p.states)
 	w.run()
 	p.states += w.states
 	if w.gaveUp {

@@ -2,6 +2,7 @@ package flows
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"syscall"
@@ -23,9 +24,14 @@ func cpu(b *testing.B) func() {
 	return func() { b.ReportMetric((used()-before)/float64(b.N), "cpu-ms/op") }
 }
 
-// BenchmarkProveShipped is lint and proof of the shipped set.
+// BenchmarkProveShipped is lint and proof of the shipped set, with and without
+// reading its recordings (their hashes are a part of the bundle).
 func BenchmarkProveShipped(b *testing.B) {
-	fsys := os.DirFS("../scripts")
+	b.Run("with recordings", func(b *testing.B) { proveShipped(b, os.DirFS("../scripts")) })
+	b.Run("scripts", func(b *testing.B) { proveShipped(b, scriptsFS(b)) })
+}
+
+func proveShipped(b *testing.B, fsys fs.FS) {
 	b.ReportAllocs()
 	defer cpu(b)()
 	for range b.N {

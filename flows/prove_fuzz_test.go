@@ -100,3 +100,40 @@ func TestRaised(t *testing.T) {
 		t.Error("a C4 release would be C5, which nobody reaches on a call")
 	}
 }
+
+// Flows that call each other a hundred times each, ten deep: the proof is
+// bounded, however many calls that makes.
+func TestProveIsBounded(t *testing.T) {
+	fsys := scriptsFS(t)
+	for depth := range 10 {
+		var out strings.Builder
+		name := string(rune('a' + depth))
+		out.WriteString("flow: deep-" + name + "\nstarts: job\nsubject: customer\nactions: [payment]\nlanguage: en\notherwise: { wrong: z, silent: z, refused: z }\nscenes:\n")
+		for scene := range 10 {
+			out.WriteString("  s" + string(rune('a'+scene)) + ":\n")
+			for range 10 {
+				if depth < 9 {
+					out.WriteString("    - run: deep-" + string(rune('a'+depth+1)) + "\n")
+				} else {
+					out.WriteString("    - verify: pin\n      say: Your PIN.\n      down: z\n    - say: Again.\n")
+				}
+			}
+			if scene < 9 {
+				out.WriteString("    - go: s" + string(rune('a'+scene+1)) + "\n")
+			} else if depth == 0 {
+				out.WriteString("    - hangup\n")
+			} else {
+				out.WriteString("    - return: ok\n")
+			}
+		}
+		out.WriteString("  z:\n    - hangup\n")
+		fsys["deep-"+name+".yaml"] = &fstest.MapFile{Data: []byte(out.String())}
+	}
+	b, list := LoadDir(fsys)
+	if b == nil {
+		t.Fatal(list)
+	}
+	if r := Prove(b); r.Clean() || r.States > 5*maxStates {
+		t.Errorf("%d states, clean %v", r.States, r.Clean())
+	}
+}

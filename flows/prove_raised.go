@@ -41,7 +41,7 @@ func Raised(b *Bundle) []RaisedGap {
 	p := newProof(b)
 	for _, r := range p.roots() {
 		w := newWalk(p, r.flow, r.given)
-		w.most = true
+		w.most, w.limit = true, min(maxStates, 4*maxStates-p.states)
 		w.released = func(l *Line, a *policy.Action, have policy.FactSet) {
 			class := a.Class.Effective() + 1
 			at := place{l, a.Name}
@@ -59,6 +59,7 @@ func Raised(b *Bundle) []RaisedGap {
 			}
 		}
 		w.run()
+		p.states += w.states
 	}
 	var out []RaisedGap
 	for _, g := range open {

@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ringfence/ringfence"
@@ -16,6 +17,8 @@ type Longest struct {
 
 const (
 	never = time.Duration(-1) << 61
+	// forever is longer than any call may last; sums stop there.
+	forever = 24 * time.Hour
 	// firstRing is the wait and the ringing of the first call-back after a
 	// hang-up. Later ones are not tried once a proof would be stale.
 	firstRing = time.Minute
@@ -29,7 +32,8 @@ type clock struct {
 	p     *proof
 	total map[*Flow]time.Duration
 	ends  map[*Flow]*passes
-	aged  map[ageKey]bool
+	after map[*Flow]time.Duration // for the action in hand
+	into  map[sinkKey]time.Duration
 	sunk  map[sinkKey]bool
 }
 
@@ -46,15 +50,9 @@ type passes struct {
 	to   []*Line                 // where they lead
 }
 
-type ageKey struct {
-	flow   *Flow
-	action string
-	after  time.Duration
-}
-
 // times is P9.
 func (p *proof) times() []Longest {
-	c := &clock{p: p, total: map[*Flow]time.Duration{}, ends: map[*Flow]*passes{}, aged: map[ageKey]bool{}, sunk: map[sinkKey]bool{}}
+	c := &clock{p: p, total: map[*Flow]time.Duration{}, ends: map[*Flow]*passes{}, into: map[sinkKey]time.Duration{}, sunk: map[sinkKey]bool{}}
 	rung := map[*Flow]bool{}
 	for _, f := range p.b.order {
 		for _, s := range f.Scenes {
@@ -77,17 +75,54 @@ func (p *proof) times() []Longest {
 				"a call of %s may last %s, and max_call is %s", f.Name, minutes(d), minutes(limit))})
 		}
 	}
+	order := callersFirst(p.b.order)
 	for _, a := range p.pol.Actions() {
 		if a.Fresh <= 0 {
 			continue
 		}
-		for _, f := range p.b.order {
+		c.after = map[*Flow]time.Duration{}
+		for _, f := range order {
 			if f.Starts != StartsCallback {
-				c.ages(f, a, never)
+				c.returns(f, never)
+			}
+			if after, ok := c.after[f]; ok {
+				c.ages(f, a, after)
 			}
 		}
 	}
 	return out
+}
+
+// callersFirst orders flows so that each stands after those that call it.
+func callersFirst(flows []*Flow) []*Flow {
+	var out []*Flow
+	seen := map[*Flow]bool{}
+	var visit func(f *Flow)
+	visit = func(f *Flow) {
+		if seen[f] {
+			return
+		}
+		seen[f] = true
+		f.each(func(l *Line) {
+			if l.With != nil {
+				visit(l.With)
+			}
+		})
+		out = append(out, f)
+	}
+	for _, f := range flows {
+		visit(f)
+	}
+	slices.Reverse(out)
+	return out
+}
+
+// returns notes how long it may take from the return of a flow to the approve
+// or release, at its slowest caller.
+func (c *clock) returns(f *Flow, after time.Duration) {
+	if old, ok := c.after[f]; !ok || after > old {
+		c.after[f] = after
+	}
 }
 
 // minutes writes a duration in words, rounded up.
@@ -105,8 +140,8 @@ func (c *clock) call(f *Flow) time.Duration {
 	}
 	c.total[f] = 0 // recursion is refused at load
 	d := c.passes(f).longest(f.first(), func(l *Line) time.Duration { return c.passes(f).end[l] })
-	c.total[f] = d
-	return d
+	c.total[f] = min(d, forever)
+	return c.total[f]
 }
 
 // longest bounds a walk that begins at a line: down the page, or to an edge
@@ -182,13 +217,13 @@ func (c *clock) passes(f *Flow) *passes {
 	c.ends[f] = ps
 	f.each(func(l *Line) {
 		d := c.lasts(l)
-		ps.end[l] = d + max(0, onward(l, func(n *Line) time.Duration { return ps.end[n] }))
+		ps.end[l] = min(forever, d+max(0, onward(l, func(n *Line) time.Duration { return ps.end[n] })))
 		best := onward(l, func(n *Line) time.Duration { return ps.back[n] })
 		if best >= 0 {
 			best += d
 		}
 		l.backs(func(*Target) { best = max(best, d) })
-		ps.back[l] = best
+		ps.back[l] = min(best, forever)
 	})
 	seen := map[*Target]bool{}
 	f.each(func(l *Line) {
@@ -197,7 +232,7 @@ func (c *clock) passes(f *Flow) *passes {
 				seen[t] = true
 				to := t.Scene.Lines[0]
 				ps.to = append(ps.to, to)
-				ps.sum += time.Duration(t.AtMost) * max(ps.back[to], 0)
+				ps.sum = min(forever, ps.sum+time.Duration(t.AtMost)*max(ps.back[to], 0))
 			}
 		})
 	})
@@ -284,11 +319,9 @@ func (c *clock) engine(source string) time.Duration {
 // when a colleague is asked or the action is released. after is the longest
 // time from the flow's return to that, never if it does not return to it.
 func (c *clock) ages(f *Flow, a *policy.Action, after time.Duration) {
-	key := ageKey{f, a.Name, after}
-	if c.aged[key] || after < 0 && !c.sinks(f, a.Name) {
+	if after < 0 && !c.sinks(f, a.Name) {
 		return
 	}
-	c.aged[key] = true
 	rest := map[*Line]time.Duration{}
 	f.each(func(l *Line) { rest[l] = c.rest(l, a, after, rest) })
 	ps := c.passes(f)
@@ -309,11 +342,11 @@ func (c *clock) ages(f *Flow, a *policy.Action, after time.Duration) {
 			// What the other flow proves counts if it returns ok, and grows
 			// older here.
 			if l.With != nil {
-				c.ages(l.With, a, next)
+				c.returns(l.With, next)
 			}
 		case l.Verb == Callback:
 			if l.With != nil {
-				c.ages(l.With, a, never)
+				c.returns(l.With, never)
 			}
 		}
 		fact, ok := l.proves(a)
@@ -348,15 +381,20 @@ func (c *clock) rest(l *Line, a *policy.Action, after time.Duration, rest map[*L
 			best = max(best, inside)
 		}
 	}
-	return best
+	return min(best, forever)
 }
 
 // enters is the longest time from the first line of a flow to the first approve
 // or release of the action in it.
 func (c *clock) enters(f *Flow, a *policy.Action) time.Duration {
+	key := sinkKey{f, a.Name}
+	if d, ok := c.into[key]; ok {
+		return d
+	}
 	rest := map[*Line]time.Duration{}
 	f.each(func(l *Line) { rest[l] = c.rest(l, a, never, rest) })
-	return c.passes(f).longest(f.first(), func(l *Line) time.Duration { return rest[l] })
+	c.into[key] = c.passes(f).longest(f.first(), func(l *Line) time.Duration { return rest[l] })
+	return c.into[key]
 }
 
 // sinks reports whether the action can be approved or released in a flow, or in
