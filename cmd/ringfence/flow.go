@@ -28,6 +28,11 @@ type flowCmd struct {
 	Fmt     flowFmtCmd     `cmd:"" help:"Quote what YAML would misread, and tidy files."`
 	Diff    flowDiffCmd    `cmd:"" help:"Say what changed between two folders, and whether anything is looser."`
 	Route   flowRouteCmd   `cmd:"" help:"Say what a call to a number would meet."`
+
+	Publish  flowPublishCmd  `cmd:"" help:"Propose a folder as the new bundle, or sign a proposal: two persons, one of role risk when it is looser."`
+	Rollback flowRollbackCmd `cmd:"" help:"Bring back what was in force: one person when it is no looser, else two."`
+	Ramp     flowRampCmd     `cmd:"" help:"Give a ramped bundle more or fewer of the calls, none, or all."`
+	Status   flowStatusCmd   `cmd:"" help:"List what is in force, waits, is ramped and was proposed."`
 }
 
 // flowDir is where the scripts lie.

@@ -14,6 +14,7 @@ import (
 // userCmd makes members of staff on the machine itself.
 type userCmd struct {
 	Invite userInviteCmd `cmd:"" help:"Make a person, and a link on which they make their passkey."`
+	Key    userKeyCmd    `cmd:"" help:"Enrol the key with which a person signs bundles on the command line."`
 }
 
 // userInviteCmd adds a person and prints the link. The first two persons need
@@ -81,8 +82,13 @@ func (a *app) invite(ctx context.Context, tenant ringfence.TenantID, p ringfence
 	return origin(a.cfg.Web.Staff.URL) + "/invite#" + string(token), nil
 }
 
-func (a *app) personByEmail(ctx context.Context, tenant ringfence.TenantID, email string) (p ringfence.Person, err error) {
-	err = a.store.View(ctx, tenant, func(tx ledger.Tx) error {
+func (a *app) personByEmail(ctx context.Context, tenant ringfence.TenantID, email string) (ringfence.Person, error) {
+	return personIn(ctx, a.store, tenant, email)
+}
+
+// personIn finds a member of staff by their address; the zero Person is nobody.
+func personIn(ctx context.Context, store ledger.Store, tenant ringfence.TenantID, email string) (p ringfence.Person, err error) {
+	err = store.View(ctx, tenant, func(tx ledger.Tx) error {
 		recs, err := tx.List(ctx, ledger.KindPerson, ledger.Query{Key: "email", Value: email, Limit: 1})
 		if err != nil || len(recs) == 0 {
 			return err
