@@ -130,7 +130,11 @@ func (c *flowPublishCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return c.answer(out, fmt.Sprintf("ringfence flow publish %s --as EMAIL --key FILE", c.Dir))
+		next := "ringfence flow publish " + c.Dir
+		if c.Ramp != "" {
+			next += " --ramp " + c.Ramp
+		}
+		return c.answer(out, next+" --as EMAIL --key FILE")
 	})
 }
 

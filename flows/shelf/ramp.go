@@ -31,7 +31,7 @@ func ParseShare(text string) (Share, error) {
 	digits, percent := strings.CutSuffix(text, "%")
 	if percent || len(text) <= 2 {
 		var s Share
-		if _, err := fmt.Sscanf(digits, "%d", &s.Percent); err != nil || fmt.Sprint(s.Percent) != digits {
+		if _, err := fmt.Sscanf(digits, "%d", &s.Percent); err != nil || fmt.Sprint(s.Percent) != digits || s.Percent == 0 {
 			return s, fmt.Errorf("%q is no percentage", text)
 		}
 		return s, s.check()
