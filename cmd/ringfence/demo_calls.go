@@ -35,7 +35,25 @@ func (d *demo) calls(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		d.idle(ctx)
 	}
+}
+
+// idle checks that hanging up left nothing open, within a short while.
+func (d *demo) idle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	changed, stop := d.app.runner.Watch(ringfence.DefaultTenant)
+	defer stop()
+	for d.app.runner.Active() > 0 {
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			d.t.check(false, "no call is left open", fmt.Sprintf("%d traversals are live", d.app.runner.Active()))
+			return
+		}
+	}
+	d.t.check(true, "no call is left open", "")
 }
 
 // watch keeps the consoles of the agents open, which makes them ready for
