@@ -69,7 +69,7 @@ func (a *app) ready(tenant ringfence.TenantID) []ringfence.PersonID {
 // storeClients makes the executors of the configuration service accounts.
 func (a *app) storeClients(ctx context.Context) error {
 	for _, e := range a.cfg.Executors {
-		c := web.Client{ID: "cli_" + e.Name, Name: e.Name, Executor: e.Name, Networks: e.Networks,
+		c := web.Client{ID: "cli_" + e.Name, Name: e.Name, Executor: e.Name, Networks: e.Networks, Key: e.Key, Certificate: e.Certificate,
 			Scopes: []web.Scope{web.ScopeExecute, web.ScopeReleases}}
 		if err := a.web.PutClient(ctx, ringfence.DefaultTenant, c, ringfence.Secret(e.Credential.Reveal())); err != nil {
 			return fmt.Errorf("executors.%s: %w", e.Name, err)

@@ -197,6 +197,9 @@ func (c *Config) checkRest(p *problems) {
 		if e.Name == "" || e.Credential.Reveal() == "" || len(e.Actions) == 0 {
 			p.add("executors.%s: an executor needs a name, actions and a credential (file: or env:)", e.Name)
 		}
+		if e.Key == "" && e.Certificate == "" && !Loopback(c.Web.Staff.Listen) {
+			p.add("executors.%s: name the key (RFC 7638 thumbprint) or the certificate with which it proves that it is itself", e.Name)
+		}
 		if len(e.Credential.Reveal()) > 0 && len(e.Credential.Reveal()) < 32 {
 			p.add("executors.%s.credential: want at least 32 characters of randomness", e.Name)
 		}

@@ -192,12 +192,17 @@ type Webhook struct {
 
 // Executor is a system that performs actions.
 type Executor struct {
-	Name       string         `koanf:"name"`
-	Actions    []string       `koanf:"actions"` // action types it performs
-	Credential Secret         `koanf:"credential"`
-	Networks   []netip.Prefix `koanf:"networks"`
-	Webhook    string         `koanf:"webhook"`
-	Secret     Secret         `koanf:"webhook_secret"`
+	Name       string   `koanf:"name"`
+	Actions    []string `koanf:"actions"` // action types it performs
+	Credential Secret   `koanf:"credential"`
+	// Key is the RFC 7638 thumbprint of the key with which it signs DPoP
+	// proofs (RFC 9449); Certificate that of its client certificate
+	// (x5t#S256, base64url). One of them is required off loopback.
+	Key         string         `koanf:"key"`
+	Certificate string         `koanf:"certificate"`
+	Networks    []netip.Prefix `koanf:"networks"`
+	Webhook     string         `koanf:"webhook"`
+	Secret      Secret         `koanf:"webhook_secret"`
 }
 
 // Ledger is the audit record.
