@@ -82,7 +82,7 @@ func TestTamperedRowsRefuse(t *testing.T) {
 		"older version":   `UPDATE records SET version = 1 WHERE id = 'a'`,
 		"sort":            `UPDATE records SET sort = 99 WHERE id = 'a'`,
 		"content":         `UPDATE records SET sealed = (SELECT sealed FROM records WHERE id = 'b') WHERE id = 'a'`,
-		"one bit":         `UPDATE records SET sealed = substr(sealed, 1, length(sealed)-1) || x'00' WHERE id = 'a'`,
+		"one bit":         `UPDATE records SET sealed = substr(sealed, 1, length(sealed)-1) || CASE substr(sealed, -1) WHEN x'00' THEN x'01' ELSE x'00' END WHERE id = 'a'`,
 		"another's place": `UPDATE records SET id = CASE id WHEN 'a' THEN 'b' ELSE 'a' END, version = version WHERE id = 'none' OR 1 = 0; UPDATE records SET kind = 'other' WHERE id = 'a'; UPDATE records SET kind = 'k', id = 'a' WHERE id = 'b'`,
 		"tenant":          `DELETE FROM records WHERE tenant_id = 'default' AND id = 'a'; UPDATE records SET tenant_id = 'default', id = 'a' WHERE tenant_id = 'ten_b'`,
 	} {
