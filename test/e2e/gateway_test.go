@@ -194,7 +194,7 @@ func (l *logLines) has(msg string) bool {
 	defer l.mu.Unlock()
 	for _, line := range l.lines {
 		var e struct{ Msg string }
-		if json.Unmarshal([]byte(line), &e) == nil && e.Msg == msg {
+		if json.Unmarshal([]byte(line), &e) == nil && e.Msg == msg || strings.Contains(line, " msg="+msg+" ") {
 			return true
 		}
 	}
