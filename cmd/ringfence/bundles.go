@@ -24,9 +24,23 @@ func newShelf(cfg config.Config, store ledger.Store, base *flows.Bundle, staff p
 		return nil, err
 	}
 	return shelf.New(shelf.Config{
-		Store: store, Base: base, CheckPasskey: check, SingleOperator: cfg.SingleOperator, Log: log,
+		Store: store, Base: base, CheckPasskey: check, SingleOperator: cfg.SingleOperator, Log: log, Prove: proved,
 		Accept: func(tenant ringfence.TenantID, b *flows.Bundle) error { return hasLines(cfg, tenant, b) },
 	})
+}
+
+// proved proves a bundle by this very version of the engine.
+func proved(b *flows.Bundle) error {
+	r := flows.Prove(b)
+	if r.Clean() {
+		return nil
+	}
+	for _, d := range r.Diagnostics() {
+		if policy.Failed([]policy.Diagnostic{d}) {
+			return errors.New(d.String())
+		}
+	}
+	return errors.New("nothing was proved")
 }
 
 // hasLines reports a line of the tenant that names no inbound flow of the

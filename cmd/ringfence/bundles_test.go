@@ -63,6 +63,15 @@ func TestServeTakesUpAPublication(t *testing.T) {
 	}
 }
 
+func TestUnprovedIsRefused(t *testing.T) {
+	if err := proved(nil); err == nil {
+		t.Error("nothing is proved")
+	}
+	if err := proved(stricterScripts(t)); err != nil {
+		t.Errorf("a stricter policy is not proved: %v", err)
+	}
+}
+
 func stricterScripts(t *testing.T) *flows.Bundle {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "scripts")
