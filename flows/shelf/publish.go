@@ -269,7 +269,10 @@ func (s *Shelf) put(ctx context.Context, tx ledger.Tx, st state, version int64, 
 	} else {
 		ramp := newRamp(w, tx.Now())
 		if st.Ramp != nil && st.Ramp.Bundle == w.Bundle {
-			ramp.Salt, ramp.Since = st.Ramp.Salt, st.Ramp.Since // whoever was in stays in
+			ramp.Salt = st.Ramp.Salt // whoever was in stays in
+			if st.Ramp.Stopped == "" {
+				ramp.Since = st.Ramp.Since // and is counted on
+			}
 		}
 		how, st.Ramp = "ramped", ramp
 	}

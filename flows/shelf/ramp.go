@@ -109,14 +109,18 @@ func (r *Ramp) Takes(id ringfence.TraversalID, called string) bool {
 // For returns the bundle that a new traversal gets.
 func (s *Shelf) For(tenant ringfence.TenantID, id ringfence.TraversalID, called string) *flows.Bundle {
 	v := s.view(tenant)
-	switch {
-	case v == nil:
+	if v == nil {
 		return nil
-	case v.ramp != nil && v.state.Ramp.Takes(id, called):
-		return v.ramp
-	default:
+	}
+	if v.ramp == nil {
 		return v.current
 	}
+	in := v.state.Ramp.Takes(id, called)
+	s.tally(tenant).began(v.state.Ramp.Since, id, in)
+	if in {
+		return v.ramp
+	}
+	return v.current
 }
 
 // Also lists the policies that a release must satisfy beside its own and the

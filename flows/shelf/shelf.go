@@ -41,6 +41,8 @@ type Shelf struct {
 
 	mu    sync.Mutex // one refresh at a time
 	views sync.Map   // ringfence.TenantID → *atomic.Pointer[view]
+
+	tallies sync.Map // ringfence.TenantID → *tally
 }
 
 // view is what one tenant runs, never changed once it is shown.
@@ -159,7 +161,7 @@ func validHash(text string) bool {
 // pollEvery is how soon a process notices what another one published.
 const pollEvery = time.Second
 
-// Run keeps the tenant up to date until ctx ends.
+// Run keeps the tenant up to date, and watches its ramp, until ctx ends.
 func (s *Shelf) Run(ctx context.Context, tenant ringfence.TenantID) {
 	every := time.NewTicker(pollEvery)
 	defer every.Stop()
@@ -171,6 +173,9 @@ func (s *Shelf) Run(ctx context.Context, tenant ringfence.TenantID) {
 		case <-every.C:
 		}
 		err := s.Refresh(ctx, tenant)
+		if err == nil {
+			err = s.Watch(ctx, tenant)
+		}
 		switch {
 		case err == nil:
 			said = ""
