@@ -114,7 +114,8 @@ func newApp(ctx context.Context, cfg config.Config, o appOptions) (_ *app, err e
 	return a, a.joinWeb()
 }
 
-// loadBundle reads, lints and compiles the scripts; any error refuses.
+// loadBundle reads, lints and compiles the scripts; any error refuses. Whether
+// they have the flows of the configured lines is asked only of what is in force.
 func loadBundle(cfg config.Config, replaced fs.FS) (*flows.Bundle, error) {
 	var fsys fs.FS = scripts.FS
 	switch {
@@ -132,11 +133,6 @@ func loadBundle(cfg config.Config, replaced fs.FS) (*flows.Bundle, error) {
 	}
 	if len(bad) > 0 || bundle == nil {
 		return nil, fmt.Errorf("scripts: %w", errors.Join(bad...))
-	}
-	for _, l := range cfg.Lines {
-		if f, ok := bundle.Flow(l.Flow); !ok || f.Starts != flows.StartsInbound {
-			return nil, fmt.Errorf("lines.%s.flow: there is no inbound flow %q", l.Name, l.Flow)
-		}
 	}
 	return bundle, nil
 }

@@ -54,8 +54,14 @@ func (c *configCheckCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	if _, err := loadBundle(cfg, nil); err != nil {
+	base, err := loadBundle(cfg, nil)
+	if err != nil {
 		return err
+	}
+	for _, t := range tenants(cfg) {
+		if err := hasLines(cfg, t, base); err != nil {
+			return err
+		}
 	}
 	for _, w := range warnings(cfg) {
 		fmt.Println("warning: " + w)

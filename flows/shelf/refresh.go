@@ -107,7 +107,7 @@ func (s *Shelf) show(tenant ringfence.TenantID, v view, stored map[string][]byte
 		if b == nil {
 			return errors.Join(fmt.Errorf("shelf: bundle %s cannot be used", short(hash)), failed[hash])
 		}
-		if err := s.accept(tenant, b); err != nil && b != s.cfg.Base {
+		if err := s.accept(tenant, b); err != nil {
 			return err
 		}
 	}

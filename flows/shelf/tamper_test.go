@@ -80,10 +80,23 @@ func TestProofIsRedone(t *testing.T) {
 func TestAcceptRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOffice(t)
-		o.cfg.Accept = func(ringfence.TenantID, *flows.Bundle) error { return errors.New("line accounts names no flow of it") }
+		o.cfg.Accept = func(_ ringfence.TenantID, b *flows.Bundle) error {
+			if b == o.cfg.Base {
+				return nil
+			}
+			return errors.New("line accounts names no flow of it")
+		}
 		o.Shelf = o.process()
 		if got := o.publish(stricter(t), "olga"); got.Refused != RefuseBytes {
 			t.Errorf("got %+v, want %q", got, RefuseBytes)
+		}
+		o.cfg.Accept = func(ringfence.TenantID, *flows.Bundle) error { return errors.New("not even the base") }
+		s, err := New(o.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Refresh(t.Context(), tenant); err == nil || s.Current(tenant) != nil {
+			t.Error("a process starts on a base that lacks a line's flow")
 		}
 	})
 }
