@@ -226,11 +226,8 @@ func (s *Signer) SignFor(ctx context.Context, tenant ringfence.TenantID, custome
 	if customerKnown {
 		best = ringfence.AttestPartial
 	}
-	if customerKnown && s.Inventory != nil && req.Orig.TN != "" {
-		source, since, ok, err := s.Inventory.Proves(ctx, tenant, req.Orig.TN)
-		if err == nil && ok && source != "" && !since.IsZero() && !since.After(now) {
-			best = ringfence.AttestFull
-		}
+	if customerKnown && s.Proven(ctx, tenant, req.Orig.TN, now) {
+		best = ringfence.AttestFull
 	}
 	switch {
 	case req.Attest == ringfence.AttestNone:
@@ -239,6 +236,16 @@ func (s *Signer) SignFor(ctx context.Context, tenant ringfence.TenantID, custome
 		return Signed{}, SignInventory, nil
 	}
 	return s.Sign(req, now)
+}
+
+// Proven reports whether the inventory proves, with a source and a date that
+// has come, that the tenant may use the number.
+func (s *Signer) Proven(ctx context.Context, tenant ringfence.TenantID, tn ringfence.TN, now time.Time) bool {
+	if s.Inventory == nil || tn == "" {
+		return false
+	}
+	source, since, ok, err := s.Inventory.Proves(ctx, tenant, tn)
+	return err == nil && ok && source != "" && !since.IsZero() && !since.After(now)
 }
 
 // Sign signs what it is asked to, after checking that it may. A refusal is a

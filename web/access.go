@@ -25,10 +25,11 @@ const (
 	ScopeEvents     Scope = "events"
 	ScopeDirectory  Scope = "directory" // read subjects and contact points
 	ScopeLedger     Scope = "ledger"
+	ScopeStir       Scope = "stir" // check and make signatures of calls
 )
 
 // scopes lists every scope, for the check of what an administrator asks for.
-var scopes = []Scope{ScopeActions, ScopeReleases, ScopeExecute, ScopeJobs, ScopeTraversals, ScopeEvents, ScopeDirectory, ScopeLedger}
+var scopes = []Scope{ScopeActions, ScopeReleases, ScopeExecute, ScopeJobs, ScopeTraversals, ScopeEvents, ScopeDirectory, ScopeLedger, ScopeStir}
 
 // rule says who may use one route of the staff listener. The zero rule admits
 // nobody.
@@ -130,6 +131,9 @@ var access = []rule{
 	{pattern: "GET /v1/approvals/{release}", roles: anyone},
 	{pattern: "POST /v1/approvals/{release}/begin", roles: anyone, again: true},
 	{pattern: "POST /v1/approvals/{release}/finish", roles: anyone},
+	// signatures of calls
+	{pattern: "POST /v1/stir/verify", scope: ScopeStir, again: true, body: maxStirBody},
+	{pattern: "POST /v1/stir/sign", scope: ScopeStir, again: true, body: maxStirBody},
 	// directory
 	{pattern: "GET /v1/subjects", roles: records, scope: ScopeDirectory},
 	{pattern: "GET /v1/contact-points", roles: floor, scope: ScopeDirectory},

@@ -11,6 +11,7 @@ import (
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/stirshaken"
 	"github.com/ringfence/ringfence/verify/pin"
 )
 
@@ -32,6 +33,10 @@ type Config struct {
 	// false for a link that is none, or an action that cannot be stopped any
 	// more. nil knows no links.
 	Stop func(ctx context.Context, tenant ringfence.TenantID, token string) (bool, error)
+	// Verifier checks the signatures of calls for service accounts, Signer makes
+	// them; nil refuses.
+	Verifier *stirshaken.Verifier
+	Signer   *stirshaken.Signer
 	// PINs makes the first PINs that an import asks for; nil refuses them.
 	PINs *pin.Method
 	// StaffURL and PublicURL are the origins under which readers reach the two
@@ -63,6 +68,7 @@ type Server struct {
 	tries   limiter      // four whispered digits
 	lookups limiter      // subjects
 	loads   limiter      // files to import
+	stirs   limiter      // signatures of calls, by service account
 	guesses limiter      // whoever is not signed in, by address
 	reports atomic.Int64 // content policy violations reported by browsers
 }
@@ -73,7 +79,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("web: a store, calls, a gate and its policies are needed")
 	}
 	s := &Server{cfg: cfg, log: cfg.Log, boards: boards{calls: cfg.Calls},
-		tries: limiter{every: 6 * time.Second, burst: 5}, lookups: limiter{every: time.Second, burst: 20}, loads: limiter{every: 5 * time.Second, burst: 10}, guesses: limiter{every: 2 * time.Second, burst: 30}}
+		tries: limiter{every: 6 * time.Second, burst: 5}, lookups: limiter{every: time.Second, burst: 20}, loads: limiter{every: 5 * time.Second, burst: 10}, stirs: limiter{every: 5 * time.Millisecond, burst: 400}, guesses: limiter{every: 2 * time.Second, burst: 30}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -64,6 +64,7 @@ type app struct {
 	gate     *gate.Gate
 	invites  *passkey.Registrar
 	stir     *stirshaken.Verifier
+	sign     *stirshaken.Signer // nil: no key
 	ua       *b2bua.UA
 	runner   *runner.Runner
 	web      *web.Server
@@ -190,12 +191,11 @@ func (a *app) joinCalls(o appOptions) error {
 	if a.ua, err = b2bua.New(edge, b2bua.HandlerFunc(func(ctx context.Context, leg *b2bua.Leg) { a.runner.Inbound(ctx, leg) }), a.log); err != nil {
 		return err
 	}
-	sign, err := newSign(a.cfg.STIR, a.log)
-	if err != nil {
+	if a.sign, err = newSigner(a.cfg.STIR); err != nil {
 		return err
 	}
 	a.runner, err = runner.New(runner.Config{
-		Sign:  sign,
+		Sign:  newSign(a.sign, a.cfg.STIR, a.log),
 		Rooms: runner.Rooms{Verify: a.verify.verifier, Desk: a.verify.desk, Gate: a.gate},
 		Store: a.store, Phone: phone{a.ua}, Voice: speech, Identity: identity{v: a.stir, ours: ownNumbers(a.cfg), reject: a.cfg.STIR.Mode == "reject"},
 		Directory: a.routing, Bundles: a.shelf, Music: voice.HoldMusic(), Notify: a.notify, Delays: o.Delays, Log: a.log,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"slices"
 	"time"
@@ -30,16 +31,28 @@ func (n numbers) Proves(_ context.Context, _ ringfence.TenantID, tn ringfence.TN
 	return "configuration", n.since, known, nil
 }
 
-// newSign returns what signs the calls we place, nil without a key.
-func newSign(cfg config.STIR, log *slog.Logger) (func(ctx context.Context, from, to string) []string, error) {
+// newSigner returns the authentication service, nil without a key.
+func newSigner(cfg config.STIR) (*stirshaken.Signer, error) {
 	if cfg.Sign.Key == "" {
 		return nil, nil
 	}
-	h := home(cfg.Home)
-	signer := &stirshaken.Signer{Inventory: numbers{home: h, ours: cfg.Numbers, since: time.Now()}}
-	if err := signer.LoadKey(cfg.Sign.Key, cfg.Sign.Cert, cfg.Sign.URL); err != nil {
+	signer := &stirshaken.Signer{Inventory: numbers{home: home(cfg.Home), ours: cfg.Numbers, since: time.Now()}}
+	load := signer.LoadKey
+	if u, err := url.Parse(cfg.Sign.URL); err == nil && slices.Contains(cfg.LabHosts, u.Host) {
+		load = signer.LoadLabKey // start is refused with lab hosts off loopback
+	}
+	if err := load(cfg.Sign.Key, cfg.Sign.Cert, cfg.Sign.URL); err != nil {
 		return nil, fmt.Errorf("stirshaken.sign: %w", err)
 	}
+	return signer, nil
+}
+
+// newSign returns what signs the calls we place, nil without a signer.
+func newSign(signer *stirshaken.Signer, cfg config.STIR, log *slog.Logger) func(ctx context.Context, from, to string) []string {
+	if signer == nil {
+		return nil
+	}
+	h := home(cfg.Home)
 	return func(ctx context.Context, from, to string) []string {
 		orig, okFrom := h.Canonical(from)
 		dest, okTo := h.Canonical(to)
@@ -53,7 +66,7 @@ func newSign(cfg config.STIR, log *slog.Logger) (func(ctx context.Context, from,
 			return nil
 		}
 		return []string{signed.Identity}
-	}, nil
+	}
 }
 
 // ownNumbers tells which numbers are our own: those of the configuration and
