@@ -93,6 +93,8 @@ type LegInfo struct {
 	PAI        []string // P-Asserted-Identity values
 	Identity   []string // Identity values, one a header field
 	Date       string
+	Privacy    string   // Privacy value, RFC 3323
+	Attested   string   // P-Attestation-Indicator, of a trunk that may assert identities only
 	Diversion  []string // Diversion and History-Info values: any of them is a sign of diversion
 	UUI        string   // User-to-User
 	CallID     string
@@ -153,7 +155,12 @@ type Placement struct {
 	Name     string // display name shown to the called party
 	UUI      string // User-to-User value for a contact centre, or empty
 	Identity []string
-	Ring     time.Duration // zero means 30 s; at most 3 min
+	// Verstat is what the check of the caller's number came to, for peers that
+	// may be told: it is written behind the number in From, and in
+	// P-Asserted-Identity on a trunk with which identities are shared. Empty
+	// writes none.
+	Verstat string
+	Ring    time.Duration // zero means 30 s; at most 3 min
 	// Contact reports that this leg is a call-back to a contact point: a 3xx,
 	// 181, Diversion or History-Info ends it as diverted.
 	Contact bool

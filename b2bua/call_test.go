@@ -275,6 +275,7 @@ func TestPlaceRefuses(t *testing.T) {
 		"ring for an hour":         {To: "sip:1@127.0.0.1", Ring: time.Hour},
 		"line break in Identity":   {To: "sip:1@127.0.0.1", Identity: []string{"a\r\nX: y"}},
 		"line break in UUI":        {To: "sip:1@127.0.0.1", UUI: "a\nX: y"},
+		"verstat of no standard":   {To: "sip:1@127.0.0.1", From: "441632960000", Verstat: "TN-Validation-Passed@evil"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if leg, err := ua.Place(context.Background(), p); err == nil {

@@ -340,6 +340,24 @@ func TestPlacedInvite(t *testing.T) {
 	await(t, leg, ringfence.LegEnded)
 }
 
+// TestPlacedVerstat: the result of the check stands behind a number, never
+// behind a name, and in P-Asserted-Identity where identities are shared.
+func TestPlacedVerstat(t *testing.T) {
+	for _, k := range []struct{ from, want, pai string }{
+		{"anonymous", "From: <sip:anonymous@127.0.0.1>;tag=", ""},
+		{"442079460000", "From: <sip:442079460000;verstat=TN-Validation-Failed@127.0.0.1>;tag=", "P-Asserted-Identity: <tel:+442079460000;verstat=TN-Validation-Failed>\r\n"},
+	} {
+		_, f, leg := placed(t, ringfence.Placement{From: k.from, Verstat: "TN-Validation-Failed"})
+		inv := f.next("INVITE")
+		if !strings.Contains(inv, k.want) || !strings.Contains(inv, k.pai) || k.pai == "" && strings.Contains(inv, "P-Asserted-Identity") {
+			t.Errorf("%s: want %q and %q in\n%s", k.from, k.want, k.pai, inv)
+		}
+		f.answer(inv, "486 Busy Here", "t", "", "")
+		f.next("ACK")
+		await(t, leg, ringfence.LegEnded)
+	}
+}
+
 // TestFork: the second phone that answers is acknowledged and hung up on.
 func TestFork(t *testing.T) {
 	_, f, leg := placed(t, ringfence.Placement{})

@@ -3,6 +3,7 @@ package b2bua
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -109,6 +110,18 @@ func (l *Leg) Ring(context.Context) error {
 	return in.d.Respond(180, "Ringing", nil, l.s.contact(), sip.NewHeader(allowField.name, allowField.value))
 }
 
+// fields are header fields of a response, from name and value.
+func fields(headers [][2]string) ([]sip.Header, error) {
+	var out []sip.Header
+	for _, h := range headers {
+		if !isToken(h[0]) || hasControl(h[1]) || len(h[1]) > maxFieldBytes {
+			return nil, errors.New("bad header field")
+		}
+		out = append(out, sip.NewHeader(h[0], h[1]))
+	}
+	return out, nil
+}
+
 // Refuse ends an unanswered inbound leg with a status of its own, 300 to 699,
 // and header fields as name and value. It returns once the refusal was sent and
 // acknowledged, or ctx ended.
@@ -120,12 +133,9 @@ func (l *Leg) Refuse(ctx context.Context, code int, reason string, headers ...[2
 	if hasControl(reason) {
 		return errors.New("sip: refuse: control character in reason")
 	}
-	var hs []sip.Header
-	for _, h := range headers {
-		if !isToken(h[0]) || hasControl(h[1]) {
-			return errors.New("sip: refuse: bad header field")
-		}
-		hs = append(hs, sip.NewHeader(h[0], h[1]))
+	hs, err := fields(headers)
+	if err != nil {
+		return fmt.Errorf("sip: refuse: %w", err)
 	}
 	in.mu.Lock()
 	if in.final {
@@ -150,11 +160,16 @@ func (l *Leg) Refuse(ctx context.Context, code int, reason string, headers ...[2
 	}
 }
 
-// Answer takes the call (200) and returns when the caller has acknowledged it.
-func (l *Leg) Answer(ctx context.Context) error {
+// Answer takes the call (200), with header fields as name and value, and
+// returns when the caller has acknowledged it.
+func (l *Leg) Answer(ctx context.Context, headers ...[2]string) error {
 	in := inboundOf(l)
 	if in == nil {
 		return errors.New("sip: answer: the leg was placed by us")
+	}
+	extra, err := fields(headers)
+	if err != nil {
+		return fmt.Errorf("sip: answer: %w", err)
 	}
 	in.mu.Lock()
 	if in.final || l.over() {
@@ -173,7 +188,7 @@ func (l *Leg) Answer(ctx context.Context) error {
 	failed := make(chan struct{})
 	l.u.goOwned("answer", func() {
 		defer in.wg.Done()
-		if err := in.respond200(); err != nil {
+		if err := in.respond200(extra); err != nil {
 			close(failed)
 		}
 	})
@@ -199,10 +214,11 @@ func (l *Leg) Answer(ctx context.Context) error {
 }
 
 // respond200 sends the 200 and its retransmissions until the ACK.
-func (in *inbound) respond200() error {
+func (in *inbound) respond200(extra []sip.Header) error {
 	headers := []sip.Header{in.l.s.contact(), sip.NewHeader(allowField.name, allowField.value),
 		sip.NewHeader("Content-Type", "application/sdp")}
 	headers = append(headers, in.l.session.answer()...)
+	headers = append(headers, extra...)
 	return in.d.Respond(200, "OK", in.body, headers...)
 }
 

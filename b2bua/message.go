@@ -59,7 +59,7 @@ var canonical = map[string]string{
 	"proxy-require": "Proxy-Require", "supported": "Supported", "k": "Supported", "subject": "Subject", "s": "Subject",
 	"identity": "Identity", "y": "Identity", "identity-info": "Identity-Info", "n": "Identity-Info", "date": "Date",
 	"session-expires": "Session-Expires", "x": "Session-Expires", "min-se": "Min-SE", "accept": "Accept",
-	"p-asserted-identity": "P-Asserted-Identity", "diversion": "Diversion", "history-info": "History-Info",
+	"p-asserted-identity": "P-Asserted-Identity", "privacy": "Privacy", "p-attestation-indicator": "P-Attestation-Indicator", "diversion": "Diversion", "history-info": "History-Info",
 	"user-to-user": "User-to-User", "refer-to": "Refer-To", "r": "Refer-To", "referred-by": "Referred-By", "b": "Referred-By",
 	"event": "Event", "o": "Event", "allow-events": "Allow-Events", "u": "Allow-Events", "reason": "Reason",
 	"expires": "Expires", "rack": "RAck", "rseq": "RSeq", "retry-after": "Retry-After", "authorization": "Authorization",

@@ -12,6 +12,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/stirshaken"
 )
 
 // respond answers a request outside the legs' own transactions.
@@ -115,13 +116,23 @@ func (s *side) busy(req *sip.Request, tx sip.ServerTransaction) {
 }
 
 func (s *side) inboundInfo(req *sip.Request, from netip.AddrPort, t *Trunk) ringfence.LegInfo {
-	return ringfence.LegInfo{
+	info := ringfence.LegInfo{
 		Direction: ringfence.Inbound, Trunk: t.Name, Listener: s.l.Name, Transport: s.l.Transport, Source: from, TrustedIDs: t.TrustIdentity,
 		Called: req.Recipient.User, RequestURI: req.Recipient.String(), From: req.From().Value(), To: req.To().Value(),
-		PAI: values(req, "P-Asserted-Identity"), Identity: values(req, "Identity"), Date: value(req, "Date"),
+		PAI: values(req, "P-Asserted-Identity"), Identity: values(req, "Identity"), Date: value(req, "Date"), Privacy: value(req, "Privacy"),
 		Diversion: append(values(req, "Diversion"), values(req, "History-Info")...), UUI: value(req, "User-to-User"),
 		CallID: text(req.CallID()), ReceivedAt: time.Now(),
 	}
+	if t.TrustIdentity {
+		info.Attested = value(req, "P-Attestation-Indicator")
+		return info
+	}
+	// A stranger's verstat is a claim: nobody behind us is to read it as ours.
+	info.From = stirshaken.StripVerstat(info.From)
+	for i := range info.PAI {
+		info.PAI[i] = stirshaken.StripVerstat(info.PAI[i])
+	}
+	return info
 }
 
 // serveDialog is diago's handler: it runs the leg's whole life, and the dialog

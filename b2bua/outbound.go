@@ -126,6 +126,9 @@ func (o *outbound) build(req *sip.Request) {
 	from := &sip.FromHeader{DisplayName: displayText(o.p.Name), Address: l.s.uri(o.from()), Params: sip.NewParams()}
 	from.Address.Port, from.Address.UriParams = 0, nil
 	from.Params.Add("tag", o.tag)
+	if o.p.Verstat != "" && isNumber(from.Address.User) {
+		from.Address.User += ";verstat=" + o.p.Verstat // 3GPP TS 24.229, section 7.2A.20
+	}
 	to := &sip.ToHeader{Address: *req.Recipient.Clone()}
 	to.Address.UriParams = nil
 	id := sip.CallIDHeader(o.callID)

@@ -43,7 +43,7 @@ func (u *UA) PlaceWith(ctx context.Context, p ringfence.Placement, headers ...[2
 		return nil, fmt.Errorf("sip: place: no %s listener for trunk %s", trunk.Transport, trunk.Name)
 	}
 	o := &outbound{p: p, user: user, tag: ringfence.NewID[string]("t")[2:], callID: ringfence.NewID[string]("c")[2:]}
-	if o.headers, err = o.extra(headers); err != nil {
+	if o.headers, err = o.extra(trunk.TrustIdentity, headers); err != nil {
 		return nil, err
 	}
 	info := ringfence.LegInfo{ID: p.Leg, Direction: ringfence.Outbound, Trunk: trunk.Name, Listener: s.l.Name, Transport: s.l.Transport,
@@ -144,8 +144,16 @@ func (u *UA) sideFor(t *Trunk) *side {
 	return nil
 }
 
-// extra are the header fields that only some INVITEs have.
-func (o *outbound) extra(headers [][2]string) ([]sip.Header, error) {
+// isNumber reports whether a user part is a number in E.164, with or without
+// its plus sign.
+func isNumber(user string) bool {
+	digits := strings.TrimPrefix(user, "+")
+	return len(digits) >= 3 && len(digits) <= 15 && strings.Trim(digits, "0123456789") == ""
+}
+
+// extra are the header fields that only some INVITEs have. share says that the
+// trunk is one with which identities are shared (RFC 3325).
+func (o *outbound) extra(share bool, headers [][2]string) ([]sip.Header, error) {
 	var out []sip.Header
 	add := func(name, v string) error {
 		if !isToken(name) || v == "" || hasControl(v) || len(v) > maxFieldBytes {
@@ -156,6 +164,15 @@ func (o *outbound) extra(headers [][2]string) ([]sip.Header, error) {
 	}
 	for _, id := range o.p.Identity {
 		if err := add("Identity", id); err != nil {
+			return nil, err
+		}
+	}
+	switch v := o.p.Verstat; {
+	case v == "":
+	case v != "TN-Validation-Passed" && v != "TN-Validation-Failed" && v != "No-TN-Validation":
+		return nil, errors.New("sip: place: no such verstat")
+	case share && isNumber(o.p.From):
+		if err := add("P-Asserted-Identity", "<tel:+"+strings.TrimPrefix(o.p.From, "+")+";verstat="+v+">"); err != nil {
 			return nil, err
 		}
 	}
