@@ -195,9 +195,9 @@ func (a *app) joinCalls(o appOptions) error {
 		return err
 	}
 	a.runner, err = runner.New(runner.Config{
-		Sign:  newSign(a.sign, a.cfg.STIR, a.log),
+		Sign: newSign(a.sign, a.cfg.STIR, a.log), SignOn: newSignOn(a.sign, a.cfg.STIR, a.log),
 		Rooms: runner.Rooms{Verify: a.verify.verifier, Desk: a.verify.desk, Gate: a.gate},
-		Store: a.store, Phone: phone{a.ua}, Voice: speech, Identity: identity{v: a.stir, ours: ownNumbers(a.cfg), reject: a.cfg.STIR.Mode == "reject"},
+		Store: a.store, Phone: phone{a.ua}, Voice: speech, Identity: identity{v: a.stir, ours: ownNumbers(a.cfg), reason: a.cfg.STIR.Reason, reject: a.cfg.STIR.Mode == "reject"},
 		Directory: a.routing, Bundles: a.shelf, Music: voice.HoldMusic(), Notify: a.notify, Delays: o.Delays, Log: a.log,
 	})
 	return err

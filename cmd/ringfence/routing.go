@@ -104,6 +104,7 @@ func (r *routing) Queue(tenant ringfence.TenantID, name string) (runner.Queue, b
 		out := runner.Queue{Name: q.Name, URI: q.URI, All: q.Strategy != "longest_idle", Max: q.Max, Ring: q.Wait}
 		if q.URI != "" {
 			out.Trunk = r.agentTrunk()
+			out.Sign = r.signs(out.Trunk)
 		} else {
 			out.People = func(ctx context.Context) []runner.Place { return r.places(ctx, tenant, q.People) }
 		}
@@ -119,6 +120,11 @@ func (r *routing) agentTrunk() string {
 		}
 	}
 	return ""
+}
+
+// signs reports whether a trunk wants callers' calls signed.
+func (r *routing) signs(trunk string) bool {
+	return slices.ContainsFunc(r.cfg.SIP.Trunks, func(t config.Trunk) bool { return t.Name == trunk && t.Sign })
 }
 
 // places are those of the queue's people who are active agents with a place.
@@ -138,7 +144,7 @@ func (r *routing) places(ctx context.Context, tenant ringfence.TenantID, emails 
 					return err
 				}
 				if p.Has(ringfence.RoleAgent, now) && p.Place != "" {
-					out = append(out, runner.Place{Person: p.ID, URI: p.Place, Trunk: r.agentTrunk()})
+					out = append(out, runner.Place{Person: p.ID, URI: p.Place, Trunk: r.agentTrunk(), Sign: r.signs(r.agentTrunk())})
 				}
 			}
 		}

@@ -77,7 +77,7 @@ func (t *traversal) connectQueue(ctx context.Context, w connectWait) {
 		return
 	}
 	if q.URI != "" {
-		w.places = []Place{{URI: q.URI, Trunk: q.Trunk}}
+		w.places = []Place{{URI: q.URI, Trunk: q.Trunk, Sign: q.Sign}}
 	} else if q.People != nil {
 		w.places = q.People(ctx)
 	}
@@ -122,7 +122,14 @@ func (t *traversal) ringNext(ctx context.Context, w *connectWait) {
 
 // ring places one leg to a place.
 func (t *traversal) ring(ctx context.Context, p Place) {
-	leg, err := t.r.cfg.Phone.Place(ctx, ringfence.Placement{Trunk: p.Trunk, To: p.URI, From: t.agentFrom(), Name: "ringfence", UUI: t.live.Reference, Purpose: "agent"})
+	place := ringfence.Placement{Trunk: p.Trunk, To: p.URI, From: t.agentFrom(), Name: "ringfence", UUI: t.live.Reference, Purpose: "agent"}
+	if place.From != anonymous {
+		place.Verstat = t.caller.Verstat
+		if p.Sign && t.r.cfg.SignOn != nil {
+			place.Identity = t.r.cfg.SignOn(ctx, t.onward(p.URI))
+		}
+	}
+	leg, err := t.r.cfg.Phone.Place(ctx, place)
 	if err != nil {
 		t.r.cfg.Log.Info("agent leg", "traversal", string(t.id), "err", err)
 		return
@@ -139,10 +146,24 @@ func (t *traversal) ring(ctx context.Context, p Place) {
 
 // agentFrom is what an agent's phone shows: a number, never a caller's text.
 func (t *traversal) agentFrom() string {
-	if t.caller.Orig != "" {
+	if t.caller.Orig != "" && t.caller.Number != "withheld" {
 		return string(t.caller.Orig)
 	}
-	return "anonymous"
+	return anonymous
+}
+
+// anonymous stands for a caller whose number is not shown.
+const anonymous = "anonymous"
+
+// onward is the caller's call as it goes on to an agent.
+func (t *traversal) onward(to string) Onward {
+	o := Onward{Orig: t.caller.Orig, To: to}
+	if t.first != nil && t.live.Direction == ringfence.Inbound {
+		info := t.first.Info()
+		o.Called, o.Identity, o.At = info.Called, info.Identity, info.ReceivedAt
+		o.Verified = t.caller.Verified
+	}
+	return o
 }
 
 func (t *traversal) agentEvent(ctx context.Context, a *agent, ev ringfence.LegEvent) {

@@ -32,7 +32,7 @@ func (t *traversal) inbound(ctx context.Context, leg Leg, gone chan struct{}) {
 		return
 	}
 	t.bundle = t.r.bundleFor(t, info.Called)
-	if err := leg.Answer(ctx); err != nil {
+	if err := leg.Answer(ctx, reasonHeader(t.caller.Marks...)...); err != nil {
 		t.r.cfg.Log.Info("caller not answered", "traversal", string(t.id), "err", err)
 		t.slots[0].drop(ringfence.EndFailed)
 		return
@@ -43,11 +43,13 @@ func (t *traversal) inbound(ctx context.Context, leg Leg, gone chan struct{}) {
 	}
 }
 
-func reasonHeader(value string) [][2]string {
-	if value == "" {
-		return nil
+func reasonHeader(values ...string) (out [][2]string) {
+	for _, v := range values {
+		if v != "" {
+			out = append(out, [2]string{"Reason", v})
+		}
 	}
-	return [][2]string{{"Reason", value}}
+	return out
 }
 
 // facts are what a flow may know at its start.

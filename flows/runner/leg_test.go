@@ -47,7 +47,7 @@ func (l *line) Info() ringfence.LegInfo           { return l.info }
 func (l *line) Events() <-chan ringfence.LegEvent { return l.events }
 func (l *line) Ring(context.Context) error        { return nil }
 
-func (l *line) Answer(context.Context) error {
+func (l *line) Answer(context.Context, ...[2]string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.over {

@@ -21,7 +21,7 @@ type Leg interface {
 	// events are lost.
 	Events() <-chan ringfence.LegEvent
 	Ring(ctx context.Context) error
-	Answer(ctx context.Context) error
+	Answer(ctx context.Context, headers ...[2]string) error
 	Refuse(ctx context.Context, code int, reason string, headers ...[2]string) error
 	Play(clip ringfence.Clip) uint64
 	Loop(clip ringfence.Clip)
@@ -68,6 +68,7 @@ type Queue struct {
 	Max     int  // callers waiting; zero means 20
 	Ring    time.Duration
 	Trunk   string
+	Sign    bool // the trunk wants calls signed
 	Display string
 }
 
@@ -76,6 +77,18 @@ type Place struct {
 	Person ringfence.PersonID
 	URI    string
 	Trunk  string
+	Sign   bool // the trunk wants calls signed
+}
+
+// Onward is an inbound call that goes on to a place behind us, for the
+// signature of that leg.
+type Onward struct {
+	Orig     ringfence.TN // the caller
+	Called   string       // whom the caller called, as received
+	To       string       // the place, a SIP URI
+	Identity []string     // as received
+	Verified bool         // a PASSporT among them is valid for this call
+	At       time.Time    // when it was received
 }
 
 // Directory answers what is configured.
@@ -114,6 +127,7 @@ type Caller struct {
 	Attest   ringfence.Attest
 	Valid    ringfence.Tri // yes = a PASSporT verified, no = one failed, unknown = none
 	Orig     ringfence.TN  // the number that is signed, or shown when nothing is
+	Verified bool          // a PASSporT carries the call, whatever it attests
 	Shown    string        // as presented, for the console: a stranger's text
 	Name     string
 	Number   string // yes, withheld, ours, impossible (call.number_shown of flows)
@@ -123,6 +137,11 @@ type Caller struct {
 	// configuration; Reason is the Reason header field value.
 	Code   int
 	Reason string
+	// Marks are Reason header field values for the answer to a call that goes
+	// on in spite of a failed check; by configuration.
+	Marks []string
+	// Verstat is the result for peers behind us, written on agents' legs.
+	Verstat string
 }
 
 // Identity judges the signatures of a caller (STIR/SHAKEN). A bad one is a

@@ -25,6 +25,9 @@ type Config struct {
 	Bundles   Bundles
 	// Sign makes Identity values for a leg that we place; nil = unsigned.
 	Sign func(ctx context.Context, from, to string) []string
+	// SignOn makes Identity values for the leg by which a caller's call goes on
+	// to a place whose trunk wants it signed; nil = unsigned.
+	SignOn func(ctx context.Context, call Onward) []string
 	// Music is what a waiting caller hears; empty = silence.
 	Music ringfence.Clip
 	// Notify tells people of something they are asked for or must know: an

@@ -184,6 +184,14 @@ func (c *Config) checkRouting(p *problems) {
 
 func (c *Config) checkRest(p *problems) {
 	p.oneOf("stirshaken.mode", c.STIR.Mode, "mark", "reject")
+	if c.STIR.Reason != "" {
+		p.oneOf("stirshaken.reason", c.STIR.Reason, "off", "stir", "sip")
+	}
+	for _, t := range c.SIP.Trunks {
+		if t.Sign && c.STIR.Sign.Key == "" {
+			p.add("sip.trunks.%s.sign: there is no key: set stirshaken.sign", t.Name)
+		}
+	}
 	if c.STIR.MaxAge <= 0 || c.STIR.MaxAge > 5*time.Minute {
 		p.add("stirshaken.max_age is %s: want at most 5m", c.STIR.MaxAge)
 	}

@@ -89,6 +89,7 @@ type Trunk struct {
 	Outbound  bool           `koanf:"outbound"`
 	Agents    bool           `koanf:"agents"` // agents' places may be there
 	Register  bool           `koanf:"register"`
+	Sign      bool           `koanf:"sign"` // sign callers' calls that go on to agents there
 }
 
 // SIPLimits bounds what strangers may ask. Zero means the default named.
@@ -133,8 +134,9 @@ type WebListener struct {
 
 // STIR is the trust in callers' signatures.
 type STIR struct {
-	Roots    string        `koanf:"roots"` // PEM file of the STI-PA's roots; empty = nothing verifies
-	Mode     string        `koanf:"mode"`  // mark (default) or reject
+	Roots    string        `koanf:"roots"`  // PEM file of the STI-PA's roots; empty = nothing verifies
+	Mode     string        `koanf:"mode"`   // mark (default) or reject
+	Reason   string        `koanf:"reason"` // in the answer to a call that goes on in spite of a failed check: off (default), stir or sip
 	MaxAge   time.Duration `koanf:"max_age"`
 	LabHosts []string      `koanf:"lab_certificate_hosts"`
 	Home     string        `koanf:"home_country"` // E.164 country code of national numbers
