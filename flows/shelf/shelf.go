@@ -2,7 +2,6 @@ package shelf
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -152,11 +151,6 @@ func firstError(list []flows.Diagnostic) string {
 }
 
 func short(hash string) string { return hash[:min(len(hash), 12)] }
-
-func validHash(text string) bool {
-	raw, err := hex.DecodeString(text)
-	return err == nil && len(raw) == 32
-}
 
 // pollEvery is how soon a process notices what another one published.
 const pollEvery = time.Second
