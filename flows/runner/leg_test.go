@@ -74,7 +74,6 @@ func (l *line) Play(clip ringfence.Clip) uint64 {
 	l.now = text
 	l.texts = append(l.texts, text)
 	if l.over {
-		l.emitLocked(ringfence.LegEvent{Kind: ringfence.LegPlayed, Play: id})
 		return id
 	}
 	var timer *time.Timer

@@ -138,6 +138,17 @@ func newWorld(t *testing.T) *world {
 		}
 	}
 	w.open()
+	t.Cleanup(func() { // a test that failed half-way leaves no goroutine
+		over, cancel := context.WithCancel(context.Background())
+		cancel()
+		w.r.Drain(over)
+		w.mu.Lock()
+		legs := slices.Clone(w.legs)
+		w.mu.Unlock()
+		for _, l := range legs {
+			l.end(ringfence.EndShutdown)
+		}
+	})
 	return w
 }
 
