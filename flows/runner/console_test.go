@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -231,7 +232,7 @@ func TestQueue(t *testing.T) {
 			a, b, m := w.placed(), w.placed(), w.placed()
 			a.gone()
 			m.gone()
-			if v := w.live(); v.Owner != ben || v.State != "talking" {
+			if v := w.until("talking", func(v ringfence.LiveCall) bool { return v.State == "talking" }); v.Owner != ben {
 				t.Errorf("have %s of %s", v.State, v.Owner)
 			}
 			caller.end(ringfence.EndBye)
@@ -379,10 +380,10 @@ func TestSecretsStandNowhere(t *testing.T) {
 	inWorld(t, func(w *world) {
 		var views strings.Builder
 		changed, stop := w.r.Watch(ten)
-		done := make(chan struct{})
-		defer close(done)
 		defer stop()
-		go func() {
+		done := make(chan struct{})
+		var looking sync.WaitGroup
+		looking.Go(func() {
 			for {
 				select {
 				case <-changed:
@@ -391,7 +392,7 @@ func TestSecretsStandNowhere(t *testing.T) {
 					return
 				}
 			}
-		}()
+		})
 		const newPIN = "739164"
 		secrets := map[string]string{"PIN": newPIN, "TOTP": totpOK}
 		caller := w.call("enrol-pin")
@@ -412,6 +413,8 @@ func TestSecretsStandNowhere(t *testing.T) {
 		synctest.Wait()
 		placed.end(ringfence.EndBye)
 		w.ended()
+		close(done)
+		looking.Wait()
 		places := map[string]string{"views": views.String(), "log": strings.Join(w.log.lines, "\n"), "ledger": asJSON(w.Store.Entries(ten)), "jobs": asJSON(jobs)}
 		for _, kind := range []ledger.Kind{verify.KindChallenge, kindReference, ledger.KindEvidence} {
 			for _, rec := range w.List(kind) {

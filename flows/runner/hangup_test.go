@@ -60,7 +60,7 @@ func (p *person) answer(text string) string {
 			return "2"
 		}
 		return yes(text)
-	case has("telephone PIN"):
+	case has("enter your telephone PIN"):
 		if p.wrong {
 			return "000000#"
 		}

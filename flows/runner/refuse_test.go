@@ -200,7 +200,7 @@ func transcript(t *testing.T, called, number, pin string) (heard, events []strin
 			switch {
 			case strings.Contains(text, "customer number"):
 				go l.keys(number)
-			case strings.Contains(text, "telephone PIN"), strings.Contains(text, "new PIN of six"):
+			case strings.Contains(text, "enter your telephone PIN"), strings.Contains(text, "new PIN of six"):
 				go l.keys(pin)
 			case strings.Contains(text, "authenticator app"):
 				go l.keys("000000#")
