@@ -223,8 +223,12 @@ func (w *world) opensIf(v ringfence.LiveCall, action string) bool {
 	if !ok {
 		return false
 	}
-	_, _, err := w.gate.Open(context.Background(), ten, gate.OpenRequest{Type: action, Subject: v.Subject, Fields: fields(action),
+	rel, _, err := w.gate.Open(context.Background(), ten, gate.OpenRequest{Type: action, Subject: v.Subject, Fields: fields(action),
 		Traversal: v.Traversal, By: gate.Actor{Person: ada}, AskedBy: gate.AskedPhone})
+	if err == nil && w.r.find(ten, v.Traversal) == nil { // opened for a call that had just ended: the opener's to cancel
+		_, _ = w.gate.Cancel(context.Background(), ten, rel.ID, gate.Actor{Person: ada}, "the call has ended")
+		return false
+	}
 	return err == nil
 }
 
