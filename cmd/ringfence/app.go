@@ -65,6 +65,8 @@ type app struct {
 	invites  *passkey.Registrar
 	stir     *stirshaken.Verifier
 	sign     *stirshaken.Signer // nil: no key
+	metrics  *metrics
+	meter    *http.Server // serves the metrics; nil: nobody asked for them
 	ua       *b2bua.UA
 	runner   *runner.Runner
 	web      *web.Server
@@ -174,9 +176,15 @@ func (a *app) joinCalls(o appOptions) error {
 		}
 		trust = list
 	}
+	a.metrics = newMetrics(func() int {
+		if a.runner == nil {
+			return 0
+		}
+		return a.runner.Active()
+	})
 	var err error
 	if a.stir, err = stirshaken.NewVerifier(stirshaken.Config{Trust: trust, Freshness: a.cfg.STIR.MaxAge,
-		Home:  home(a.cfg.STIR.Home),
+		Home: home(a.cfg.STIR.Home), Observer: a.metrics,
 		Fetch: stirshaken.FetchConfig{LabCertificateHosts: a.cfg.STIR.LabHosts}}); err != nil {
 		return fmt.Errorf("stirshaken: %w", err)
 	}
@@ -303,6 +311,9 @@ func (a *app) start(ctx context.Context) error {
 		return err
 	}
 	if err := a.ua.Start(context.WithoutCancel(ctx)); err != nil {
+		if a.meter != nil {
+			err = errors.Join(err, a.meter.Close())
+		}
 		return errors.Join(err, a.staff.Close(), a.public.Close())
 	}
 	tick, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -314,6 +325,9 @@ func (a *app) start(ctx context.Context) error {
 			a.log.Error("the scripts are not kept for after an upgrade", "tenant", string(tenant), "err", err)
 		}
 		a.work.Go(func() { a.shelf.Run(tick, tenant) })
+		if a.meter != nil {
+			a.work.Go(func() { a.metrics.run(tick, a, tenant) })
+		}
 		a.work.Go(func() { a.ticks(tick, tenant) })
 		a.work.Go(func() { a.checkpoints(tick, tenant) })
 		a.work.Go(func() { a.notices(tick, tenant) })
@@ -347,6 +361,14 @@ func (a *app) listenWeb() (err error) {
 	}
 	if a.publicL, a.public, err = webServer(a.cfg.Web.Public, a.web.Public()); err != nil {
 		return errors.Join(fmt.Errorf("web.public: %w", err), a.staffL.Close())
+	}
+	if a.cfg.Web.Metrics != "" {
+		ln, srv, err := a.metrics.listen(a.cfg.Web.Metrics)
+		if err != nil {
+			return errors.Join(fmt.Errorf("web.metrics: %w", err), a.staffL.Close(), a.publicL.Close())
+		}
+		a.meter = srv
+		a.work.Go(func() { a.serveWeb(srv, ln, config.WebListener{}) })
 	}
 	a.work.Go(func() { a.serveWeb(a.staff, a.staffL, a.cfg.Web.Staff) })
 	a.work.Go(func() { a.serveWeb(a.public, a.publicL, a.cfg.Web.Public) })
@@ -409,6 +431,9 @@ func (a *app) close(ctx context.Context) error {
 	err := a.ua.Close()
 	if a.staff != nil {
 		err = errors.Join(err, shutdownWeb(ctx, a.staff), shutdownWeb(ctx, a.public))
+	}
+	if a.meter != nil {
+		err = errors.Join(err, shutdownWeb(ctx, a.meter))
 	}
 	if a.stopTick != nil {
 		a.stopTick()

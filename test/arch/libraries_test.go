@@ -29,6 +29,7 @@ var homes = []struct {
 	{"github.com/danielgtaylor/huma", []string{"web/..."}},
 	{"github.com/coreos/go-oidc", []string{"web/..."}},
 	{"github.com/nyaruka/phonenumbers", []string{"stirshaken", "verify/...", "web/importer", "internal/..."}},
+	{"github.com/prometheus/", []string{"cmd/..."}},
 	{"github.com/chromedp/", []string{"web", "test/..."}},
 }
 
