@@ -22,6 +22,7 @@ import (
 type settings struct {
 	Dir           string
 	Mode          string // mark or reject
+	Reason        string // off, stir or sip
 	Roots         string // file with trusted roots; empty = none
 	LabHost       string // whence certificates may be fetched
 	Carrier       string // host:port to which calls to the outside go

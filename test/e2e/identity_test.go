@@ -1,6 +1,11 @@
 package e2e
 
 import (
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -120,6 +125,8 @@ func TestIdentity(t *testing.T) {
 		{"stale", sign(good, "A", customers, time.Hour), 403},
 	} {
 		t.Run(k.name, func(t *testing.T) {
+			overTLS := scenario{Called: customers, Caller: mobile, Identity: k.identity(), Want: k.want, Media: newMedia(t, callerOctet).port(), Crypto: srtpKey()}
+			runSIPp(ctx, t, "refused.xml", overTLS, tlsShim(t, g), "-t", "t1").wait(ctx)
 			for _, transport := range []string{"u1", "t1"} {
 				audio := newMedia(t, callerOctet)
 				s := scenario{Called: customers, Caller: mobile, Identity: k.identity(), Want: k.want, Media: audio.port()}
@@ -138,4 +145,76 @@ func TestIdentity(t *testing.T) {
 	}
 	g.alive()
 	g.stop(ctx)
+}
+
+// TestIdentityMarked lets a call go on whose signature failed, and tells the
+// network why in the answer (RFC 9410).
+func TestIdentityMarked(t *testing.T) {
+	needs(t, "sipp", "sip-tester")
+	ctx := within(t, time.Minute)
+	c := newCarrier(t)
+	good := c.leaf(c.ca, "good")
+	g := newGateway(t, settings{Mode: "mark", Reason: "stir", Roots: c.roots, LabHost: c.host})
+	g.seed(ctx)
+	g.start(ctx)
+	s := scenario{Called: customers, Caller: mobile, Want: 200, Media: newMedia(t, callerOctet).port(), Reason: "STIR;cause=438",
+		Identity: []string{c.sign(good, "A", mobile, "447700900999", time.Now())}}
+	for _, transport := range []string{"u1", "t1"} {
+		runSIPp(ctx, t, "refused.xml", s, g.sip(), "-t", transport).wait(ctx)
+	}
+	g.alive()
+	g.stop(ctx)
+}
+
+// srtpKey is key and salt of one SRTP stream (RFC 4568).
+func srtpKey() string {
+	var raw [30]byte
+	rand.Read(raw[:]) // never fails
+	return base64.StdEncoding.EncodeToString(raw[:])
+}
+
+// tlsShim carries SIP over TCP on to the gateway's TLS listener, for a SIPp
+// that was built without TLS. It names the transport as it is on each side.
+func tlsShim(t testing.TB, g *gateway) string {
+	t.Helper()
+	raw, err := os.ReadFile(g.set.Cert)
+	must(t, err)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(raw)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			plain, err := l.Accept()
+			if err != nil {
+				return
+			}
+			secure, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", g.set.TLS), &tls.Config{RootCAs: roots})
+			if err != nil {
+				plain.Close()
+				continue
+			}
+			carry := func(to, from net.Conn, old, now string) {
+				defer to.Close()
+				words := strings.NewReplacer("SIP/2.0/"+old, "SIP/2.0/"+now, "transport="+old, "transport="+now,
+					"transport="+strings.ToLower(old), "transport="+strings.ToLower(now))
+				buf := make([]byte, 64<<10)
+				for {
+					n, err := from.Read(buf)
+					if n > 0 {
+						if _, err := words.WriteString(to, string(buf[:n])); err != nil {
+							return
+						}
+					}
+					if err != nil {
+						return
+					}
+				}
+			}
+			go carry(secure, plain, "TCP", "TLS")
+			go carry(plain, secure, "TLS", "TCP")
+		}
+	}()
+	return l.Addr().String()
 }

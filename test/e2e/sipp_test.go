@@ -18,8 +18,10 @@ type scenario struct {
 	Called   string // user part of the Request-URI
 	Caller   string // number in From
 	Identity []string
-	Media    int // port of the audio
-	Want     int // status
+	Media    int    // port of the audio
+	Want     int    // status
+	Reason   string // regular expression of the Reason field of the answer; empty = any
+	Crypto   string // SDES key; empty = plain RTP
 }
 
 // sipp is one running SIPp.
