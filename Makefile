@@ -34,6 +34,12 @@ e2e: install
 fuzz:
 	test/fuzz.sh $(FUZZTIME)
 
+# A minute for each target, and random callers against the proof.
+.PHONY: fuzz-minute
+fuzz-minute:
+	$(MAKE) fuzz FUZZTIME=1m
+	go test -count 1 -timeout 0 -run 'Executor|Mutants' ./flows -executor.calls 200000 -executor.mutants 2000
+
 # lint also asks about known holes in libraries, where that list can be reached.
 lint: vet bin/staticcheck-$(STATICCHECK)
 	bin/staticcheck-$(STATICCHECK) ./...

@@ -147,7 +147,7 @@ func (a *app) joinGate() error {
 	}
 	a.gate, err = gate.New(gate.Config{
 		Store: a.store, Policies: policies{a.shelf}, Key: a.keys.permit, Issuer: a.cfg.Ledger.Name, Log: a.signer,
-		Executor: a.executorOf, Signals: a.verify.signals, CheckApproval: check,
+		Executor: a.executorOf, Signals: a.verify.signals, CheckApproval: check, SingleOperator: a.cfg.SingleOperator,
 	})
 	return err
 }
