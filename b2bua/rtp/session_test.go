@@ -41,8 +41,6 @@ type phone struct {
 	ssrc uint32
 }
 
-func newPhone(t testing.TB) *phone { return newPhoneAt(t, loopback) }
-
 func newPhoneAt(t testing.TB, ip netip.Addr) *phone {
 	t.Helper()
 	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, 0)))
