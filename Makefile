@@ -6,6 +6,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):/usr/local/go/bin
 
 STATICCHECK := v0.7.0
+GREMLINS := v0.6.0
 FUZZTIME ?= 10s
 HOURS ?= 8
 ROUNDS ?= 300
@@ -61,8 +62,14 @@ chaos: install
 soak: install
 	E2E_SOAK=$(HOURS)h go test -count 1 -timeout 0 -v -run 'Soak' ./test/e2e
 
-mutate:
-	go run github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0 unleash ./gate
+# The rooms in which a changed line could let money go.
+mutate: bin/gremlins-$(GREMLINS)
+	for room in gate verify ledger; do bin/gremlins-$(GREMLINS) unleash --workers 2 --threshold-efficacy 90 ./$$room; done
+
+bin/gremlins-$(GREMLINS):
+	@mkdir -p bin
+	GOBIN=$(CURDIR)/bin/tmp go install github.com/go-gremlins/gremlins/cmd/gremlins@$(GREMLINS)
+	@mv bin/tmp/gremlins $@ && rmdir bin/tmp
 
 audio:
 	scripts/audio/render.sh
