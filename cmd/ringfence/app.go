@@ -318,7 +318,7 @@ func (a *app) start(ctx context.Context) error {
 	}
 	tick, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a.stopTick = stop
-	a.work.Go(func() { a.watchTrust(tick) })
+	a.work.Go(func() { a.watchSTIR(tick) })
 	for _, t := range a.cfg.Tenants {
 		tenant := tenantOr(t.ID)
 		if err := a.shelf.Remember(ctx, tenant); err != nil {

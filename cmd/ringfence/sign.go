@@ -37,14 +37,19 @@ func newSigner(cfg config.STIR) (*stirshaken.Signer, error) {
 		return nil, nil
 	}
 	signer := &stirshaken.Signer{Inventory: numbers{home: home(cfg.Home), ours: cfg.Numbers, since: time.Now()}}
+	if err := loadKey(signer, cfg); err != nil {
+		return nil, fmt.Errorf("stirshaken.sign: %w", err)
+	}
+	return signer, nil
+}
+
+// loadKey reads key and certificate from their files.
+func loadKey(signer *stirshaken.Signer, cfg config.STIR) error {
 	load := signer.LoadKey
 	if u, err := url.Parse(cfg.Sign.URL); err == nil && slices.Contains(cfg.LabHosts, u.Host) {
 		load = signer.LoadLabKey // start is refused with lab hosts off loopback
 	}
-	if err := load(cfg.Sign.Key, cfg.Sign.Cert, cfg.Sign.URL); err != nil {
-		return nil, fmt.Errorf("stirshaken.sign: %w", err)
-	}
-	return signer, nil
+	return load(cfg.Sign.Key, cfg.Sign.Cert, cfg.Sign.URL)
 }
 
 // newSign returns what signs the calls we place, nil without a signer.
@@ -88,44 +93,58 @@ func ownNumbers(cfg config.Config) func(ringfence.TN) bool {
 	return func(tn ringfence.TN) bool { return own[tn] }
 }
 
-// trustEvery is how often the list of approved authorities is looked at.
-const trustEvery = 10 * time.Second
+// filesEvery is how often the files of STIR/SHAKEN are looked at.
+const filesEvery = 10 * time.Second
 
-// watchTrust takes a new list of approved authorities when the file changes. A
-// file that cannot be read leaves the list as it is.
-func (a *app) watchTrust(ctx context.Context) {
-	path := a.cfg.STIR.Roots
-	if path == "" {
-		return
-	}
-	every := time.NewTicker(trustEvery)
+// watchSTIR takes a new list of approved authorities, and a new signing key
+// with its certificate, when the files change. What cannot be read leaves what
+// is in force as it is.
+func (a *app) watchSTIR(ctx context.Context) {
+	c := a.cfg.STIR
+	trust, key := changedAt(c.Roots), changedAt(c.Sign.Key, c.Sign.Cert)
+	every := time.NewTicker(filesEvery)
 	defer every.Stop()
-	last := changedAt(path)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-every.C:
 		}
-		at := changedAt(path)
-		if at.Equal(last) {
-			continue
+		if at := changedAt(c.Roots); !at.Equal(trust) {
+			trust = at
+			a.takeTrust()
 		}
-		last = at
-		list, err := stirshaken.LoadTrustList(path)
-		if err != nil {
-			a.log.Error("stirshaken.roots not taken", "err", err)
-			continue
+		if at := changedAt(c.Sign.Key, c.Sign.Cert); !at.Equal(key) && a.sign != nil {
+			key = at
+			a.takeKey()
 		}
-		a.stir.SetTrust(list)
-		a.log.Info("stirshaken.roots taken", "authorities", list.Len())
 	}
 }
 
-func changedAt(path string) time.Time {
-	info, err := os.Stat(path)
+func (a *app) takeTrust() {
+	list, err := stirshaken.LoadTrustList(a.cfg.STIR.Roots)
 	if err != nil {
-		return time.Time{}
+		a.log.Error("stirshaken.roots not taken", "err", err)
+		return
 	}
-	return info.ModTime()
+	a.stir.SetTrust(list)
+	a.log.Info("stirshaken.roots taken", "authorities", list.Len())
+}
+
+func (a *app) takeKey() {
+	if err := loadKey(a.sign, a.cfg.STIR); err != nil {
+		a.log.Error("stirshaken.sign not taken", "err", err)
+		return
+	}
+	a.log.Info("stirshaken.sign taken")
+}
+
+// changedAt is when the newest of the files was written.
+func changedAt(paths ...string) (newest time.Time) {
+	for _, p := range paths {
+		if info, err := os.Stat(p); err == nil && info.ModTime().After(newest) {
+			newest = info.ModTime()
+		}
+	}
+	return newest
 }

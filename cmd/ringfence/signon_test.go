@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +82,59 @@ func TestSignOn(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A key that cannot be read leaves the one in force; one that can replaces it.
+func TestSigningKeyIsTakenAnew(t *testing.T) {
+	ca, err := stirtest.New(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cfg := config.STIR{Sign: config.STIRSign{Key: filepath.Join(dir, "key.pem"), Cert: filepath.Join(dir, "cert.pem"), URL: "https://cert.example.com/a.pem"}}
+	put := func(path string, content []byte) {
+		t.Helper()
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write := func() {
+		t.Helper()
+		leaf, err := ca.Leaf(stirtest.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := leaf.KeyPEM()
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(cfg.Sign.Key, key)
+		put(cfg.Sign.Cert, leaf.Bundle)
+	}
+	write()
+	signer, err := newSigner(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	works := func(when string) {
+		t.Helper()
+		_, refusal, err := signer.Sign(stirshaken.SigningRequest{Attest: "C", Orig: stirshaken.Party{TN: "447700900123"}, Dest: []stirshaken.Party{{TN: "442079460000"}}}, time.Now())
+		if refusal != "" || err != nil {
+			t.Errorf("%s: %s %v", when, refusal, err)
+		}
+	}
+	a := &app{cfg: config.Config{STIR: cfg}, sign: signer, log: slog.New(slog.DiscardHandler)}
+	put(cfg.Sign.Key, []byte("nothing"))
+	if err := loadKey(signer, cfg); err == nil {
+		t.Error("a file without a key was taken")
+	}
+	a.takeKey()
+	works("after a key that cannot be read")
+	write()
+	if err := loadKey(signer, cfg); err != nil {
+		t.Error(err)
+	}
+	works("after a new key")
 }
 
 // A call that goes on tells the network why its signature failed where that is
