@@ -76,12 +76,17 @@ func (ps *presence) set(tenant ringfence.TenantID, id ringfence.PersonID, away b
 	}
 }
 
+// onTheLine are the states of a call in which its owner's telephone is taken.
+// While the caller is called back, or waits to be put through again, it is
+// free: the call comes back to it.
+var onTheLine = map[string]bool{"talking": true, "step_up": true, "ringing": true}
+
 // Present lists who has a live console, the longest idle first. Whoever owns a
 // live call is busy. cmd builds the queues of people from those that are ready.
 func (s *Server) Present(tenant ringfence.TenantID) []Presence {
 	busy := map[ringfence.PersonID]bool{}
 	for _, c := range s.cfg.Calls.Live(tenant) {
-		if c.State != "suspended" && c.State != "ended" {
+		if onTheLine[c.State] {
 			busy[c.Owner] = true
 		}
 	}

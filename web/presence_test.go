@@ -40,6 +40,12 @@ func TestPresence(t *testing.T) {
 		check("one on a call", "per_b ready", "per_a busy")
 		time.Sleep(time.Minute)
 		check("still", "per_b ready", "per_a busy")
+		for _, state := range []string{"suspended", "in_flow", "queued"} {
+			calls.change(trv, func(c *ringfence.LiveCall) { c.Owner = "per_a"; c.State = state })
+			check("their caller is called back: "+state, "per_b ready", "per_a ready")
+		}
+		calls.change(trv, func(c *ringfence.LiveCall) { c.Owner = "per_a"; c.State = "step_up" })
+		check("parked during a check", "per_b ready", "per_a busy")
 		calls.end(trv)
 		check("after the call the other was idle longer", "per_b ready", "per_a ready")
 		s.present.set(tenant, "per_b", true)
