@@ -114,6 +114,9 @@ func (m *Method) Check(ctx context.Context, a verify.Attempt) (verify.Verdict, e
 // hash is the argon2id of a PIN. The pepper goes in first, so that a stolen
 // store cannot be searched.
 func (m *Method) hash(ctx context.Context, rec record, pin []byte) ([]byte, error) {
+	if ctx.Err() != nil { // a free slot must not win over the end, now and then
+		return nil, context.Cause(ctx)
+	}
 	select {
 	case m.slots <- struct{}{}:
 		defer func() { <-m.slots }()
