@@ -16,6 +16,7 @@ func TestParseRefuses(t *testing.T) {
 		"no YAML":                      {"a: [", "no YAML"},
 		"a secret in clear":            {"deliver: {twilio: {auth_token: hunter2}}\n", "file:PATH or env:NAME"},
 		"a secret that is not set":     {"deliver: {twilio: {auth_token: env:RF_NOT_SET}}\n", "RF_NOT_SET is not set"},
+		"a secret without an end":      {"deliver: {twilio: {auth_token: 'file:/dev/zero'}}\n", "more than"},
 		"plain SIP off loopback":       {"sip: {listeners: [{name: a, transport: udp, addr: 0.0.0.0:5060}]}\n", "plaintext: allowed"},
 		"TLS without a certificate":    {"sip: {listeners: [{name: a, transport: tls, addr: 127.0.0.1:5061}]}\n", "tls.cert"},
 		"the whole Internet as source": {"sip: {trunks: [{name: a, sources: [0.0.0.0/0]}]}\n", "whole Internet"},

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -61,17 +62,19 @@ func Load(path string, environ []string) (Config, error) {
 }
 
 func readBounded(path string) ([]byte, error) {
-	info, err := os.Stat(path)
+	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s does not exist: write one with 'ringfence config init'", path)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > maxFileBytes {
-		return nil, fmt.Errorf("%s has %d bytes, at most %d are read", path, info.Size(), maxFileBytes)
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1)) // a device has no size to ask for
+	if err == nil && len(raw) > maxFileBytes {
+		err = fmt.Errorf("%s has more than %d bytes, which are all that is read", path, maxFileBytes)
 	}
-	return os.ReadFile(path)
+	return raw, err
 }
 
 // Parse is Load for a text in memory.
