@@ -63,6 +63,9 @@ func (c *configCheckCmd) Run() error {
 			return err
 		}
 	}
+	if len(cfg.Verify.Prefixes) == 0 {
+		return &exitError{code: 2, text: "verify.prefixes is empty, so nobody could be rung back or written to: name the prefixes of your customers' numbers, such as 44"}
+	}
 	for _, w := range warnings(cfg) {
 		fmt.Println("warning: " + w)
 	}
@@ -83,7 +86,6 @@ func warnings(cfg config.Config) []string {
 	}
 	add(cfg.Ledger.Checkpoints.CopyTo == "", "ledger.checkpoints.copy_to is empty: a rolled-back store would not be noticed")
 	add(cfg.STIR.Roots == "", "stirshaken.roots is empty: no caller's signature can be verified")
-	add(len(cfg.Verify.Prefixes) == 0, "verify.prefixes is empty: nobody can be rung back or written to")
 	add(len(cfg.TTS.Command) == 0 && cfg.TTS.URL == "", "no tts: names and texts without a recording are spelt letter by letter")
 	add(cfg.Deliver.Twilio.AccountSID == "" && !cfg.Deliver.Outbox && cfg.Deliver.Webhook.URL == "", "deliver has no carrier of SMS: codes and links to phones cannot be sent")
 	add(len(cfg.Executors) == 0, "no executors: releases stay ready and nothing is executed")
