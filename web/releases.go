@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"slices"
 	"time"
 
@@ -197,6 +198,17 @@ func (s *Server) openAction(ctx context.Context, in *actionIn) (*releaseOut, err
 	r, v, err := s.cfg.Gate.Open(ctx, p.tenant, q)
 	if err != nil {
 		return nil, err
+	}
+	if q.Traversal != "" {
+		// A call that ended meanwhile has cancelled its actions already, and
+		// would leave this one waiting for proof until it expires.
+		if _, live := s.liveCall(p.tenant, q.Traversal); !live {
+			_, err := s.cfg.Gate.Cancel(context.WithoutCancel(ctx), p.tenant, r.ID, q.By, "the call ended as the action was opened")
+			if err != nil && !errors.Is(err, gate.ErrConflict) {
+				return nil, err
+			}
+			return nil, problem.New(problem.Conflict, "The call is over.")
+		}
 	}
 	return &releaseOut{Body: viewOf(r, v)}, nil
 }
