@@ -142,7 +142,9 @@ func (p *Page) Finish(ctx context.Context, tenant ringfence.TenantID, token, ses
 	ready := false
 	outcome, err := p.with(ctx, tenant, token, session, func(d *verify.Draft, priv *private) error {
 		id, ready = d.ID, priv.Open != nil
-		priv.Open, priv.Trying = nil, priv.Open
+		if ready { // the same body sent twice leaves the ceremony that is being judged alone
+			priv.Open, priv.Trying = nil, priv.Open
+		}
 		return nil
 	})
 	if err != nil || outcome != verify.OutcomeOpen || !ready {
