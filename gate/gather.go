@@ -123,6 +123,13 @@ func bySubject[T ~string](id T) ledger.Query {
 // ages of what it came from; once judged, only the frozen set.
 func (t *turn) proofs(c *Case, points []ringfence.ContactPoint, judged bool) error {
 	var rows []ringfence.Evidence
+	var gone voids // of what is not frozen yet
+	if !judged {
+		var err error
+		if gone, err = readVoids(t.ctx, t.tx, t.r.Traversal); err != nil {
+			return err
+		}
+	}
 	for key, value := range map[string]string{"release": string(t.r.ID), "traversal": string(t.r.Traversal)} {
 		if value == "" {
 			continue
@@ -133,7 +140,7 @@ func (t *turn) proofs(c *Case, points []ringfence.ContactPoint, judged bool) err
 		}
 		for _, e := range found {
 			known := slices.ContainsFunc(rows, func(o ringfence.Evidence) bool { return o.ID == e.ID })
-			if !known && (!judged || slices.Contains(t.r.Evidence, e.ID)) && (e.Release == "" || e.Release == t.r.ID) {
+			if !known && (!judged || slices.Contains(t.r.Evidence, e.ID)) && (e.Release == "" || e.Release == t.r.ID) && !gone.voidFor(e) {
 				rows = append(rows, e)
 			}
 		}

@@ -64,11 +64,15 @@ func (g *Gate) Guard(ctx context.Context, tenant ringfence.TenantID, q GuardRequ
 		if err != nil {
 			return err
 		}
+		gone, err := readVoids(ctx, tx, q.Traversal)
+		if err != nil {
+			return err
+		}
 		out.low = policy.NewFactSet(ringfence.FactIdentified)
 		own := out.low
 		for _, e := range rows {
 			age := tx.Now().Sub(e.At)
-			if e.Subject != q.Subject || e.Leg != q.Leg || e.Traversal != q.Traversal || age < 0 || age > guardAge ||
+			if e.Subject != q.Subject || e.Leg != q.Leg || e.Traversal != q.Traversal || age < 0 || age > guardAge || gone.void(e) ||
 				e.Fact == ringfence.FactKnownNumber && !oldEnough(points, e.ContactPoint, tx.Now()) {
 				continue
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/ledger"
 )
 
 // errReplayed aborts a satisfaction whose authenticator moved on meanwhile.
@@ -144,6 +145,9 @@ func (v *Verifier) judge(ctx context.Context, tenant ringfence.TenantID, t try, 
 			return nil
 		}
 		r.Judged++
+		if verdict, err = ofThisParty(ctx, tx, r, verdict); err != nil {
+			return err
+		}
 		if verdict.OK && !verdict.Cloned {
 			res, err = v.satisfy(ctx, tx, r, version, t, verdict)
 			return err
@@ -177,6 +181,19 @@ func (v *Verifier) judge(ctx context.Context, tenant ringfence.TenantID, t try, 
 		return Result{}, err // nothing of it is durable: not finding out means no
 	}
 	return res, nil
+}
+
+// ofThisParty makes an answer about a leg wrong when the leg went to somebody
+// else after it was asked for: nobody knows who keyed it.
+func ofThisParty(ctx context.Context, tx Tx, r row, verdict Verdict) (Verdict, error) {
+	if r.Leg == "" || r.Method.Bound() {
+		return verdict, nil
+	}
+	gone, version, err := load[ledger.LegVoid](ctx, tx, ledger.KindLegVoid, string(r.Leg))
+	if err != nil || version == 0 || r.CreatedAt.After(gone.At) {
+		return verdict, err
+	}
+	return Verdict{}, nil
 }
 
 // satisfy moves r to its good end with everything that belongs to it.

@@ -402,6 +402,9 @@ func (t *traversal) claim(ctx context.Context, s ringfence.Subject, known bool, 
 	t.live.Subject, t.live.SubjectKind = s.ID, s.Kind
 	t.live.Claim = claimSays(s)
 	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.identified", Traversal: t.id, Subject: t.knownSubject(), Person: by})
+	if t.attested && t.first != nil {
+		t.observe(ctx, ringfence.FactAttested)
+	}
 	t.note("claims to be "+t.live.Claim, false)
 }
 
@@ -426,10 +429,13 @@ func (t *traversal) performCheck(ctx context.Context, e flows.Effect) {
 	switch e.Method {
 	case ringfence.FactAttested:
 		good = t.signed(e.On)
+		if good && t.subject.ID != "" { // else it is kept for the claim
+			_, good = t.observe(ctx, e.Method)
+		}
 		t.attested = good
 		t.evidence(ringfence.LiveEvidence{Fact: e.Method, Says: t.caller.Says, Good: tri(good, t.caller.Valid), At: time.Now(), Source: "stirshaken"})
 	case ringfence.FactKnownNumber:
-		good = t.signed(e.On) && t.numberOnFile(ctx)
+		good = t.signed(e.On) && t.caller.Diverted != ringfence.Yes && t.numberOnFile(ctx)
 		t.number = good
 		says := "the number shown is one we hold for this person"
 		if !good {
@@ -462,24 +468,22 @@ func tri(good bool, otherwise ringfence.Tri) ringfence.Tri {
 	return otherwise
 }
 
+// observe makes a leg fact Evidence for the person the caller claims to be.
+// It runs for nobody as for anybody; what cannot be stored does not count.
+func (t *traversal) observe(ctx context.Context, f ringfence.Fact) (holds, stored bool) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	_, holds, err := t.r.cfg.Verify.Observe(ctx, t.tenant, verify.Observation{Traversal: t.id, Leg: t.first.ID(), Subject: t.subject.ID,
+		Fact: f, Number: t.caller.Orig, NotYounger: t.r.cfg.Cooling})
+	if err != nil {
+		t.r.cfg.Log.Error("leg fact not stored", "traversal", string(t.id), "fact", string(f), "err", err)
+	}
+	return holds && err == nil, err == nil
+}
+
 // numberOnFile reports whether a valid A-attested number equals a contact
 // point past its cooling-off, without a sign of diversion.
 func (t *traversal) numberOnFile(ctx context.Context) bool {
-	if !t.known || t.caller.Orig == "" || t.caller.Diverted == ringfence.Yes {
-		return false
-	}
-	found := false
-	err := t.r.cfg.Store.View(ctx, t.tenant, func(tx ledger.Tx) error {
-		points, err := verify.ContactPoints(ctx, tx, t.subject.ID)
-		if err != nil {
-			return err
-		}
-		for _, p := range points {
-			if p.Status == ringfence.StatusActive && p.Value == string(t.caller.Orig) && tx.Now().Sub(p.ChangedAt) >= t.r.cfg.Cooling {
-				found = true
-			}
-		}
-		return nil
-	})
-	return err == nil && found
+	holds, _ := t.observe(ctx, ringfence.FactKnownNumber)
+	return holds && t.known
 }

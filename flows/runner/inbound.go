@@ -144,6 +144,7 @@ func (t *traversal) legEvent(ctx context.Context, at flows.LegSlot, leg Leg, ev 
 func (t *traversal) legChanged(s *slot) {
 	s.changed = true
 	id := s.leg.ID()
+	t.voidLeg(id)
 	t.onLeg = slices.DeleteFunc(t.onLeg, func(p legProof) bool { return p.leg == id })
 	t.note("the far end of the call is somebody else now: what this leg proved is void", true)
 	if s.at == 0 { // what is bound to an action stays proved for it
@@ -152,6 +153,17 @@ func (t *traversal) legChanged(s *slot) {
 		t.live.Evidence = slices.DeleteFunc(t.live.Evidence, func(ev ringfence.LiveEvidence) bool { return ofLeg(ev.Fact) })
 	}
 	t.feed(flows.Input{Kind: flows.InChanged, On: s.at})
+}
+
+// voidLeg tells the gate, by way of verify, and tries again until it is told:
+// as long as it is not, the store that a release needs does not answer either.
+func (t *traversal) voidLeg(id ringfence.LegID) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), 10*time.Second)
+	defer cancel()
+	if err := t.r.cfg.Verify.VoidLeg(ctx, t.tenant, t.id, id); err != nil {
+		t.r.cfg.Log.Error("changed leg not stored", "traversal", string(t.id), "err", err)
+		t.after(time.Second, func() { t.voidLeg(id) })
+	}
 }
 
 // ofLeg reports whether a fact belongs to a leg and goes with it.

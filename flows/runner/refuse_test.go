@@ -193,9 +193,12 @@ func count(list []string, one string) int {
 }
 
 // transcript is what a caller with a number of somebody or nobody meets.
-func transcript(t *testing.T, called, number, pin string) (heard, events []string, took time.Duration) {
+func transcript(t *testing.T, from *Caller, called, number, pin string) (heard, events []string, took time.Duration) {
 	inWorld(t, func(w *world) {
 		began := time.Now()
+		if from != nil {
+			w.caller = *from
+		}
 		w.auto = func(l *line, text string) {
 			switch {
 			case strings.Contains(text, "customer number"):
@@ -222,17 +225,21 @@ func transcript(t *testing.T, called, number, pin string) (heard, events []strin
 
 // Nobody on the telephone can find out who is a customer (invariant 23).
 func TestUnknownCustomerMeetsTheSame(t *testing.T) {
-	for called, pin := range map[string]string{"customer-line": "000000#", "enrol-pin": "739164"} {
-		known, knownSteps, knownTime := transcript(t, called, account, pin)
-		unknown, unknownSteps, unknownTime := transcript(t, called, "99999999", pin)
-		if !slices.Equal(known, unknown) {
-			t.Errorf("%s: a customer hears %q\nnobody hears %q", called, known, unknown)
-		}
-		if !slices.Equal(knownSteps, unknownSteps) {
-			t.Errorf("%s: steps of a customer %v\nof nobody %v", called, knownSteps, unknownSteps)
-		}
-		if knownTime != unknownTime {
-			t.Errorf("%s: %v for a customer, %v for nobody", called, knownTime, unknownTime)
+	stranger := signedCaller
+	stranger.Orig = "447700900999"
+	for _, from := range []*Caller{nil, &stranger} {
+		for called, pin := range map[string]string{"customer-line": "000000#", "enrol-pin": "739164"} {
+			known, knownSteps, knownTime := transcript(t, from, called, account, pin)
+			unknown, unknownSteps, unknownTime := transcript(t, from, called, "99999999", pin)
+			if !slices.Equal(known, unknown) {
+				t.Errorf("%s: a customer hears %q\nnobody hears %q", called, known, unknown)
+			}
+			if !slices.Equal(knownSteps, unknownSteps) {
+				t.Errorf("%s: steps of a customer %v\nof nobody %v", called, knownSteps, unknownSteps)
+			}
+			if knownTime != unknownTime {
+				t.Errorf("%s: %v for a customer, %v for nobody", called, knownTime, unknownTime)
+			}
 		}
 	}
 }
