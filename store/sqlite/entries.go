@@ -14,6 +14,11 @@ func (t *tx) Size(ctx context.Context) (int64, error) {
 	if err := t.usable(false); err != nil {
 		return 0, err
 	}
+	if t.recent != nil {
+		if size, ok := t.recent.sizes[t.tenant]; ok {
+			return size, nil
+		}
+	}
 	stmt, err := t.conn.prepare(ctx, `SELECT COALESCE(MAX(place) + 1, 0) FROM entries WHERE tenant_id = ?`)
 	if err != nil {
 		return 0, t.broke("size", err)
@@ -57,7 +62,9 @@ func (t *tx) Append(ctx context.Context, e ledger.Entry) (int64, error) {
 		if err := t.conn.exec(ctx, `INSERT INTO hashes (tenant_id, place, hash) VALUES (?, ?, ?)`, t.tenant, first+int64(i), h[:]); err != nil {
 			return 0, t.broke("append", err)
 		}
+		t.recent.keepHash(t.tenant, first+int64(i), h)
 	}
+	t.recent.sizes[t.tenant] = size + 1
 	return size, nil
 }
 

@@ -78,6 +78,10 @@ func scanAll(rows *sql.Rows, kind ledger.Kind) ([]sealedRecord, error) {
 func (t *tx) openAll(ctx context.Context, rows []sealedRecord) ([]ledger.Record, error) {
 	out := make([]ledger.Record, 0, len(rows))
 	for _, r := range rows {
+		if known, ok := t.recent.record(t.place(r.Kind, r.ID)); ok && known.Version == r.Version {
+			out = append(out, known)
+			continue
+		}
 		opened, err := t.open(ctx, r.Record, r.sealed)
 		if errors.Is(err, ledger.ErrNotFound) {
 			continue // its subject was erased

@@ -58,6 +58,7 @@ const maxBatch = 256
 type Store struct {
 	db      *sql.DB
 	keys    keyCache
+	recent  recent
 	queue   chan *job
 	readers chan *conn
 	closing chan struct{}
@@ -99,7 +100,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 }
 
 func dsn(path, mode string) string {
-	q := url.Values{"mode": {mode}, "_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"}}
+	q := url.Values{"mode": {mode}, "_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)"}}
 	return "file:" + path + "?" + q.Encode()
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -29,6 +30,8 @@ type tx struct {
 	madeKey  bool
 	err      error
 	after    []func()
+	recent   *recent // nil in a View
+	touched  []recordPlace
 }
 
 func (t *tx) Now() time.Time { return t.now }
@@ -64,6 +67,9 @@ func (t *tx) Get(ctx context.Context, kind ledger.Kind, id string) (ledger.Recor
 	r := ledger.Record{Kind: kind, ID: id}
 	if err := t.usable(false); err != nil {
 		return r, err
+	}
+	if known, ok := t.recent.record(t.place(kind, id)); ok {
+		return known, nil
 	}
 	stmt, err := t.conn.prepare(ctx, `SELECT version, subject, sort, sealed FROM records WHERE tenant_id = ? AND kind = ? AND id = ?`)
 	if err != nil {
@@ -103,8 +109,11 @@ func (t *tx) open(ctx context.Context, r ledger.Record, sealed []byte) (ledger.R
 		return ledger.Record{}, ledger.ErrTampered
 	}
 	r.Body, r.Keys = c.Body, c.Keys
+	t.recent.keep(t.place(r.Kind, r.ID), r)
 	return r, nil
 }
+
+func (t *tx) place(kind ledger.Kind, id string) recordPlace { return recordPlace{t.tenant, kind, id} }
 
 func (t *tx) Put(ctx context.Context, r *ledger.Record) error {
 	if err := t.usable(true); err != nil {
@@ -122,6 +131,8 @@ func (t *tx) Put(ctx context.Context, r *ledger.Record) error {
 		return fmt.Errorf("put: %v", err)
 	}
 	sealed := box.Seal(raw, t.row(r.Kind, r.ID, r.Version+1))
+	place := t.place(r.Kind, r.ID)
+	t.touched = append(t.touched, place)
 	n, err := t.put(ctx, r, sealed)
 	if err != nil {
 		return t.broke("put", err)
@@ -133,6 +144,7 @@ func (t *tx) Put(ctx context.Context, r *ledger.Record) error {
 		return t.broke("put keys", err)
 	}
 	r.Version++
+	t.recent.keep(place, *r)
 	return nil
 }
 
@@ -145,8 +157,13 @@ func (t *tx) put(ctx context.Context, r *ledger.Record, sealed []byte) (int64, e
 		r.Subject, r.Sort, sealed, t.tenant, r.Kind, r.ID, r.Version)
 }
 
+// putKeys brings the keys of a record up to date; mostly they are as they were.
 func (t *tx) putKeys(ctx context.Context, r *ledger.Record) error {
 	if r.Version > 0 {
+		was, ok := t.recent.record(t.place(r.Kind, r.ID))
+		if ok && was.Version == r.Version && was.Sort == r.Sort && maps.Equal(was.Keys, r.Keys) {
+			return nil
+		}
 		if err := t.conn.exec(ctx, `DELETE FROM record_keys WHERE tenant_id = ? AND kind = ? AND id = ?`, t.tenant, r.Kind, r.ID); err != nil {
 			return err
 		}
@@ -171,6 +188,8 @@ func (t *tx) Delete(ctx context.Context, kind ledger.Kind, id string, version in
 	if err := t.usable(true); err != nil {
 		return err
 	}
+	t.touched = append(t.touched, t.place(kind, id))
+	t.recent.drop(t.place(kind, id))
 	n, err := t.conn.change(ctx, `DELETE FROM records WHERE tenant_id = ? AND kind = ? AND id = ? AND version = ?`, t.tenant, kind, id, version)
 	if err != nil {
 		return t.broke("delete", err)
@@ -203,6 +222,7 @@ func (t *tx) EraseSubject(ctx context.Context, id ringfence.SubjectID) error {
 			return t.broke("erase", err)
 		}
 	}
+	t.recent.forget()
 	t.store.keys.forget()
 	t.OnCommit(t.store.keys.forget)
 	return nil
@@ -306,6 +326,12 @@ func (t *tx) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 		return nil, t.broke("hashes", err)
 	}
 	for i, at := range indexes {
+		if t.recent != nil {
+			if h, ok := t.recent.hashes[hashPlace{t.tenant, at}]; ok {
+				out[i] = h
+				continue
+			}
+		}
 		var raw []byte
 		if err := stmt.QueryRowContext(ctx, t.tenant, at).Scan(&raw); err != nil {
 			return nil, t.broke(fmt.Sprintf("hash %d", at), err)
@@ -314,6 +340,7 @@ func (t *tx) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 			return nil, ledger.ErrTampered
 		}
 		out[i] = tlog.Hash(raw)
+		t.recent.keepHash(t.tenant, at, out[i])
 	}
 	return out, nil
 }

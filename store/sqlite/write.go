@@ -95,12 +95,18 @@ func (s *Store) gather(first *job) []*job {
 func (s *Store) batch(ctx context.Context, c *conn, jobs []*job) {
 	err := c.exec(ctx, "BEGIN IMMEDIATE")
 	if err == nil {
+		if err = s.recent.check(ctx, c); err != nil {
+			err = errors.Join(err, c.exec(ctx, "ROLLBACK"))
+		}
+	}
+	if err == nil {
 		for _, j := range jobs {
 			j.err = s.run(ctx, c, j)
 		}
 		if err = c.exec(ctx, "COMMIT"); err != nil {
 			err = fmt.Errorf("commit: %w", errors.Join(err, c.exec(ctx, "ROLLBACK")))
 			s.keys.forget()
+			s.recent.forget()
 		}
 	}
 	for _, j := range jobs {
@@ -119,7 +125,7 @@ func (s *Store) run(ctx context.Context, c *conn, j *job) error {
 	if err := c.exec(ctx, "SAVEPOINT job"); err != nil {
 		return fmt.Errorf("savepoint: %w", err)
 	}
-	j.tx = &tx{store: s, ctx: ctx, conn: c, tenant: j.tenant, now: now()}
+	j.tx = &tx{store: s, ctx: ctx, conn: c, tenant: j.tenant, now: now(), recent: &s.recent}
 	err := safely(j.f, j.tx)
 	if err == nil {
 		err = j.tx.err
@@ -128,6 +134,7 @@ func (s *Store) run(ctx context.Context, c *conn, j *job) error {
 		if j.tx.madeKey {
 			s.keys.forget()
 		}
+		s.recent.undo(j.tx.touched)
 		return errors.Join(err, c.exec(ctx, "ROLLBACK TO job"), c.exec(ctx, "RELEASE job"))
 	}
 	return c.exec(ctx, "RELEASE job")
