@@ -34,6 +34,9 @@ func (t *tx) List(ctx context.Context, kind ledger.Kind, q ledger.Query) ([]ledg
 	if err != nil {
 		return nil, err
 	}
+	if known, ok, err := t.knownList(ctx, kind, q, limit); ok || err != nil {
+		return known, err
+	}
 	query, args, err := t.listQuery(ctx, kind, q)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil, nil // the tenant has no key, so it has no rows
@@ -53,7 +56,11 @@ func (t *tx) List(ctx context.Context, kind ledger.Kind, q ledger.Query) ([]ledg
 	if err != nil {
 		return nil, t.broke("list", err)
 	}
-	return t.openAll(ctx, found)
+	out, err := t.openAll(ctx, found)
+	if err == nil && t.recent != nil && wholeList(q) && len(found) < limit {
+		t.keepList(kind, q, out)
+	}
+	return out, err
 }
 
 // sealedRecord is a row as it is stored.

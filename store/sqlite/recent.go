@@ -27,6 +27,7 @@ type recent struct {
 	records map[recordPlace]ledger.Record
 	sizes   map[ringfence.TenantID]int64
 	hashes  map[hashPlace]tlog.Hash
+	lists   map[keyPlace]keyed
 }
 
 type recordPlace struct {
@@ -42,10 +43,13 @@ type hashPlace struct {
 
 func (c *recent) forget() {
 	c.records = map[recordPlace]ledger.Record{}
-	c.forgetLogs()
+	c.forgetDerived()
 }
 
-func (c *recent) forgetLogs() {
+// forgetDerived forgets what a failed job may have changed without our knowing
+// where.
+func (c *recent) forgetDerived() {
+	c.lists = map[keyPlace]keyed{}
 	c.sizes = map[ringfence.TenantID]int64{}
 	c.hashes = map[hashPlace]tlog.Hash{}
 }
@@ -73,7 +77,7 @@ func (c *recent) undo(touched []recordPlace) {
 	for _, p := range touched {
 		delete(c.records, p)
 	}
-	c.forgetLogs()
+	c.forgetDerived()
 }
 
 func (c *recent) record(p recordPlace) (ledger.Record, bool) {

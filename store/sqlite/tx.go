@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 	"time"
 
@@ -157,25 +156,41 @@ func (t *tx) put(ctx context.Context, r *ledger.Record, sealed []byte) (int64, e
 		r.Subject, r.Sort, sealed, t.tenant, r.Kind, r.ID, r.Version)
 }
 
-// putKeys brings the keys of a record up to date; mostly they are as they were.
+// putKeys brings the keys of a record up to date. Mostly one changed, or none.
 func (t *tx) putKeys(ctx context.Context, r *ledger.Record) error {
-	if r.Version > 0 {
-		was, ok := t.recent.record(t.place(r.Kind, r.ID))
-		if ok && was.Version == r.Version && was.Sort == r.Sort && maps.Equal(was.Keys, r.Keys) {
-			return nil
-		}
+	was, known := t.recent.record(t.place(r.Kind, r.ID))
+	switch {
+	case r.Version == 0:
+		was.Keys = nil
+	case !known || was.Version != r.Version || was.Sort != r.Sort:
 		if err := t.conn.exec(ctx, `DELETE FROM record_keys WHERE tenant_id = ? AND kind = ? AND id = ?`, t.tenant, r.Kind, r.ID); err != nil {
 			return err
 		}
+		t.forgetKind(r.Kind)
+		was.Keys = nil
 	}
-	if len(r.Keys) == 0 {
+	if len(was.Keys) == 0 && len(r.Keys) == 0 {
 		return nil
 	}
 	box, err := t.store.keys.box(ctx, t, "", true)
 	if err != nil {
 		return err
 	}
+	for name, value := range was.Keys {
+		if now, ok := r.Keys[name]; ok && now == value {
+			continue
+		}
+		t.forgetKey(r.Kind, name, value)
+		if err := t.conn.exec(ctx, `DELETE FROM record_keys WHERE tenant_id = ? AND kind = ? AND blind = ? AND sort = ? AND id = ?`,
+			t.tenant, r.Kind, box.Blind(string(r.Kind), name, value), was.Sort, r.ID); err != nil {
+			return err
+		}
+	}
 	for name, value := range r.Keys {
+		if before, ok := was.Keys[name]; ok && before == value {
+			continue
+		}
+		t.forgetKey(r.Kind, name, value)
 		if err := t.conn.exec(ctx, `INSERT INTO record_keys (tenant_id, kind, blind, sort, id) VALUES (?, ?, ?, ?, ?)`,
 			t.tenant, r.Kind, box.Blind(string(r.Kind), name, value), r.Sort, r.ID); err != nil {
 			return err
@@ -190,6 +205,7 @@ func (t *tx) Delete(ctx context.Context, kind ledger.Kind, id string, version in
 	}
 	t.touched = append(t.touched, t.place(kind, id))
 	t.recent.drop(t.place(kind, id))
+	t.forgetKind(kind)
 	n, err := t.conn.change(ctx, `DELETE FROM records WHERE tenant_id = ? AND kind = ? AND id = ? AND version = ?`, t.tenant, kind, id, version)
 	if err != nil {
 		return t.broke("delete", err)

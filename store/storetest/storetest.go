@@ -41,6 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) ledger.Store) {
 		"counts without a gap":                  countsWithoutGap,
 		"runs after the commit only":            afterCommit,
 		"a view sees one moment":                viewIsSnapshot,
+		"agrees with plain maps":                agreesWithModel,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
