@@ -27,69 +27,131 @@ svg.flow{font:12px ui-sans-serif,system-ui,sans-serif;background:#f6f7f9}
 .line{fill:#a0a9b8}.line.untested,.line.attack{fill:#ff8f85}.behind{fill:#0f1216}.edge{stroke:#6d7786}.edge.untested,.edge.attack{stroke:#ff8f85}}
 </style>`
 
-// SVG draws the flow: a box for each scene with its lines, edges down the page,
-// edges that run back dashed at the side.
-func (f *Flow) SVG(o MapOptions) string {
+// Map is a flow laid out: what an SVG, or a page of its own, draws. Units are
+// those of the SVG.
+type Map struct {
+	Width  int       `json:"width"`
+	Height int       `json:"height"`
+	Boxes  []MapBox  `json:"boxes"`
+	Edges  []MapEdge `json:"edges"`
+}
+
+// MapBox is one scene, in the order of the file.
+type MapBox struct {
+	X     int       `json:"x"`
+	Y     int       `json:"y"`
+	W     int       `json:"w"`
+	H     int       `json:"h"`
+	Scene string    `json:"scene"`
+	Line  int       `json:"line"` // of the file
+	Lines []MapLine `json:"lines"`
+}
+
+// MapLine is one line of a scene; X and Y are where its text begins.
+type MapLine struct {
+	X        int    `json:"x"`
+	Y        int    `json:"y"`
+	Text     string `json:"text"`
+	Line     int    `json:"line"` // of the file
+	Untested bool   `json:"untested,omitempty"`
+	Attack   bool   `json:"attack,omitempty"`
+}
+
+// MapEdge is everything that leads from one scene to another: the path as SVG
+// has it, and the middle of the foot of its label.
+type MapEdge struct {
+	Path     string `json:"path"`
+	Back     bool   `json:"back,omitempty"`
+	Untested bool   `json:"untested,omitempty"`
+	Attack   bool   `json:"attack,omitempty"`
+	Label    string `json:"label,omitempty"`
+	X        int    `json:"x"`
+	Y        int    `json:"y"`
+	W        int    `json:"w"` // of the label
+}
+
+// Map lays the flow out: a box for each scene with its lines, edges down the
+// page, edges that run back at the side.
+func (f *Flow) Map(o MapOptions) Map {
 	g := arrange(f)
 	attack := map[Place]bool{}
 	for _, p := range o.Attack {
 		attack[p] = true
 	}
 	g.mark(f, o)
-	var out strings.Builder
+	out := Map{Width: g.width, Height: g.height, Boxes: []MapBox{}, Edges: []MapEdge{}}
+	ports := g.ports()
+	backs := 0
+	for i, e := range g.edges {
+		if e.back {
+			backs++
+		}
+		one := MapEdge{Back: e.back, Attack: e.attack, Untested: o.Cover != nil && !e.taken, Label: short(strings.Join(e.labels, ", "), 34)}
+		one.Path, one.X, one.Y = g.route(e, ports[i], backs)
+		one.W = 7*utf8.RuneCountInString(one.Label) + 8
+		out.Edges = append(out.Edges, one)
+	}
+	for _, n := range g.nodes {
+		if n.scene >= 0 {
+			out.Boxes = append(out.Boxes, boxOf(f.Scenes[n.scene], n, o, attack))
+		}
+	}
+	return out
+}
+
+func boxOf(s *Scene, n mapNode, o MapOptions, attack map[Place]bool) MapBox {
+	out := MapBox{X: n.x, Y: n.y, W: n.w, H: n.h, Scene: s.Name, Line: s.Line, Lines: []MapLine{}}
+	for i, l := range s.Lines {
+		one := MapLine{X: n.x + 12, Y: n.y + titleRow + 12 + i*lineRow, Text: short(mapLine(l), 35), Line: l.Line, Attack: attack[l.Place()]}
+		one.Untested = !one.Attack && o.Cover != nil && slices.ContainsFunc(l.Ways(), func(way string) bool { return o.Cover.Of(l, way) == 0 })
+		out.Lines = append(out.Lines, one)
+	}
+	return out
+}
+
+// SVG draws the map of the flow; edges that run back are dashed.
+func (f *Flow) SVG(o MapOptions) string {
+	m := f.Map(o)
+	var out, labels strings.Builder
 	fmt.Fprintf(&out, `<svg class="flow" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-label="Map of %s">`,
-		g.width, g.height, g.width, g.height, html.EscapeString(f.Name))
+		m.Width, m.Height, m.Width, m.Height, html.EscapeString(f.Name))
 	out.WriteString("\n")
 	if !o.Bare {
 		out.WriteString(mapStyle + "\n")
 	}
 	out.WriteString(`<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path class="head" d="M0 0L8 4L0 8z"/></marker></defs>` + "\n")
-	ports := g.ports()
-	var labels strings.Builder
-	backs := 0
-	for i, e := range g.edges {
-		class := "edge"
-		if e.back {
-			class += " back"
-			backs++
-		}
-		if o.Cover != nil && !e.taken {
-			class += " untested"
-		}
-		if e.attack {
-			class += " attack"
-		}
-		d, lx, ly := g.route(e, ports[i], backs)
-		fmt.Fprintf(&out, `<path class="%s" d="%s" marker-end="url(#head)"/>`+"\n", class, d)
-		if text := short(strings.Join(e.labels, ", "), 34); text != "" {
-			w := 7*utf8.RuneCountInString(text) + 8
+	for _, e := range m.Edges {
+		fmt.Fprintf(&out, `<path class="edge%s" d="%s" marker-end="url(#head)"/>`+"\n", classes(e.Back, e.Untested, e.Attack), e.Path)
+		if e.Label != "" {
 			fmt.Fprintf(&labels, `<rect class="behind" x="%d" y="%d" width="%d" height="16" rx="3"/><text class="label" x="%d" y="%d" text-anchor="middle">%s</text>`+"\n",
-				lx-w/2, ly-12, w, lx, ly, html.EscapeString(text))
+				e.X-e.W/2, e.Y-12, e.W, e.X, e.Y, html.EscapeString(e.Label))
 		}
 	}
-	for _, n := range g.nodes {
-		if n.scene >= 0 {
-			drawScene(&out, f.Scenes[n.scene], n, o, attack)
+	for _, b := range m.Boxes {
+		fmt.Fprintf(&out, `<g><rect class="box" x="%d" y="%d" width="%d" height="%d" rx="8"/><text class="title" x="%d" y="%d">%s</text>`,
+			b.X, b.Y, b.W, b.H, b.X+12, b.Y+18, html.EscapeString(b.Scene))
+		for _, l := range b.Lines {
+			fmt.Fprintf(&out, `<text class="line%s" x="%d" y="%d">%s</text>`, classes(false, l.Untested, l.Attack), l.X, l.Y, html.EscapeString(l.Text))
 		}
+		out.WriteString("</g>\n")
 	}
 	out.WriteString(labels.String())
 	out.WriteString("</svg>\n")
 	return out.String()
 }
 
-func drawScene(out *strings.Builder, s *Scene, n mapNode, o MapOptions, attack map[Place]bool) {
-	fmt.Fprintf(out, `<g><rect class="box" x="%d" y="%d" width="%d" height="%d" rx="8"/><text class="title" x="%d" y="%d">%s</text>`,
-		n.x, n.y, n.w, n.h, n.x+12, n.y+18, html.EscapeString(s.Name))
-	for i, l := range s.Lines {
-		class := "line"
-		if attack[l.Place()] {
-			class += " attack"
-		} else if o.Cover != nil && slices.ContainsFunc(l.Ways(), func(way string) bool { return o.Cover.Of(l, way) == 0 }) {
-			class += " untested"
-		}
-		fmt.Fprintf(out, `<text class="%s" x="%d" y="%d">%s</text>`, class, n.x+12, n.y+titleRow+12+i*lineRow, html.EscapeString(short(mapLine(l), 35)))
+func classes(back, untested, attack bool) string {
+	out := ""
+	if back {
+		out += " back"
 	}
-	out.WriteString("</g>\n")
+	if untested {
+		out += " untested"
+	}
+	if attack {
+		out += " attack"
+	}
+	return out
 }
 
 func mapLine(l *Line) string {

@@ -36,6 +36,8 @@ type Report struct {
 	Lines  int
 	// Longest is a bound of how long the calls of each root flow last.
 	Longest []Longest
+	// Weakest is, for each release, the least convincing caller who comes to it.
+	Weakest []Weakest
 
 	bundle [32]byte
 }
@@ -94,7 +96,7 @@ func Prove(b *Bundle) Report {
 	}
 	p.static()
 	longest := p.times()
-	return Report{Findings: p.sorted(), States: p.states, Roots: p.rootCount, Lines: p.lines(), Longest: longest, bundle: b.hash}
+	return Report{Findings: p.sorted(), States: p.states, Roots: p.rootCount, Lines: p.lines(), Longest: longest, Weakest: p.weakest(), bundle: b.hash}
 }
 
 // proof is what one run of Prove collects.
@@ -109,6 +111,7 @@ type proof struct {
 	rootCount int
 	wayCache  map[wayKey]wayList
 	asked     map[string]policy.FactSet
+	arrivals  map[releasePlace]arrival
 }
 
 type wayKey struct {
@@ -119,7 +122,7 @@ type wayKey struct {
 
 func newProof(b *Bundle) *proof {
 	return &proof{b: b, pol: b.pol, found: map[string]int{}, seen: map[*Line]bool{}, released: map[string]bool{},
-		wayCache: map[wayKey]wayList{}, asked: map[string]policy.FactSet{}}
+		wayCache: map[wayKey]wayList{}, asked: map[string]policy.FactSet{}, arrivals: map[releasePlace]arrival{}}
 }
 
 // root is one start: a flow, and the action that it is started for.

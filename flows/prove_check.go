@@ -88,6 +88,7 @@ func (w *walk) judgeRelease(st *walkState) {
 		w.released(l, a, have)
 		return
 	}
+	w.p.arrives(arrival{w, st, a, have})
 	w.filledIn(st, a.Name, l.Pos)
 	if !have.Has(ringfence.FactIdentified) {
 		w.p.find(w, st, "P1", l.Pos, "", "releases %s without: identified", a.Name)

@@ -75,15 +75,33 @@ func LoadTests(b *Bundle, fsys fs.FS) ([]*Test, []Diagnostic) {
 	if err != nil {
 		d.add(Pos{"tests", 1, 1}, "Y3", "", "%v", err)
 	}
-	var out []*Test
-	seen := map[string]Pos{}
+	var files []File
 	for _, name := range names {
 		src, err := fs.ReadFile(fsys, name)
 		if err != nil {
 			d.add(Pos{name, 1, 1}, "Y3", "", "cannot be read: %v", err)
 			continue
 		}
-		for _, part := range splitTests(src) {
+		files = append(files, File{Path: name, Data: src})
+	}
+	return readTests(b, files, d)
+}
+
+// LoadTestFiles is LoadTests for files in memory, as an editor has them. Only
+// those under tests/ are looked at.
+func LoadTestFiles(b *Bundle, files []File) ([]*Test, []Diagnostic) {
+	d := &diags{}
+	files = slices.DeleteFunc(slices.Clone(files), func(f File) bool { return !strings.HasPrefix(f.Path, "tests/") })
+	slices.SortFunc(files, func(x, y File) int { return strings.Compare(x.Path, y.Path) })
+	return readTests(b, files, d)
+}
+
+func readTests(b *Bundle, files []File, d *diags) ([]*Test, []Diagnostic) {
+	var out []*Test
+	seen := map[string]Pos{}
+	for _, f := range files {
+		name := f.Path
+		for _, part := range splitTests(f.Data) {
 			if t := readTest(b, name, part, d); t != nil {
 				if first, twice := seen[name+t.Name]; twice {
 					d.add(t.Pos, "L9", "give one of them another name", "this test stands at %s too", first)
