@@ -36,7 +36,10 @@ type LiveCall struct {
 	Outcome  string         `json:"outcome,omitempty"` // of the last console step-up
 	SayNow   string         `json:"say_now,omitempty"` // what the flow told the clerk
 	Alert    string         `json:"alert,omitempty"`
-	Timeline []LiveEvent    `json:"timeline"`
+	// Supervised is listen, whisper or barge while a supervisor is in the call
+	// and the agent is to know.
+	Supervised string      `json:"supervised,omitempty"`
+	Timeline   []LiveEvent `json:"timeline"`
 }
 
 // LiveEvidence is one line of the evidence panel.

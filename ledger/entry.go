@@ -43,7 +43,7 @@ func (e Event) Valid() bool { return events[e] }
 var events = func() map[Event]bool {
 	set := map[Event]bool{}
 	for group, words := range map[string][]string{
-		"traversal":     {"began", "identified", "suspended", "resumed", "owned", "transferred", "ended"},
+		"traversal":     {"began", "identified", "suspended", "resumed", "owned", "transferred", "supervised", "ended"},
 		"leg":           {"placed", "answered", "diverted", "ended"},
 		"stir":          {"verified"},
 		"challenge":     {"created", "issued", "presented", "tried", "satisfied", "failed", "expired", "rejected", "superseded", "cancelled", "undeliverable", "diverted"},
@@ -63,7 +63,8 @@ var events = func() map[Event]bool {
 		"policy":        {"published", "rolled_back", "waived"},
 		"config":        {"changed"},
 		"key":           {"used", "rotated"},
-		"recording":     {"started", "gap", "played", "exported", "deleted"},
+		"recording":     {"started", "gap", "ended", "played", "exported", "deleted"},
+		"capture":       {"shown", "exported"},
 		"checkpoint":    {"signed"},
 	} {
 		for _, w := range words {

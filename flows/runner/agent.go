@@ -287,6 +287,7 @@ func (t *traversal) joinAgent() {
 	if err := s.leg.Join(t.agent.leg.ID()); err != nil {
 		t.r.cfg.Log.Error("legs not joined", "traversal", string(t.id), "err", err)
 	}
+	t.attend(Moment{Kind: MomentJoined, Agent: t.agent.leg, Person: t.agent.place.Person})
 	if t.live.State != "ended" {
 		t.live.State = "talking"
 	}

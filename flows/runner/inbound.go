@@ -38,9 +38,11 @@ func (t *traversal) inbound(ctx context.Context, leg Leg, gone chan struct{}) {
 		return
 	}
 	t.slots[0].up = true
-	if !t.startFlow(ctx, t.line.Flow, t.facts(flows.StartsInbound), "") {
-		t.fallback(ctx)
-	}
+	t.announce(ctx, func() {
+		if !t.startFlow(ctx, t.line.Flow, t.facts(flows.StartsInbound), "") {
+			t.fallback(ctx)
+		}
+	})
 }
 
 func reasonHeader(values ...string) (out [][2]string) {

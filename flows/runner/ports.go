@@ -54,6 +54,10 @@ type Line struct {
 	Fallback string // queue when the flow cannot start; empty = the call is refused
 	Zone     *time.Location
 	Language string
+	// Notice is spoken to every caller before the flow begins: that the call is
+	// recorded. Decline is the key by which a caller says no to it; 0 = none.
+	Notice  string
+	Decline byte
 	// Open reports whether the calendar says open; nil means always.
 	Open func(time.Time) bool
 }

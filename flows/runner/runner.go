@@ -33,6 +33,8 @@ type Config struct {
 	// Notify tells people of something they are asked for or must know: an
 	// approval, an alert. Optional. It must not block.
 	Notify func(Notice)
+	// Attend is told who hears whom. Optional. It must not block.
+	Attend func(Moment)
 	// Delays before each attempt of a call-back after a hang-up. Empty means
 	// 30 s, 2 min, 5 min.
 	Delays []time.Duration

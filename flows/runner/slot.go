@@ -101,6 +101,10 @@ func (s *slot) next() {
 // falls with it: nobody hears half of a question. Only what was heard whole
 // counts as spoken.
 func (s *slot) heard(u *utterance, whole bool) {
+	if n := s.t.notice; n != nil && n.u == u {
+		s.t.noticed(whole)
+		return
+	}
 	if u.bad {
 		for _, behind := range s.queue {
 			behind.ready, behind.bad = true, true
@@ -209,6 +213,8 @@ func (s *slot) closeEntry() {
 // nowhere.
 func (s *slot) digit(d byte) {
 	switch {
+	case s.t.notice != nil:
+		s.t.notice.declines(s.t.line.Decline, d)
 	case s.entry != nil:
 		s.entry.key(d)
 	case s.private:

@@ -26,6 +26,8 @@ type traversal struct {
 	work   sync.WaitGroup // asynchronous work, waited for before anything is closed
 
 	over        bool
+	notice      *notice // that is being spoken; nil = none
+	consented   bool    // the notice was heard and not declined
 	caller      Caller
 	first       Leg // the leg the traversal began with; nil for a job
 	slots       [maxSlots]*slot
@@ -246,6 +248,7 @@ func (t *traversal) finish(ctx context.Context, cancelWork context.CancelFunc) {
 	if t.stopping {
 		cause = ringfence.EndShutdown
 	}
+	t.attend(Moment{Kind: MomentEnded})
 	t.stopSession()
 	for i, s := range t.slots {
 		if s != nil {
