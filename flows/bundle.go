@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/ringfence/ringfence/policy"
 )
@@ -25,6 +26,9 @@ type Bundle struct {
 	hash  [32]byte
 	hex   string
 	say   *prompts
+
+	comparedOnce sync.Once // fills compared
+	compared     map[string][]policy.Comparison
 }
 
 // File is one file of a bundle. Of audio only the hash is kept.

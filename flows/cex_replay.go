@@ -36,6 +36,7 @@ type replay struct {
 	s    *State
 	b    *Bundle
 	path []Place
+	also func(Input, []Effect) // sees every step too; nil = nobody
 }
 
 func (r *replay) here() Place {
@@ -53,7 +54,13 @@ func (r *replay) saw(effects []Effect) {
 	}
 }
 
-func (r *replay) input(in Input) { r.saw(Step(r.b, r.s, in)) }
+func (r *replay) input(in Input) {
+	effects := Step(r.b, r.s, in)
+	r.saw(effects)
+	if r.also != nil {
+		r.also(in, effects)
+	}
+}
 
 func (r *replay) outcome(in Input) {
 	in.Kind, in.Ref = InOutcome, r.s.Wait.Ref

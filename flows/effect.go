@@ -31,8 +31,10 @@ const (
 	// the console. No answer.
 	EffLine
 	// EffOutcome tells how the line At ended: Outcome, and in Text which way on
-	// it took where it has several (then, else, a key of choose). For console,
-	// coverage and replay. No answer.
+	// it took where it has several (then, else, a key of choose). Of a line that
+	// ended as ok also what the flow now knows: Value what an ask took
+	// (SecretValue for a secret), Payload the record that identify found, Flag
+	// whether check proved. For console, coverage and traces. No answer.
 	EffOutcome
 
 	// EffPrivate with Flag cuts the leg On both ways from agent, barging

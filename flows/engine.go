@@ -224,7 +224,16 @@ func (s *State) push(f *Flow, kind frameKind, slot LegSlot) *frame {
 
 // next goes on to the next line: the line ended as ok.
 func (s *State) next() bool {
-	s.emit(EffOutcome).Outcome = OK
+	e := s.emit(EffOutcome)
+	e.Outcome = OK
+	switch l := s.line(); l.Verb {
+	case Ask:
+		e.Value = s.value(l.Into)
+	case Identify:
+		e.Payload = s.Record
+	case Check:
+		e.Flag = s.Has(l.fact())
+	}
 	s.top().Line++
 	return true
 }

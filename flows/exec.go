@@ -87,6 +87,10 @@ func (s *State) say(l *Line) bool {
 }
 
 func (s *State) branch(l *Line) bool {
+	if s.unsure != nil && s.unsure(l) {
+		s.end()
+		return false
+	}
 	yes, err := l.Cond.Eval(s.get)
 	switch {
 	case err != nil:

@@ -49,6 +49,11 @@ type Simulator struct {
 	// something else came up that a person may act on.
 	heard func(leg *simLeg)
 	watch func(Effect) // every effect, as the runner gets it; nil = nobody
+	// tape writes down what happens, as the runner does.
+	tape  *Recorder
+	epoch time.Time
+	// prepare is called before the first step with what the flow starts with.
+	prepare func(Facts)
 }
 
 // CoverKey is one way a line can end: an outcome, then or else of an if, a key
@@ -152,6 +157,11 @@ func (m *Simulator) start() error {
 		return err
 	}
 	m.state = s
+	m.tape = NewRecorder(m.bundle, m.flow.Name, facts, m.epoch)
+	if m.prepare != nil {
+		m.prepare(facts)
+	}
+	m.tape.Saw(m.epoch, s, Input{}, effects)
 	m.perform(effects)
 	return nil
 }
@@ -176,7 +186,9 @@ func (m *Simulator) ended() bool { return m.state != nil && m.state.Ended }
 
 func (m *Simulator) input(in Input) {
 	if !m.ended() {
-		m.perform(Step(m.bundle, m.state, in))
+		effects := Step(m.bundle, m.state, in)
+		m.tape.Saw(m.epoch.Add(m.now), m.state, in, effects)
+		m.perform(effects)
 	}
 }
 

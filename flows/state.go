@@ -42,6 +42,9 @@ type State struct {
 	b    *Bundle
 	keys []byte // typed ahead
 	out  []Effect
+	// unsure stops a replay before a condition of which the recording does not
+	// say how it comes out; nil on every call.
+	unsure func(*Line) bool
 }
 
 // frame is one flow on the stack.

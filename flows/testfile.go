@@ -66,6 +66,7 @@ type Result struct {
 	Trace    []string
 	Took     time.Duration // virtual
 	Cover    map[CoverKey]int
+	Recorded Trace // as a call like it would be kept
 }
 
 // LoadTests reads tests/*.yaml.
@@ -296,11 +297,16 @@ func keysMeant(words string) (string, bool) {
 
 // Run plays the test in virtual time.
 func (t *Test) Run(b *Bundle) Result {
+	return t.run(b, func(*Simulator) {})
+}
+
+func (t *Test) run(b *Bundle, prepare func(*Simulator)) Result {
 	r := Result{Test: t}
 	m, err := NewSimulator(b, t.Flow, t.World)
 	if err != nil {
 		return r.fail(t.Pos, "%v", err)
 	}
+	prepare(m)
 	m.Trace = func(at time.Duration, leg, what string) {
 		r.Trace = append(r.Trace, fmt.Sprintf("%7.1fs %-8s %s", at.Seconds(), leg, what))
 	}
@@ -315,7 +321,7 @@ func (t *Test) Run(b *Bundle) Result {
 	limit := 2 * time.Hour
 	for m.now < limit && m.next() {
 	}
-	r.Took, r.Cover = m.now, m.Cover
+	r.Took, r.Cover, r.Recorded = m.now, m.Cover, m.tape.Trace()
 	if !m.ended() {
 		r = r.fail(t.Pos, "the flow does not end")
 	}

@@ -317,6 +317,9 @@ func (t *traversal) storeJob(ctx context.Context) error {
 				return err
 			}
 		}
+		if err := t.keepTrace(ctx, tx); err != nil {
+			return err
+		}
 		return ledger.Write(ctx, tx, &ledger.Record{Kind: kindJob, ID: string(t.id), Version: version, Subject: t.knownSubject(), Sort: time.Now().UnixNano()}, job)
 	})
 }

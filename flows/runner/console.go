@@ -119,7 +119,7 @@ func (t *traversal) stepUp(ctx context.Context, by ringfence.PersonID, flow stri
 	t.park()
 	t.live.Outcome = ""
 	t.sessions++
-	t.session = &session{number: t.sessions, state: state, console: true, by: by, release: release, action: action}
+	t.session = &session{number: t.sessions, state: state, console: true, by: by, release: release, action: action, tape: t.record(flow, f, state, effects)}
 	t.live.Flow = flow
 	t.note("the agent started "+flow, false)
 	t.performAll(ctx, effects)

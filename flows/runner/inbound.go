@@ -90,7 +90,8 @@ func (t *traversal) startFlow(ctx context.Context, flow string, f flows.Facts, r
 		return false
 	}
 	t.sessions++
-	t.session = &session{number: t.sessions, state: state, console: f.Start == flows.StartsConsole, action: f.Action, release: release}
+	t.session = &session{number: t.sessions, state: state, console: f.Start == flows.StartsConsole, action: f.Action, release: release,
+		tape: t.record(flow, f, state, effects)}
 	t.live.Flow = flow
 	t.performAll(ctx, effects)
 	t.pending(ctx)

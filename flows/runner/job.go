@@ -225,6 +225,7 @@ func (t *traversal) restore(ctx context.Context, job storedJob) error {
 			return err
 		}
 		t.session = &session{number: job.Session, state: state, console: job.Console, by: job.By, release: job.Release, action: job.Action}
+		t.restoreTape(ctx)
 		t.live.Flow = state.Here().Flow
 	}
 	t.suspended = s

@@ -38,7 +38,9 @@ func (t *traversal) pending(ctx context.Context) {
 		if t.session == nil {
 			continue
 		}
-		t.performAll(ctx, flows.Step(t.bundle, t.session.state, in))
+		effects := flows.Step(t.bundle, t.session.state, in)
+		t.saw(in, effects)
+		t.performAll(ctx, effects)
 	}
 }
 
@@ -146,6 +148,7 @@ func (t *traversal) stopSession() {
 	if t.session == nil {
 		return
 	}
+	t.endTape()
 	t.session = nil
 	t.inputs = nil
 	t.live.Flow, t.live.Playing = "", ""

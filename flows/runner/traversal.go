@@ -36,6 +36,7 @@ type traversal struct {
 	inputs      []flows.Input
 	stepping    bool
 	sessions    int
+	traces      []flows.Trace // of sessions that have ended
 	timerForget func()
 	ctx         context.Context // of run; set before the first event
 
@@ -81,6 +82,7 @@ type session struct {
 	by      ringfence.PersonID
 	release ringfence.ReleaseID // that a console or job flow was started with
 	action  string
+	tape    *tape // nil: it is not recorded
 }
 
 // proof is one that this traversal gave, for the flows that follow.
@@ -284,7 +286,7 @@ func (t *traversal) closeOpen(ctx context.Context) {
 	if err := t.r.cfg.Gate.TraversalEnded(ctx, t.tenant, t.id); err != nil {
 		t.r.cfg.Log.Error("releases left open", "traversal", string(t.id), "err", err)
 	}
-	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.ended", Traversal: t.id, Subject: t.knownSubject()})
+	t.writeEnd(ctx)
 }
 
 // knownSubject is the subject's id, or nothing for a made-up one.

@@ -46,6 +46,9 @@ const (
 // shipped is the bundle of the shipped scripts.
 var shipped = sync.OnceValue(func() *flows.Bundle { return compile(scripts.FS, nil) })
 
+// following is the same bundle again, as a shadow.
+var following = sync.OnceValue(func() *flows.Bundle { return compile(scripts.FS, nil) })
+
 // compile loads scripts with some files replaced or added.
 func compile(base fs.FS, with map[string]string) *flows.Bundle {
 	files := fstest.MapFS{}
@@ -85,17 +88,20 @@ type world struct {
 
 	customer ringfence.SubjectID
 
-	mu      sync.Mutex
-	legs    []*line // guarded by mu
-	calls   chan *line
-	phones  map[string]string // what a number does when it is rung: answers, busy, silent, diverted, declined; by its digits or URI
-	auto    func(l *line, text string)
-	caller  Caller
-	queues  map[string]Queue
-	lines   map[string]Line
-	events  int // that legs told
-	cutAt   int
-	cutting func()
+	mu     sync.Mutex
+	legs   []*line // guarded by mu
+	calls  chan *line
+	phones map[string]string // what a number does when it is rung: answers, busy, silent, diverted, declined; by its digits or URI
+	auto   func(l *line, text string)
+	caller Caller
+	queues map[string]Queue
+	lines  map[string]Line
+	events int // that legs told
+	shadow *flows.Bundle
+	// followed is what shadows told.
+	followed []flows.Followed
+	cutAt    int
+	cutting  func()
 }
 
 // knows is a stand-in method whose answer is the authenticator's secret.
@@ -224,6 +230,20 @@ func (w *world) open() {
 type bundles struct{ w *world }
 
 func (b bundles) Current(ringfence.TenantID) *flows.Bundle { return b.w.bundle }
+
+// Shadow implements Shadows: every call of every test is followed.
+func (b bundles) Shadow(ringfence.TenantID) *flows.Bundle {
+	if b.w.shadow != nil {
+		return b.w.shadow
+	}
+	return following()
+}
+
+func (b bundles) Followed(_ ringfence.TenantID, id ringfence.TraversalID, f flows.Followed) {
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	b.w.followed = append(b.w.followed, f)
+}
 
 func (b bundles) ByHash(_ ringfence.TenantID, hash string) *flows.Bundle {
 	if b.w.bundle != nil && b.w.bundle.HashText() == hash {
@@ -430,6 +450,7 @@ func (w *world) closed() {
 	for _, rec := range w.List(kindJob) {
 		w.t.Errorf("a job is left: %s", rec.ID)
 	}
+	w.replays(began)
 	rels := must(w.gate.List(context.Background(), ten, gate.Filter{Limit: 1000}))
 	for _, rel := range rels {
 		if rel.State == gate.StatePendingEvidence && rel.Traversal != "" {
