@@ -32,6 +32,8 @@ type flowCmd struct {
 	Publish  flowPublishCmd  `cmd:"" help:"Propose a folder as the new bundle, or sign a proposal: two persons, one of role risk when it is looser."`
 	Rollback flowRollbackCmd `cmd:"" help:"Bring back what was in force: one person when it is no looser, else two."`
 	Ramp     flowRampCmd     `cmd:"" help:"Give a ramped bundle more or fewer of the calls, none, or all."`
+	Shadow   flowShadowCmd   `cmd:"" help:"Let a draft follow live calls with no effect, and say where it would do otherwise."`
+	Replay   flowReplayCmd   `cmd:"" help:"Play a recorded call against a draft."`
 	Status   flowStatusCmd   `cmd:"" help:"List what is in force, waits, is ramped and was proposed."`
 }
 

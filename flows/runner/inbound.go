@@ -21,8 +21,12 @@ func (t *traversal) inbound(ctx context.Context, leg Leg, gone chan struct{}) {
 	t.caller = t.r.cfg.Identity.Check(ctx, info, time.Now())
 	t.live.Caller, t.live.CallerName = t.caller.Shown, t.caller.Name
 	t.live.Attest, t.live.StirOK, t.live.StirSays, t.live.NumberShown = t.caller.Attest, t.caller.Valid, t.caller.Says, t.caller.Number
-	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.began", Traversal: t.id, Leg: leg.ID(), Data: map[string]string{
-		"line": t.line.Name, "trunk": info.Trunk, "reference": t.live.Reference}})
+	t.bundle = t.r.bundleFor(t, info.Called)
+	began := map[string]string{"line": t.line.Name, "trunk": info.Trunk, "reference": t.live.Reference}
+	if t.bundle != nil {
+		began["bundle"] = t.bundle.HashText() // a ramp is judged by it
+	}
+	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.began", Traversal: t.id, Leg: leg.ID(), Data: began})
 	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "stir.verified", Traversal: t.id, Leg: leg.ID(), Data: map[string]string{
 		"attest": string(t.caller.Attest), "valid": t.caller.Valid.String(), "says": t.caller.Says}})
 	t.note("call from "+t.caller.Shown+" to "+t.line.Name+": "+t.caller.Says, t.caller.Valid == ringfence.No)
@@ -31,7 +35,6 @@ func (t *traversal) inbound(ctx context.Context, leg Leg, gone chan struct{}) {
 		t.slots[0].drop(ringfence.EndDeclined)
 		return
 	}
-	t.bundle = t.r.bundleFor(t, info.Called)
 	if err := leg.Answer(ctx, reasonHeader(t.caller.Marks...)...); err != nil {
 		t.r.cfg.Log.Info("caller not answered", "traversal", string(t.id), "err", err)
 		t.slots[0].drop(ringfence.EndFailed)

@@ -138,7 +138,7 @@ func TestReplayIsWrittenDown(t *testing.T) {
 func TestOldRecordingsGo(t *testing.T) {
 	inWorld(t, func(w *world) {
 		first := wrongPIN(w)
-		time.Sleep(traceLife + time.Hour)
+		<-time.After(traceLife + time.Hour)
 		w.open() // Drain stopped the first
 		second := wrongPIN(w)
 		if _, err := ReadRecording(context.Background(), w.Store, ten, first); !errors.Is(err, ledger.ErrNotFound) {

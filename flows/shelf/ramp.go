@@ -115,9 +115,7 @@ func (s *Shelf) For(tenant ringfence.TenantID, id ringfence.TraversalID, called 
 	if v.ramp == nil {
 		return v.current
 	}
-	in := v.state.Ramp.Takes(id, called)
-	s.tally(tenant).began(v.state.Ramp.Since, id, in)
-	if in {
+	if v.state.Ramp.Takes(id, called) {
 		return v.ramp
 	}
 	return v.current

@@ -41,7 +41,7 @@ type Shelf struct {
 	mu    sync.Mutex // one refresh at a time
 	views sync.Map   // ringfence.TenantID → *atomic.Pointer[view]
 
-	tallies sync.Map // ringfence.TenantID → *tally
+	shadows sync.Map // ringfence.TenantID → *shadowing
 }
 
 // view is what one tenant runs, never changed once it is shown.
@@ -168,7 +168,7 @@ func (s *Shelf) Run(ctx context.Context, tenant ringfence.TenantID) {
 		}
 		err := s.Refresh(ctx, tenant)
 		if err == nil {
-			err = s.Watch(ctx, tenant)
+			err = errors.Join(s.Watch(ctx, tenant), s.refreshShadow(ctx, tenant), s.keepFollowed(ctx, tenant))
 		}
 		switch {
 		case err == nil:

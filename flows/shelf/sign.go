@@ -39,6 +39,7 @@ const (
 	RefuseMoreSign Refusal = "a second, different person has to sign"
 	RefuseRisk     Refusal = "something is looser: one of those who sign has to hold role risk"
 	RefuseNoRamp   Refusal = "no bundle is being ramped"
+	RefuseNoShadow Refusal = "no bundle follows the calls"
 	RefuseTaken    Refusal = "this key is enrolled already"
 )
 

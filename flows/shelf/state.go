@@ -16,6 +16,8 @@ const (
 	kindDraft  ledger.Kind = "bundle_draft" // by hash; a proposal with its signatures
 	kindState  ledger.Kind = "bundle_state" // one a tenant
 	kindKey    ledger.Kind = "signing_key"  // keys: person, public
+	kindTally  ledger.Kind = "ramp_tally"   // one a tenant; how the calls of a ramp went
+	kindShadow ledger.Kind = "shadow"       // one a tenant; what follows the calls, and how they differed
 )
 
 const (

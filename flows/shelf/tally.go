@@ -2,9 +2,9 @@ package shelf
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
-	"sync"
 	"time"
 
 	"github.com/ringfence/ringfence"
@@ -20,52 +20,47 @@ const (
 	minSigma = 2.0
 )
 
-// tally counts how the calls of one tenant that this process leads end, while
-// a ramp runs: those of the ramp and the others. A restart begins anew.
+// tally counts how the calls of one tenant end while a ramp runs: those of the
+// ramp and the others. It is stored, and read from the ledger, so it counts the
+// calls of every process and goes on after a restart.
 type tally struct {
-	mu    sync.Mutex
-	since time.Time // of the ramp that is counted; zero = none
-	next  int64     // first entry not read yet
-	calls map[ringfence.TraversalID]watched
-	ramp  count
-	rest  count
+	Since time.Time                         `json:"since"` // of the ramp that is counted
+	Next  int64                             `json:"next"`  // first entry not read yet
+	Calls map[ringfence.TraversalID]watched `json:"calls"` // that have not ended
+	Ramp  count                             `json:"ramp"`
+	Rest  count                             `json:"rest"`
 }
 
-type watched struct{ ramp, bad bool }
+// maxWatched bounds the calls that are under way; more are not counted.
+const maxWatched = 5000
 
-type count struct{ ended, bad int }
+type watched struct {
+	Ramp bool `json:"ramp,omitempty"`
+	Bad  bool `json:"bad,omitempty"`
+}
+
+type count struct {
+	Ended int `json:"ended"`
+	Bad   int `json:"bad"`
+}
 
 // rate is the part that ended badly; 0 of none.
 func (c count) rate() float64 {
-	if c.ended == 0 {
+	if c.Ended == 0 {
 		return 0
 	}
-	return float64(c.bad) / float64(c.ended)
+	return float64(c.Bad) / float64(c.Ended)
 }
 
 // worse reports that the ramp's calls end badly more often than the others,
 // beyond chance.
 func worse(ramp, rest count) bool {
-	if ramp.ended < minCalls || rest.ended < minCalls || ramp.rate() <= rest.rate() {
+	if ramp.Ended < minCalls || rest.Ended < minCalls || ramp.rate() <= rest.rate() {
 		return false
 	}
-	n, m := float64(ramp.ended), float64(rest.ended)
-	p := float64(ramp.bad+rest.bad) / (n + m)
+	n, m := float64(ramp.Ended), float64(rest.Ended)
+	p := float64(ramp.Bad+rest.Bad) / (n + m)
 	return ramp.rate()-rest.rate() > minSigma*math.Sqrt(p*(1-p)*(1/n+1/m))
-}
-
-func (s *Shelf) tally(tenant ringfence.TenantID) *tally {
-	t, _ := s.tallies.LoadOrStore(tenant, &tally{})
-	return t.(*tally)
-}
-
-// began notes which bundle a call got.
-func (t *tally) began(since time.Time, id ringfence.TraversalID, ramp bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.since.Equal(since) && t.calls != nil {
-		t.calls[id] = watched{ramp: ramp}
-	}
 }
 
 // Watch reads how calls went since the last time and stops a ramp that does
@@ -74,84 +69,94 @@ func (t *tally) began(since time.Time, id ringfence.TraversalID, ramp bool) {
 // ramp only when the policy in force is no looser than the ramp's; else new
 // calls stay out, and both policies are asked until persons decide.
 func (s *Shelf) Watch(ctx context.Context, tenant ringfence.TenantID) error {
-	v, t := s.view(tenant), s.tally(tenant)
+	v := s.view(tenant)
 	if v == nil || v.ramp == nil || v.state.Ramp.Stopped != "" {
-		t.reset(time.Time{}, 0)
 		return nil
 	}
-	var read []ledger.Entry
-	fresh, from := t.place(v.state.Ramp.Since)
-	err := s.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) (err error) {
-		if fresh {
-			from, err = tx.Size(ctx)
-			return err
-		}
-		read, err = tx.Entries(ctx, ledger.EntryQuery{From: from, Limit: 1000})
-		return err
-	})
-	if err != nil {
+	t, err := s.count(ctx, tenant, v)
+	if err != nil || !worse(t.Ramp, t.Rest) {
 		return err
 	}
-	if fresh {
-		t.reset(v.state.Ramp.Since, from)
-		return nil
-	}
-	ramp, rest := t.take(read)
-	if !worse(ramp, rest) {
-		return nil
-	}
-	why := fmt.Sprintf("%d of %d calls of the ramp were denied, could not be reached or hung up before release; of the others %d of %d", ramp.bad, ramp.ended, rest.bad, rest.ended)
+	why := fmt.Sprintf("%d of %d calls of the ramp were denied, could not be reached or hung up before release; of the others %d of %d",
+		t.Ramp.Bad, t.Ramp.Ended, t.Rest.Bad, t.Rest.Ended)
 	return s.abandon(ctx, tenant, v, why)
 }
 
-// place is the first entry to read; fresh means that this ramp is new here.
-func (t *tally) place(since time.Time) (fresh bool, from int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.calls == nil || !t.since.Equal(since), t.next
-}
-
-func (t *tally) reset(since time.Time, next int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.since, t.next, t.calls, t.ramp, t.rest = since, next, nil, count{}, count{}
-	if !since.IsZero() {
-		t.calls = map[ringfence.TraversalID]watched{}
+// count reads on in the ledger and keeps what it found. When another process
+// was quicker, its count is as good.
+func (s *Shelf) count(ctx context.Context, tenant ringfence.TenantID, v *view) (t tally, err error) {
+	read := func(tx ledger.Tx) (version int64, found []ledger.Entry, err error) {
+		if t, version, err = readTally(ctx, tx, v); err != nil {
+			return 0, nil, err
+		}
+		found, err = tx.Entries(ctx, ledger.EntryQuery{From: t.Next, Limit: 1000})
+		return version, found, err
 	}
+	fresh := 0
+	err = s.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
+		_, found, err := read(tx)
+		fresh = len(found)
+		return err
+	})
+	if err != nil || fresh == 0 {
+		return t, err
+	}
+	err = s.cfg.Store.Update(ctx, tenant, func(tx ledger.Tx) error {
+		version, found, err := read(tx)
+		if err != nil {
+			return err
+		}
+		t.take(found, v.ramp.HashText())
+		rec := ledger.Record{Kind: kindTally, ID: stateID, Version: version}
+		return ledger.Write(ctx, tx, &rec, t)
+	})
+	if errors.Is(err, ledger.ErrConflict) {
+		return tally{}, nil
+	}
+	return t, err
 }
 
-// take counts entries.
-func (t *tally) take(read []ledger.Entry) (ramp, rest count) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// readTally returns the count of the ramp that runs: a new one begins at the
+// entry that began the ramp.
+func readTally(ctx context.Context, tx ledger.Tx, v *view) (tally, int64, error) {
+	t, version, err := ledger.Read[tally](ctx, tx, kindTally, stateID)
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		return t, version, err
+	}
+	if err != nil || !t.Since.Equal(v.state.Ramp.Since) {
+		t = tally{Since: v.state.Ramp.Since, Next: v.state.Entry + 1}
+	}
+	if t.Calls == nil {
+		t.Calls = map[ringfence.TraversalID]watched{}
+	}
+	return t, version, nil
+}
+
+// take counts entries. Which bundle a call got stands in its first one.
+func (t *tally) take(read []ledger.Entry, ramp string) {
 	for _, e := range read {
-		t.next = e.Index + 1
-		call, ok := t.calls[e.Traversal]
-		if !ok {
-			continue
-		}
-		switch e.Event {
-		case "release.denied", "challenge.undeliverable":
-			call.bad = true
-		case "release.cancelled":
-			call.bad = call.bad || e.Data["flow"] == "traversal" // the call ended, nobody cancelled
-		case "traversal.ended":
-			of := &t.rest
-			if call.ramp {
-				of = &t.ramp
+		t.Next = e.Index + 1
+		call, known := t.Calls[e.Traversal]
+		switch {
+		case e.Event == "traversal.began" && e.Data["bundle"] != "" && len(t.Calls) < maxWatched:
+			t.Calls[e.Traversal] = watched{Ramp: e.Data["bundle"] == ramp}
+		case !known:
+		case e.Event == "release.denied", e.Event == "challenge.undeliverable",
+			e.Event == "release.cancelled" && e.Data["flow"] == "traversal": // the call ended, nobody cancelled
+			call.Bad = true
+			t.Calls[e.Traversal] = call
+		case e.Event == "traversal.ended":
+			of := &t.Rest
+			if call.Ramp {
+				of = &t.Ramp
 			}
-			of.ended++
-			if call.bad {
-				of.bad++
+			of.Ended++
+			if call.Bad {
+				of.Bad++
 			}
-			delete(t.calls, e.Traversal)
-			continue
-		default:
-			continue
+			delete(t.Calls, e.Traversal)
 		}
-		t.calls[e.Traversal] = call
 	}
-	return t.ramp, t.rest
 }
 
 // abandon keeps new calls out of the ramp, and leaves it if that is no looser.

@@ -44,6 +44,9 @@ func (o *office) calls(n int, b *flows.Bundle, event ledger.Event, data map[stri
 	}
 	o.update(func(tx ledger.Tx) error {
 		for i, id := range ids {
+			if _, err := tx.Append(o.t.Context(), ledger.Entry{Event: "traversal.began", Traversal: id, Data: map[string]string{"bundle": o.For(tenant, id, "1").HashText()}}); err != nil {
+				return err
+			}
 			if in[i] {
 				if _, err := tx.Append(o.t.Context(), ledger.Entry{Event: event, Traversal: id, Data: data}); err != nil {
 					return err
@@ -106,4 +109,43 @@ func TestWatch(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The calls of a ramp are counted from the ledger: those of another process
+// too, and those before a restart.
+func TestCountIsSharedAndSurvives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t)
+		b := looser(t)
+		o.ramped(b, Share{Percent: 50}, "olga", "rita")
+		time.Sleep(25 * time.Hour)
+		watch := func(s *Shelf) {
+			t.Helper()
+			if err := s.Refresh(t.Context(), tenant); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Watch(t.Context(), tenant); err != nil {
+				t.Fatal(err)
+			}
+		}
+		watch(o.Shelf)
+		o.calls(28, b, "release.denied", nil) // too few to judge by
+		watch(o.Shelf)
+		if o.view(tenant).ramp == nil {
+			t.Fatal("it was stopped by too few calls")
+		}
+		o.Shelf = o.process()
+		o.calls(10, b, "release.executed", nil)
+		watch(o.Shelf)
+		o.calls(30, b, "release.denied", nil)
+		another := o.process() // which led none of them
+		watch(another)
+		if another.view(tenant).ramp != nil {
+			t.Error("what three processes saw together did not stop the ramp")
+		}
+		watch(o.Shelf)
+		if got := o.entries("alert.raised"); got != 1 {
+			t.Errorf("%d alerts, want 1", got)
+		}
+	})
 }
