@@ -29,6 +29,9 @@ type Config struct {
 	Limits Limits
 	// Strangers says what a message owes that comes from no trunk.
 	Strangers Strangers
+	// BrowserAddrs are the addresses under which browsers reach our media when
+	// they differ from the bound one, as behind NAT. They are told beside it.
+	BrowserAddrs []netip.Addr
 }
 
 // Strangers is the treatment of sources that are no trunk.

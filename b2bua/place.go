@@ -34,6 +34,9 @@ func (u *UA) PlaceWith(ctx context.Context, p ringfence.Placement, headers ...[2
 	if p.Ring < 0 || p.Ring > maxRing {
 		return nil, fmt.Errorf("sip: place: ring for %v: at most %v", p.Ring, maxRing)
 	}
+	if strings.HasPrefix(p.To, BrowserPlace) {
+		return u.placeBrowser(ctx, p)
+	}
 	trunk, user, addrs, err := u.route(p)
 	if err != nil {
 		return nil, err

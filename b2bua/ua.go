@@ -43,6 +43,7 @@ type UA struct {
 	sides []*side
 	rates sources
 	pool  *rtp.Pool
+	soft  *Softphones
 	wg    sync.WaitGroup // sides, legs and their clean-up
 
 	mu       sync.Mutex // guards everything below
@@ -88,8 +89,10 @@ func New(cfg Config, h Handler, log *slog.Logger) (*UA, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	stack()
-	return &UA{cfg: cfg, h: h, log: log, dialogs: map[string]*Leg{}, legs: map[ringfence.LegID]*Leg{}, attempts: map[string]*attempt{},
-		perTrunk: map[*Trunk]int{}, streams: map[netip.AddrPort]int{}, down: map[netip.AddrPort]bool{}, changed: make(chan struct{})}, nil
+	u := &UA{cfg: cfg, h: h, log: log, dialogs: map[string]*Leg{}, legs: map[ringfence.LegID]*Leg{}, attempts: map[string]*attempt{},
+		perTrunk: map[*Trunk]int{}, streams: map[netip.AddrPort]int{}, down: map[netip.AddrPort]bool{}, changed: make(chan struct{})}
+	u.soft = newSoftphones(u)
+	return u, nil
 }
 
 // Start opens the listeners and returns when calls can come. ctx is the parent

@@ -12,6 +12,12 @@ const cutTail = 200 * time.Millisecond
 // receive handles one datagram of the RTP socket. It is the only way in.
 func (s *Session) receive(b []byte, from netip.AddrPort, now time.Time, sc *scratch) {
 	defer s.pool.caught()
+	if len(b) > 0 && b[0] < firstRTP {
+		if h := s.aside.Load(); h != nil {
+			(*h)(b, from, now)
+			return
+		}
+	}
 	if isRTCP(b) {
 		s.receiveMuxed(b, from, now)
 		return

@@ -35,6 +35,7 @@ type Session struct {
 	mixing  atomic.Bool                // it hears several; set under out
 	reopen  atomic.Int64               // until then a session that is no longer cut stays unheard
 	taps    atomic.Pointer[[]*Tap]
+	aside   atomic.Pointer[aside] // nil: nobody
 
 	in  receiver
 	out sender
