@@ -198,7 +198,7 @@ func (d desk) details(in Import, first bool, known map[ringfence.SubjectID]bool)
 		if !known[a.Subject] || !ringfence.ValidID(string(a.ID), ringfence.PrefixAuthenticator) {
 			return &InvalidError{Field: string(a.ID), Says: "is no authenticator of a subject of this import"}
 		}
-		if err := d.addAuthenticator(a); err != nil {
+		if err := d.addAuthenticator(a, map[string]string{}); err != nil {
 			return err
 		}
 	}
@@ -296,7 +296,11 @@ func (d desk) addContact(c ringfence.ContactPoint, known map[ringfence.SubjectID
 	if err := d.putContact(c, 0); err != nil {
 		return err
 	}
-	return d.entry("contact_point.added", c.Subject, string(c.ID), nil, map[string]string{"type": string(c.Type)})
+	data := map[string]string{"type": string(c.Type)}
+	if ringfence.ValidID(c.Source, ringfence.PrefixRelease) { // what no import may say
+		data["release"] = c.Source
+	}
+	return d.entry("contact_point.added", c.Subject, string(c.ID), nil, data)
 }
 
 func (d desk) putContact(c ringfence.ContactPoint, version int64) error {
@@ -304,11 +308,12 @@ func (d desk) putContact(c ringfence.ContactPoint, version int64) error {
 		map[string]string{"subject": string(c.Subject), "value": c.Value}, c)
 }
 
-func (d desk) addAuthenticator(a ringfence.Authenticator) error {
+func (d desk) addAuthenticator(a ringfence.Authenticator, data map[string]string) error {
 	if err := d.putAuthenticator(a, 0); err != nil {
 		return err
 	}
-	return d.entry("authenticator.added", a.Subject, string(a.ID), nil, map[string]string{"type": string(a.Type)})
+	data["type"] = string(a.Type)
+	return d.entry("authenticator.added", a.Subject, string(a.ID), nil, data)
 }
 
 func (d desk) putAuthenticator(a ringfence.Authenticator, version int64) error {

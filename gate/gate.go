@@ -115,6 +115,9 @@ type Config struct {
 	// approver, with user verification, over the 32 bytes of ApprovalMessage.
 	// nil refuses every approval.
 	CheckApproval func(ctx context.Context, passkey ringfence.Authenticator, message [32]byte, assertion []byte) error
+	// Keep turns the secret field of an action into what an authenticator holds.
+	// nil refuses actions that carry one.
+	Keep func(ctx context.Context, k Keeping) (Kept, error)
 	// Frozen says why nothing of C2 and above may go now (clock, store), or "".
 	Frozen func(ringfence.TenantID) policy.Reason
 	// Changed is told of every durable change of a release, after it, on the

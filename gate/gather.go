@@ -150,8 +150,9 @@ func (t *turn) proofs(c *Case, points []ringfence.ContactPoint, judged bool) err
 		return err
 	}
 	for _, a := range auths {
-		gone := a.Status == ringfence.StatusRemoved && t.now.Sub(a.RemovedAt) >= policy.PasskeyMemory
+		gone := a.Status == ringfence.StatusRemoved && t.now.Sub(a.RemovedAt) >= policy.PasskeyMemory || a.ID == t.r.Enrols
 		c.Ask.HadPasskey = c.Ask.HadPasskey || a.Type == ringfence.AuthPasskey && !gone
+		c.Ask.HasAuthenticator = c.Ask.HasAuthenticator || a.Status != ringfence.StatusPending && !gone
 	}
 	for _, e := range rows {
 		c.Ask.Proofs = append(c.Ask.Proofs, t.proof(e, points, auths))

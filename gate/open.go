@@ -34,7 +34,7 @@ type OpenRequest struct {
 // request that names no action of the policy, no such subject or unusable
 // fields, and ErrConflict for a key that came with another body.
 func (g *Gate) Open(ctx context.Context, tenant ringfence.TenantID, q OpenRequest) (Release, Verdict, error) {
-	r, err := g.newRow(tenant, q)
+	r, err := g.newRow(ctx, tenant, q, true)
 	if err != nil {
 		return Release{}, Verdict{}, err
 	}
@@ -67,7 +67,8 @@ func (g *Gate) Open(ctx context.Context, tenant ringfence.TenantID, q OpenReques
 	return out, v, err
 }
 
-func (g *Gate) newRow(tenant ringfence.TenantID, q OpenRequest) (row, error) {
+// newRow checks a request. known is false for a subject that does not exist.
+func (g *Gate) newRow(ctx context.Context, tenant ringfence.TenantID, q OpenRequest, known bool) (row, error) {
 	p := g.cfg.Policies.Current(tenant)
 	if p == nil {
 		return row{}, errors.New("gate: no policy is in force")
@@ -101,6 +102,9 @@ func (g *Gate) newRow(tenant ringfence.TenantID, q OpenRequest) (row, error) {
 	if g.cfg.Executor != nil {
 		r.Executor = g.cfg.Executor(tenant, q.Type)
 	}
+	if err := g.keep(ctx, tenant, a, &r, known); err != nil {
+		return row{}, err
+	}
 	_, r.Digest, err = Canonical(r.Release)
 	return r, err
 }
@@ -113,6 +117,16 @@ func (t *turn) open(q OpenRequest) (Verdict, error) {
 		return Verdict{}, &InvalidError{Field: "subject", Says: "is not known"}
 	} else if err != nil {
 		return Verdict{}, err
+	}
+	if t.r.pending != nil {
+		d := desk{g: t.g, ctx: t.ctx, tx: t.tx, tenant: t.r.Tenant, now: t.now}
+		if err := d.putAuthenticator(*t.r.pending, 0); err != nil {
+			return Verdict{}, err
+		}
+	} else if a, ok := t.pinned().Action(t.r.Type); ok {
+		if err := t.enrolment(a); err != nil {
+			return Verdict{}, err
+		}
 	}
 	data := map[string]string{"type": t.r.Type, "digest": t.r.Digest.String(), "policy": t.r.Policy.String(),
 		"bundle": t.r.Bundle.String(), "asked_by": string(t.r.AskedBy), "flags": strings.Join(t.r.Flags, "; ")}

@@ -2,9 +2,7 @@ package gate
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
 	"errors"
 	"time"
 
@@ -20,14 +18,19 @@ import (
 //	value          the number or address that comes (a tn or email field of any name)
 //	type           mobile or landline for a tn; mobile when there is no such field
 //	authenticator  the authenticator that goes
-//	fingerprint    SHA-256 in hexadecimal of the secret of the one that comes, which Bind brings
+//	resume         the suspended contact point or authenticator that comes back, as young as a new one
+//	fingerprint    SHA-256 in hexadecimal of the secret of the one that comes: pending already, or brought by Bind
+//	check          six digits of the fingerprint, for people to compare
+//
+// A secret digits field of any other name is a new PIN that the caller keys on a
+// call. The release holds its fingerprint only.
 //
 // From the first import on there is no other way to change either (2-domain.md, 2.10).
 const Self = "ringfence"
 
 // performable reports a release that the gate itself may execute now.
 func (r row) performable() bool {
-	return r.State == StateReady && r.Executor == Self && !r.Duress && r.Fields["fingerprint"] == ""
+	return r.State == StateReady && r.Executor == Self && !r.Duress && (r.Fields["fingerprint"] == "" || r.Enrols != "")
 }
 
 // perform executes a ready release of the gate's own: permitted, redeemed and
@@ -62,38 +65,95 @@ func (t *turn) perform(bind *ringfence.Authenticator) (Verdict, error) {
 func (t *turn) apply(bind *ringfence.Authenticator) error {
 	d := desk{g: t.g, ctx: t.ctx, tx: t.tx, tenant: t.r.Tenant, now: t.now}
 	a, ok := t.pinned().Action(t.r.Type)
-	if !ok || a.Like != policy.LikeContactChange && a.Like != policy.LikeAuthenticatorReset {
+	if !ok || !changesDirectory(a.Like) {
 		return &InvalidError{Field: "type", Says: "is no change of the directory"}
 	}
-	// Everything is found before anything is written.
-	var contact ringfence.ContactPoint
-	var old ringfence.Authenticator
-	var contactVersion, oldVersion int64
-	var err error
-	if id := t.r.Fields["contact"]; id != "" {
-		contact, contactVersion, err = ledger.Read[ringfence.ContactPoint](t.ctx, t.tx, ledger.KindContactPoint, id)
-		if gone := missing(err) || err == nil && (contact.Subject != t.r.Subject || contact.Status == ringfence.StatusRemoved); gone || err != nil {
-			return unless(gone, err, "contact")
+	if t.r.Barred != "" {
+		return &InvalidError{Says: "the new secret is " + t.r.Barred}
+	}
+	changes, err := t.changes(d, a, bind)
+	if err != nil {
+		return err
+	}
+	for _, change := range changes {
+		if err := change(); err != nil {
+			return err
 		}
+	}
+	if len(changes) == 0 {
+		return &InvalidError{Says: "the action names nothing to change"}
+	}
+	return nil
+}
+
+// changes lists what the fields name. Everything is found before anything is
+// written.
+func (t *turn) changes(d desk, a *policy.Action, bind *ringfence.Authenticator) (out []func() error, err error) {
+	goes, err := t.leaving(d)
+	if err != nil {
+		return nil, err
+	}
+	comes := t.comingContacts(d, a)
+	if a.Like == policy.LikeFirstAuthenticator && len(goes)+len(comes) > 0 {
+		return nil, &InvalidError{Field: "type", Says: "adds a first authenticator and changes nothing else"}
+	}
+	out = append(goes, comes...)
+	switch {
+	case bind != nil:
+		out = append(out, func() error {
+			bind.Tenant, bind.Subject, bind.Status = t.r.Tenant, t.r.Subject, ringfence.StatusActive
+			bind.BoundAt, bind.StoredAt, bind.RemovedAt, bind.Failures = t.now, t.now, time.Time{}, 0
+			return d.addAuthenticator(*bind, map[string]string{"release": string(t.r.ID)})
+		})
+	case t.r.Enrols != "":
+		want := t.r.Fields["fingerprint"]
+		for _, f := range a.Carries {
+			if kept(f) {
+				want = t.r.Fields[f.Name]
+			}
+		}
+		out = append(out, func() error { return t.bindPending(d, want) })
+	}
+	return out, nil
+}
+
+// leaving lists what goes, and what comes back from a suspension.
+func (t *turn) leaving(d desk) (out []func() error, err error) {
+	data := map[string]string{"release": string(t.r.ID)}
+	if id := t.r.Fields["contact"]; id != "" {
+		c, version, err := ledger.Read[ringfence.ContactPoint](t.ctx, t.tx, ledger.KindContactPoint, id)
+		if gone := missing(err) || err == nil && (c.Subject != t.r.Subject || c.Status == ringfence.StatusRemoved); gone || err != nil {
+			return nil, unless(gone, err, "contact")
+		}
+		out = append(out, func() error {
+			c.Status, c.RemovedAt = ringfence.StatusRemoved, t.now
+			if err := d.putContact(c, version); err != nil {
+				return err
+			}
+			return d.entry("contact_point.removed", t.r.Subject, id, nil, data)
+		})
 	}
 	if id := t.r.Fields["authenticator"]; id != "" {
-		old, oldVersion, err = ledger.Read[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, id)
+		old, _, err := ledger.Read[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, id)
 		if gone := missing(err) || err == nil && (old.Subject != t.r.Subject || old.Status == ringfence.StatusRemoved); gone || err != nil {
-			return unless(gone, err, "authenticator")
+			return nil, unless(gone, err, "authenticator")
 		}
+		out = append(out, func() error { return t.removeAuthenticator(d, old.ID) })
 	}
-	data := func() map[string]string { return map[string]string{"release": string(t.r.ID)} }
-	did := false
-	if contact.ID != "" {
-		contact.Status, contact.RemovedAt = ringfence.StatusRemoved, t.now
-		if err := d.putContact(contact, contactVersion); err != nil {
+	if id := t.r.Fields["resume"]; id != "" {
+		out = append(out, func() error {
+			err := d.setStatus(t.r.Subject, id, ringfence.StatusSuspended, ringfence.StatusActive, "changed", nil, data)
+			if errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) {
+				return &InvalidError{Field: "resume", Says: "is not suspended for this subject"}
+			}
 			return err
-		}
-		if err := d.entry("contact_point.removed", t.r.Subject, string(contact.ID), nil, data()); err != nil {
-			return err
-		}
-		did = true
+		})
 	}
+	return out, nil
+}
+
+// comingContacts lists the numbers and addresses that come.
+func (t *turn) comingContacts(d desk, a *policy.Action) (out []func() error) {
 	for _, f := range a.Carries {
 		c := ringfence.ContactPoint{ID: ringfence.NewID[ringfence.ContactPointID](ringfence.PrefixContactPoint), Tenant: t.r.Tenant,
 			Subject: t.r.Subject, Type: ringfence.ContactMobile, Value: t.r.Fields[f.Name], Source: string(t.r.ID),
@@ -108,33 +168,9 @@ func (t *turn) apply(bind *ringfence.Authenticator) error {
 		default:
 			continue
 		}
-		if err := d.addContact(c, map[ringfence.SubjectID]bool{t.r.Subject: true}); err != nil {
-			return err
-		}
-		did = true
+		out = append(out, func() error { return d.addContact(c, map[ringfence.SubjectID]bool{t.r.Subject: true}) })
 	}
-	if old.ID != "" {
-		old.Status, old.RemovedAt = ringfence.StatusRemoved, t.now
-		if err := d.putAuthenticator(old, oldVersion); err != nil {
-			return err
-		}
-		if err := d.entry("authenticator.removed", t.r.Subject, string(old.ID), nil, data()); err != nil {
-			return err
-		}
-		did = true
-	}
-	if bind != nil {
-		bind.Tenant, bind.Subject, bind.Status = t.r.Tenant, t.r.Subject, ringfence.StatusActive
-		bind.BoundAt, bind.StoredAt, bind.RemovedAt, bind.Failures = t.now, t.now, time.Time{}, 0
-		if err := d.addAuthenticator(*bind); err != nil {
-			return err
-		}
-		did = true
-	}
-	if !did {
-		return &InvalidError{Says: "the action names nothing to change"}
-	}
-	return nil
+	return out
 }
 
 func missing(err error) bool { return errors.Is(err, ledger.ErrNotFound) }
@@ -153,16 +189,15 @@ func (g *Gate) Bind(ctx context.Context, tenant ringfence.TenantID, id ringfence
 	if !ringfence.ValidID(string(a.ID), ringfence.PrefixAuthenticator) {
 		return Release{}, Verdict{}, &InvalidError{Field: "id", Says: "is no identifier of an authenticator"}
 	}
-	sum := sha256.Sum256(a.Secret)
 	var v Verdict
 	r, err := g.changeJudging(ctx, tenant, id, func(t *turn) (err error) {
 		want := t.r.Fields["fingerprint"]
 		switch {
-		case t.r.Executor != Self || want == "":
+		case t.r.Executor != Self || want == "" || t.r.Enrols != "":
 			return ErrForbidden
 		case t.r.State != StateReady || t.r.Duress:
 			return stateError(t.r.State)
-		case subtle.ConstantTimeCompare([]byte(hex.EncodeToString(sum[:])), []byte(want)) != 1 || t.r.Fields["type"] != string(a.Type):
+		case subtle.ConstantTimeCompare([]byte(Fingerprint(a.Secret)), []byte(want)) != 1 || t.r.Fields["type"] != string(a.Type):
 			return ErrForbidden
 		}
 		fresh := a

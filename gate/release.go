@@ -162,6 +162,12 @@ type row struct {
 	HeldFrom State           `json:"held_from,omitempty"`
 	Handled  []string        `json:"handled,omitempty"` // alarms that became holds
 	Bad      map[string]bool `json:"bad,omitempty"`     // signals that were once bad stay bad
+	// Enrols is the pending authenticator that the action makes count.
+	Enrols ringfence.AuthenticatorID `json:"enrols,omitempty"`
+	// Barred is why the action will fail when it would be done.
+	Barred string `json:"barred,omitempty"`
+
+	pending *ringfence.Authenticator // to be stored with the row
 }
 
 // public returns what everybody may see: a hold for duress is left out, so

@@ -76,6 +76,10 @@ type Case struct {
 	Totals    []Total // one for each of the action's limits
 	// HadPasskey: the subject has a passkey, or had one within 30 days.
 	HadPasskey bool
+	// HasAuthenticator: the subject has one of any kind, or had within 30 days;
+	// the row for a first one is closed to them. One that only waits to be
+	// enrolled does not count.
+	HasAuthenticator bool
 	// Judged: freshness was judged when the release left pending_evidence, and
 	// Proofs are the set frozen then.
 	Judged bool

@@ -12,6 +12,7 @@ type floor struct {
 	facts        FactSet
 	approvals    int  // different approvers, when approved is among the facts
 	counterparty bool // only for subjects that cannot hold an authenticator with us
+	first        bool // only for an action that adds a first authenticator to a subject who has none
 	simSwapNo    bool // otp counts only with a SIM-swap signal of no
 	otherContact bool // otp and callback on two different contact points
 	hold         time.Duration
@@ -69,6 +70,7 @@ var floors = map[ringfence.Class][]floor{
 		{facts: NewFactSet(ringfence.FactPasskey, ringfence.FactApproved), approvals: 1, hold: 12 * time.Hour},
 		{facts: NewFactSet(ringfence.FactTOTP, ringfence.FactCallback, ringfence.FactApproved), approvals: 1, hold: 12 * time.Hour},
 		{facts: NewFactSet(ringfence.FactCallback, ringfence.FactApproved), approvals: 2, counterparty: true, hold: 24 * time.Hour},
+		{facts: NewFactSet(ringfence.FactCallback, ringfence.FactApproved), approvals: 1, first: true, hold: 12 * time.Hour},
 		proofedFloor,
 	},
 	ringfence.C5: {proofedFloor},
@@ -154,9 +156,9 @@ var presents = NewFactSet(ringfence.FactPasskey, ringfence.FactConfirmed, ringfe
 
 // admits reports whether the static side of some set of the class's row is in
 // s. approvals is how many different approvers the policy asks for.
-func admits(class ringfence.Class, counterparty bool, s FactSet, approvals int) bool {
+func admits(class ringfence.Class, whose rows, s FactSet, approvals int) bool {
 	for _, f := range floors[class] {
-		if f.counterparty && !counterparty {
+		if !whose.has(f) {
 			continue
 		}
 		if s.Contains(f.facts) && (!f.facts.Has(ringfence.FactApproved) || approvals >= f.approvals) {
@@ -192,7 +194,13 @@ func floorWays(class ringfence.Class, ok func(floor) bool) []FactSet {
 	return minimal(out)
 }
 
-// rowsFor lets pass the rows for a person or a counterparty.
-func rowsFor(counterparty bool) func(floor) bool {
-	return func(f floor) bool { return counterparty || !f.counterparty }
+// rows says which of the rows that are not for everybody an action may use.
+type rows struct {
+	counterparty bool // it is about one
+	first        bool // it adds a first authenticator
 }
+
+func (r rows) has(f floor) bool { return (r.counterparty || !f.counterparty) && (r.first || !f.first) }
+
+// rowsFor lets pass the rows of an action.
+func rowsFor(r rows) func(floor) bool { return r.has }

@@ -286,7 +286,7 @@ func (j *judge) approvers(group string) int {
 // class that may be used in this case.
 func (j *judge) ways() []FactSet {
 	row := floors[j.class]
-	all := rowsFor(j.counterparty)
+	all := rowsFor(rows{counterparty: j.counterparty, first: j.a.Like == LikeFirstAuthenticator})
 	if !slices.ContainsFunc(row, func(f floor) bool { return all(f) && !j.usable(f) }) {
 		return withExtras(j.a.ways[j.class], j.extras)
 	}
@@ -297,6 +297,8 @@ func (j *judge) ways() []FactSet {
 func (j *judge) usable(f floor) bool {
 	switch {
 	case f.counterparty && !j.counterparty:
+		return false
+	case f.first && (j.a.Like != LikeFirstAuthenticator || j.c.HasAuthenticator || j.c.HadPasskey):
 		return false
 	case f.facts.Has(ringfence.FactApproved) && j.a.Approvals.Group == "":
 		return false // nobody could approve

@@ -219,17 +219,17 @@ func (l *loader) guard(p pair, class ringfence.Class) *Guard {
 			l.add(needs, CodeName, "an approval belongs to an action; it cannot stand here", "")
 			return nil
 		}
-		if !admits(g.Class, false, w, 0) {
-			l.add(needs, CodeFloor, fmt.Sprintf("%s is %s, and %s would be enough for it", g.Name, g.Class, w), floorHint(g.Class, false))
+		if !admits(g.Class, rows{}, w, 0) {
+			l.add(needs, CodeFloor, fmt.Sprintf("%s is %s, and %s would be enough for it", g.Name, g.Class, w), floorHint(g.Class, rows{}))
 			return nil
 		}
 	}
 	return g
 }
 
-func floorHint(c ringfence.Class, counterparty bool) string {
+func floorHint(c ringfence.Class, whose rows) string {
 	var words []string
-	for _, s := range floorWays(c, rowsFor(counterparty)) {
+	for _, s := range floorWays(c, rowsFor(whose)) {
 		words = append(words, s.String())
 	}
 	return c.String() + " needs one of: " + strings.Join(words, "; ")

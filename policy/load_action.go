@@ -16,6 +16,7 @@ var leastClass = map[Like]ringfence.Class{
 	LikePayeeChange:        ringfence.C4,
 	LikeContactChange:      ringfence.C4,
 	LikeAuthenticatorReset: ringfence.C4,
+	LikeFirstAuthenticator: ringfence.C4,
 	LikeDisclosure:         ringfence.C2,
 	LikeFreeze:             ringfence.C1,
 	LikeOther:              ringfence.C0,
@@ -91,7 +92,7 @@ func (l *loader) like(a *Action, n, key *yaml.Node) {
 	least, ok := leastClass[a.Like]
 	switch {
 	case !ok:
-		l.add(n, CodeName, fmt.Sprintf("unknown shape %q", s), "payment, payee_change, contact_change, authenticator_reset, disclosure, freeze or other")
+		l.add(n, CodeName, fmt.Sprintf("unknown shape %q", s), "payment, payee_change, contact_change, authenticator_reset, first_authenticator, disclosure, freeze or other")
 	case a.Class < least:
 		l.add(key, CodeFloor, fmt.Sprintf("%s is like %s, which is %s at least", a.Name, a.Like, least), "")
 	}
@@ -239,7 +240,7 @@ func (l *loader) limit(a *Action, n *yaml.Node) {
 // floor enumerates every minimal set of proofs and refuses those that contain
 // no set of the class's row, then prepares the sets of every higher class.
 func (l *loader) floor(a *Action, at *yaml.Node, counterparty bool) {
-	class := a.Class.Effective()
+	class, whose := a.Class.Effective(), rows{counterparty: counterparty, first: a.Like == LikeFirstAuthenticator}
 	ways, ok := expand(a.Needs)
 	if !ok {
 		l.add(at, CodeRange, fmt.Sprintf("needs can be met in more than %d ways", maxWays), "split the action")
@@ -255,8 +256,8 @@ func (l *loader) floor(a *Action, at *yaml.Node, counterparty bool) {
 	}
 	for _, w := range ways {
 		switch {
-		case !admits(class, counterparty, w, a.Approvals.Count):
-			l.add(at, CodeFloor, fmt.Sprintf("%s is %s, and %s would be enough for it", a.Name, class, w), floorHint(class, counterparty))
+		case !admits(class, whose, w, a.Approvals.Count):
+			l.add(at, CodeFloor, fmt.Sprintf("%s is %s, and %s would be enough for it", a.Name, class, w), floorHint(class, whose))
 		case class >= ringfence.C3 && w&presents == 0:
 			l.add(at, CodeFloor, fmt.Sprintf("%s would be enough for %s without anybody having heard or seen what it is", w, a.Name), "add confirmed")
 		case LanesOf(w) < a.Lanes:
@@ -264,7 +265,7 @@ func (l *loader) floor(a *Action, at *yaml.Node, counterparty bool) {
 		}
 	}
 	for c := class; c <= ringfence.C5; c++ {
-		a.ways[c] = join(ways, floorWays(c, rowsFor(counterparty)))
+		a.ways[c] = join(ways, floorWays(c, rowsFor(whose)))
 	}
 	a.plain = ways
 }

@@ -57,6 +57,7 @@ const (
 	LikePayeeChange        Like = "payee_change"
 	LikeContactChange      Like = "contact_change"
 	LikeAuthenticatorReset Like = "authenticator_reset"
+	LikeFirstAuthenticator Like = "first_authenticator" // of a subject who has none: a call-back to an old number and a colleague are enough
 	LikeDisclosure         Like = "disclosure"
 	LikeFreeze             Like = "freeze" // risk-reducing: one class lower, its undo one higher
 	LikeOther              Like = "other"

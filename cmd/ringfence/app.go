@@ -147,15 +147,15 @@ func (a *app) joinGate() error {
 	}
 	a.gate, err = gate.New(gate.Config{
 		Store: a.store, Policies: policies{a.shelf}, Key: a.keys.permit, Issuer: a.cfg.Ledger.Name, Log: a.signer,
-		Executor: a.executorOf, Signals: a.verify.signals, CheckApproval: check, SingleOperator: a.cfg.SingleOperator,
+		Executor: a.executorOf, Signals: a.verify.signals, Keep: a.verify.keep, CheckApproval: check, SingleOperator: a.cfg.SingleOperator,
 	})
 	return err
 }
 
 // executorOf names the system that performs a type of action. Contact points
-// and authenticators are changed by the gate itself.
+// and authenticators are changed by the gate itself, whatever is configured.
 func (a *app) executorOf(tenant ringfence.TenantID, action string) string {
-	if known, ok := a.shelf.Policy(tenant).Action(action); ok && (known.Like == policy.LikeContactChange || known.Like == policy.LikeAuthenticatorReset) {
+	if known, ok := a.shelf.Policy(tenant).Action(action); ok && gate.Performs(known) {
 		return gate.Self
 	}
 	for _, e := range a.cfg.Executors {

@@ -49,7 +49,11 @@ var noticed = map[ledger.Event]string{
 	"release.held":            "We stopped a request to %s and are looking into it.",
 	"contact_point.added":     "A number or address was added to what we hold for you.",
 	"contact_point.changed":   "A number or address that we hold for you was changed.",
+	"release.failed":          "We could not do this: %s. Ask us why.",
+	"contact_point.suspended": "A number or address that we hold for you was stopped.",
 	"contact_point.removed":   "A number or address that we held for you was removed.",
+	"authenticator.added":     "A PIN, app or passkey was added to what we hold for you.",
+	"authenticator.disabled":  "A PIN, app or passkey of yours was switched off after too many wrong tries.",
 	"authenticator.changed":   "A PIN, app or passkey of yours was changed.",
 	"authenticator.removed":   "A PIN, app or passkey of yours was removed.",
 	"authenticator.suspended": "A PIN, app or passkey of yours was suspended.",
@@ -94,7 +98,7 @@ func (a *app) tail(ctx context.Context, tenant ringfence.TenantID) error {
 		}
 		for _, e := range entries {
 			from = e.Index + 1
-			if noticed[e.Event] != "" && e.Subject != "" {
+			if noticed[e.Event] != "" && e.Subject != "" && !imported(e) {
 				if err := owe(ctx, tx, e); err != nil {
 					return err
 				}
@@ -102,6 +106,12 @@ func (a *app) tail(ctx context.Context, tenant ringfence.TenantID) error {
 		}
 		return ledger.Write(ctx, tx, &ledger.Record{Kind: kindCursor, ID: "notices", Version: version}, from)
 	})
+}
+
+// imported reports what came on file by an import: nobody is written to about
+// a list that their own numbers came with.
+func imported(e ledger.Entry) bool {
+	return (e.Event == "contact_point.added" || e.Event == "authenticator.added") && e.Data["release"] == "" && e.Data["status"] == ""
 }
 
 // owe writes a row for each contact point that is to hear of an entry.

@@ -416,7 +416,7 @@ func TestSecretsStandNowhere(t *testing.T) {
 		close(done)
 		looking.Wait()
 		places := map[string]string{"views": views.String(), "log": strings.Join(w.log.lines, "\n"), "ledger": asJSON(w.Store.Entries(ten)), "jobs": asJSON(jobs)}
-		for _, kind := range []ledger.Kind{verify.KindChallenge, kindReference, ledger.KindEvidence} {
+		for _, kind := range []ledger.Kind{verify.KindChallenge, kindReference, ledger.KindEvidence, gate.KindRelease, gate.KindApproval} {
 			for _, rec := range w.List(kind) {
 				places[string(kind)] += string(rec.Body) + "\n"
 			}

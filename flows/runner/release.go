@@ -40,14 +40,16 @@ func (t *traversal) performOpen(ctx context.Context, e flows.Effect) {
 		}
 		fields[name] = value
 	}
-	if !t.known {
+	q := gate.OpenRequest{Type: e.Action, Subject: t.subject.ID, Fields: fields, Traversal: t.id,
+		By: gate.Actor{Flow: e.At.Flow}, AskedBy: gate.AskedPhone, Bundle: t.bundle.Hash()}
+	var rel gate.Release
+	var err error
+	if t.known {
+		rel, _, err = t.r.cfg.Gate.Open(ctx, t.tenant, q)
+	} else if err = t.r.cfg.Gate.Pretend(ctx, t.tenant, q); err == nil {
 		t.openDecoy(e.Action, fields)
 		return
 	}
-	rel, _, err := t.r.cfg.Gate.Open(ctx, t.tenant, gate.OpenRequest{
-		Type: e.Action, Subject: t.subject.ID, Fields: fields, Traversal: t.id,
-		By: gate.Actor{Flow: e.At.Flow}, AskedBy: gate.AskedPhone, Bundle: t.bundle.Hash(),
-	})
 	if err != nil {
 		t.r.cfg.Log.Info("action not opened", "traversal", string(t.id), "action", e.Action, "err", err)
 		t.note("the action "+e.Action+" could not be opened", true)

@@ -157,6 +157,7 @@ func (m *Method) Enrol(ctx context.Context, c Choice) (ringfence.Secret, Refusal
 		rec.Salt, rec.Cost = old.Salt, old.Cost
 		rec.Past = slices.Concat([][]byte{old.Tag}, old.Past)
 		rec.Past = rec.Past[:min(len(rec.Past), Remembered)]
+		rec.Duress = old.Duress // whoever opted in stays in
 	}
 	h, err := m.hash(ctx, rec, c.PIN)
 	if err != nil {
@@ -167,6 +168,9 @@ func (m *Method) Enrol(ctx context.Context, c Choice) (ringfence.Secret, Refusal
 		if subtle.ConstantTimeCompare(past, rec.Tag) == 1 {
 			return nil, RefusedUsed, nil
 		}
+	}
+	if subtle.ConstantTimeCompare(m.tag("duress", h), rec.Duress) == 1 {
+		return nil, RefusedUsed, nil // it would be a cry for help each time
 	}
 	if len(c.Duress) > 0 {
 		if why := m.duress(ctx, c, &rec); why != "" {
