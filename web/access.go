@@ -54,6 +54,8 @@ var (
 	keepers  = []ringfence.Role{ringfence.RoleAdmin, ringfence.RoleRisk}
 	admins   = []ringfence.Role{ringfence.RoleAdmin}
 	loaders  = []ringfence.Role{ringfence.RoleAdmin, ringfence.RoleOps, ringfence.RoleRisk}
+	authors  = []ringfence.Role{ringfence.RoleOps, ringfence.RoleRisk}
+	readers  = []ringfence.Role{ringfence.RoleOps, ringfence.RoleRisk, ringfence.RoleAuditor}
 )
 
 // access is the route table of the staff listener. A route that is not in it
@@ -74,6 +76,7 @@ var access = []rule{
 	{pattern: "GET /audit", roles: records, page: true},
 	{pattern: "GET /people", roles: keepers, page: true},
 	{pattern: "GET /import", roles: loaders, page: true},
+	{pattern: "GET /flows", roles: readers, page: true},
 	{pattern: "GET /approvals", roles: anyone, page: true},
 	{pattern: "GET /approvals/{release}", roles: anyone, page: true},
 	// sessions
@@ -126,6 +129,31 @@ var access = []rule{
 	{pattern: "POST /v1/imports/{id}/begin", roles: loaders, again: true},
 	{pattern: "POST /v1/imports/{id}/finish", roles: loaders, once: true},
 	{pattern: "POST /v1/imports/{id}/discard", roles: loaders},
+	// flows: tools only read, so asking again does no harm
+	{pattern: "GET /v1/flows", roles: readers},
+	{pattern: "POST /v1/flows/check", roles: readers, again: true, body: maxFlowBody},
+	{pattern: "POST /v1/flows/simulate", roles: readers, again: true, body: maxFlowBody},
+	{pattern: "POST /v1/flows/test", roles: readers, again: true, body: maxFlowBody},
+	{pattern: "POST /v1/flows/strings", roles: readers, again: true, body: maxFlowBody},
+	{pattern: "POST /v1/flows/strings/set", roles: authors, again: true, body: maxFlowBody},
+	{pattern: "POST /v1/flows/diff", roles: readers, again: true, body: maxFlowBody},
+	{pattern: "POST /v1/flows/hear", roles: readers, again: true, body: maxFlowBody},
+	{pattern: "POST /v1/flows/speak", roles: readers, again: true},
+	{pattern: "POST /v1/flows/drafts", roles: authors},
+	{pattern: "GET /v1/flows/drafts/{id}", roles: authors},
+	{pattern: "POST /v1/flows/drafts/{id}/save", roles: authors, again: true, body: maxFlowBody},
+	{pattern: "POST /v1/flows/drafts/{id}/take-up", roles: authors, again: true},
+	{pattern: "POST /v1/flows/drafts/{id}/discard", roles: authors},
+	{pattern: "POST /v1/flows/drafts/{id}/audio", roles: authors, again: true, body: maxAudioBody},
+	{pattern: "POST /v1/flows/drafts/{id}/ask/begin", roles: authors, again: true},
+	{pattern: "POST /v1/flows/drafts/{id}/ask/finish", roles: authors},
+	{pattern: "GET /v1/flows/proposals/{id}", roles: readers},
+	{pattern: "POST /v1/flows/proposals/{id}/begin", roles: authors, again: true},
+	{pattern: "POST /v1/flows/proposals/{id}/finish", roles: authors},
+	{pattern: "POST /v1/flows/rollback/{id}/begin", roles: authors, again: true},
+	{pattern: "POST /v1/flows/rollback/{id}/finish", roles: authors},
+	{pattern: "POST /v1/flows/ramp/begin", roles: authors, again: true},
+	{pattern: "POST /v1/flows/ramp/finish", roles: authors},
 	// approvals
 	{pattern: "GET /v1/approvals", roles: anyone},
 	{pattern: "GET /v1/approvals/{release}", roles: anyone},

@@ -53,6 +53,7 @@ func (s *Server) api(m *guardedMux) {
 	s.jobAPI(a)
 	s.checkpointAPI(a)
 	s.stirAPI(a)
+	s.flowAPI(a)
 	m.HandleFunc("GET /v1/events", s.events)
 	a.OpenAPI().AddOperation(&huma.Operation{Method: "GET", Path: "/v1/events", OperationID: "get-events", Summary: "Server-sent events",
 		Description: "A person gets call, gone and approvals: the live calls they may see, now and at every change. A service account with the scope events " +

@@ -9,6 +9,7 @@ func (s *Server) staffPages(m *guardedMux) {
 	for _, pattern := range []string{"GET /{$}", "GET /console", "GET /board", "GET /calls", "GET /audit", "GET /people", "GET /import", "GET /approvals", "GET /approvals/{release}"} {
 		m.HandleFunc(pattern, console)
 	}
+	m.HandleFunc("GET /flows", func(w http.ResponseWriter, r *http.Request) { s.page(w, r, "flows.html.tmpl", nil) })
 	m.HandleFunc("GET /login", s.loginPage(false))
 	m.HandleFunc("GET /invite", s.loginPage(true))
 }

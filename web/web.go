@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -48,6 +49,13 @@ type Config struct {
 	Hosts map[string]ringfence.TenantID
 	// Company is the name callers know a tenant by.
 	Company func(ringfence.TenantID) string
+	// Bundles are the flows that persons let go live; nil refuses to edit any.
+	Bundles Bundles
+	// Scripts is the folder that the installation's own flows came from: its
+	// tests and recordings; nil = none.
+	Scripts fs.FS
+	// FlowVoice is what callers hear; nil takes and plays no recordings.
+	FlowVoice Voice
 	// Log takes one line for what went wrong; nil discards.
 	Log *slog.Logger
 }
@@ -64,11 +72,13 @@ type Server struct {
 	boards  boards
 	proofs  proofs
 	present presence
-	asked   bell         // somebody was asked to approve
-	tries   limiter      // four whispered digits
-	lookups limiter      // subjects
-	loads   limiter      // files to import
-	stirs   limiter      // signatures of calls, by service account
+	asked   bell    // somebody was asked to approve
+	tries   limiter // four whispered digits
+	lookups limiter // subjects
+	loads   limiter // files to import
+	stirs   limiter // signatures of calls, by service account
+	benches limiter // checks, plays and tests of flows
+	bench   chan struct{}
 	guesses limiter      // whoever is not signed in, by address
 	reports atomic.Int64 // content policy violations reported by browsers
 }
@@ -79,7 +89,8 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("web: a store, calls, a gate and its policies are needed")
 	}
 	s := &Server{cfg: cfg, log: cfg.Log, boards: boards{calls: cfg.Calls},
-		tries: limiter{every: 6 * time.Second, burst: 5}, lookups: limiter{every: time.Second, burst: 20}, loads: limiter{every: 5 * time.Second, burst: 10}, stirs: limiter{every: 5 * time.Millisecond, burst: 400}, guesses: limiter{every: 2 * time.Second, burst: 30}}
+		tries: limiter{every: 6 * time.Second, burst: 5}, lookups: limiter{every: time.Second, burst: 20}, loads: limiter{every: 5 * time.Second, burst: 10}, stirs: limiter{every: 5 * time.Millisecond, burst: 400}, guesses: limiter{every: 2 * time.Second, burst: 30},
+		benches: limiter{every: 100 * time.Millisecond, burst: 60}, bench: make(chan struct{}, 2)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -58,6 +58,8 @@ type app struct {
 	store    *sqlite.Store
 	signer   *ledger.Signer
 	base     *flows.Bundle // in force where nothing was published
+	scripts  fs.FS         // what base was read from
+	speech   *voice.Voice
 	shelf    *shelf.Shelf
 	routing  *routing
 	verify   methods
@@ -90,6 +92,7 @@ func newApp(ctx context.Context, cfg config.Config, o appOptions) (_ *app, err e
 	if a.signer, err = ledger.NewSigner(cfg.Ledger.Name, a.keys.ledger); err != nil {
 		return nil, err
 	}
+	a.scripts = scriptsOf(cfg, o.Scripts)
 	if a.base, err = loadBundle(cfg, o.Scripts); err != nil {
 		return nil, err
 	}
@@ -120,14 +123,7 @@ func newApp(ctx context.Context, cfg config.Config, o appOptions) (_ *app, err e
 // loadBundle reads, lints and compiles the scripts; any error refuses. Whether
 // they have the flows of the configured lines is asked only of what is in force.
 func loadBundle(cfg config.Config, replaced fs.FS) (*flows.Bundle, error) {
-	var fsys fs.FS = scripts.FS
-	switch {
-	case replaced != nil:
-		fsys = replaced
-	case cfg.Scripts != "":
-		fsys = os.DirFS(cfg.Scripts)
-	}
-	bundle, diags := flows.LoadDir(fsys)
+	bundle, diags := flows.LoadDir(scriptsOf(cfg, replaced))
 	var bad []error
 	for _, d := range diags {
 		if policy.Failed([]policy.Diagnostic{d}) {
@@ -188,8 +184,7 @@ func (a *app) joinCalls(o appOptions) error {
 		Fetch: stirshaken.FetchConfig{LabCertificateHosts: a.cfg.STIR.LabHosts}}); err != nil {
 		return fmt.Errorf("stirshaken: %w", err)
 	}
-	speech, err := newVoice(a.cfg)
-	if err != nil {
+	if a.speech, err = newVoice(a.cfg); err != nil {
 		return err
 	}
 	edge, err := edgeConfig(a.cfg)
@@ -205,7 +200,7 @@ func (a *app) joinCalls(o appOptions) error {
 	a.runner, err = runner.New(runner.Config{
 		Sign: newSign(a.sign, a.cfg.STIR, a.log), SignOn: newSignOn(a.sign, a.cfg.STIR, a.log),
 		Rooms: runner.Rooms{Verify: a.verify.verifier, Desk: a.verify.desk, Gate: a.gate},
-		Store: a.store, Phone: phone{a.ua}, Voice: speech, Identity: identity{v: a.stir, ours: ownNumbers(a.cfg), reason: a.cfg.STIR.Reason, reject: a.cfg.STIR.Mode == "reject"},
+		Store: a.store, Phone: phone{a.ua}, Voice: a.speech, Identity: identity{v: a.stir, ours: ownNumbers(a.cfg), reason: a.cfg.STIR.Reason, reject: a.cfg.STIR.Mode == "reject"},
 		Directory: a.routing, Bundles: a.shelf, Music: voice.HoldMusic(), Notify: a.notify, Delays: o.Delays, Log: a.log,
 	})
 	return err
