@@ -30,6 +30,8 @@ var directions = []direction{
 	{"verify", []string{".", "ledger"}},
 	{"verify/...", []string{".", "verify"}},
 	{"gate", []string{".", "policy", "ledger"}},
+	{"executor", []string{"."}},
+	{"executor/conformance", []string{".", "executor"}},
 	{"b2bua/...", append([]string{"b2bua/..."}, above...)},
 	{"web/...", append([]string{"web/..."}, above...)},
 	{"store/storetest", above},
@@ -65,6 +67,7 @@ func TestDirectionsRefuse(t *testing.T) {
 		{".", "policy"}, {"policy", "flows"}, {"flows", "gate"}, {"gate", "verify"}, {"verify", "gate"}, {"verify/otp", "ledger"},
 		{"flows/runner", "stirshaken"}, {"flows/runner", "b2bua"}, {"flows/shelf", "gate"}, {"flows/runner", "flows/shelf"}, {"b2bua", "flows/runner"}, {"b2bua/rtp", "web"}, {"web", "b2bua"},
 		{"web", "internal/config"}, {"store/sqlite", "store/postgres"}, {"internal/config", "."}, {"internal/seal", "ledger"}, {"stirshaken", "ledger"},
+		{"executor", "gate"}, {"executor", "ledger"}, {"executor/conformance", "gate"},
 	} {
 		d, ok := directionOf(c.from)
 		if !ok || allowed(c.to, d.may) {
