@@ -29,6 +29,12 @@ func sqliteWorld(t testing.TB, volatile bool) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
+	return worldOn(t, store)
+}
+
+// worldOn is a world on a store that is empty.
+func worldOn(t testing.TB, store ledger.Store) *world {
+	t.Helper()
 	w := &world{t: t, now: time.Now(), policies: &policies{all: map[[32]byte]*policy.Policy{}},
 		signals: map[string]ringfence.Tri{"sim_swap": ringfence.No, "diversion": ringfence.No}}
 	w.policies.set(loadPolicy(t))

@@ -24,6 +24,10 @@ var (
 	ErrTampered = errors.New("ledger: record does not verify")
 	// ErrReadOnly is returned by Put, Delete and Append inside View.
 	ErrReadOnly = errors.New("ledger: read-only transaction")
+	// ErrInDoubt is returned by Update when a commit was sent and its outcome is
+	// not known. Nothing that rests on it may leave; it is re-read, never tried
+	// again as new.
+	ErrInDoubt = errors.New("ledger: the outcome is in doubt")
 )
 
 // Kind names a table of records. Each room declares its own kinds as

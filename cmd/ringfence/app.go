@@ -32,7 +32,6 @@ import (
 	"github.com/ringfence/ringfence/policy"
 	"github.com/ringfence/ringfence/scripts"
 	"github.com/ringfence/ringfence/stirshaken"
-	"github.com/ringfence/ringfence/store/sqlite"
 	"github.com/ringfence/ringfence/verify/passkey"
 	"github.com/ringfence/ringfence/web"
 )
@@ -41,6 +40,8 @@ import (
 type appOptions struct {
 	// Volatile allows a data folder that forgets.
 	Volatile bool
+	// Tool says that this is a command beside the nodes that serve.
+	Tool bool
 	// Scripts replaces the flows, policy and prompts of the configuration.
 	Scripts fs.FS
 	// Delays replaces the waits before a call-back after a hang-up.
@@ -55,7 +56,7 @@ type app struct {
 	cfg      config.Config
 	log      *slog.Logger
 	keys     keyring
-	store    *sqlite.Store
+	store    truth
 	signer   *ledger.Signer
 	base     *flows.Bundle // in force where nothing was published
 	scripts  fs.FS         // what base was read from
@@ -96,7 +97,7 @@ func newApp(ctx context.Context, cfg config.Config, o appOptions) (_ *app, err e
 	if a.base, err = loadBundle(cfg, o.Scripts); err != nil {
 		return nil, err
 	}
-	if a.store, err = sqlite.Open(ctx, sqlite.Config{Dir: cfg.Data, Master: a.keys.master, Volatile: o.Volatile}); err != nil {
+	if a.store, err = openTruth(ctx, cfg, a.keys.master, opener{volatile: o.Volatile, tool: o.Tool}); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -143,7 +144,7 @@ func (a *app) joinGate() error {
 	}
 	a.gate, err = gate.New(gate.Config{
 		Store: a.store, Policies: policies{a.shelf}, Key: a.keys.permit, Issuer: a.cfg.Ledger.Name, Log: a.signer,
-		Executor: a.executorOf, Signals: a.verify.signals, Keep: a.verify.keep, CheckApproval: check, SingleOperator: a.cfg.SingleOperator,
+		Executor: a.executorOf, Signals: a.verify.signals, Keep: a.verify.keep, CheckApproval: check, SingleOperator: a.cfg.SingleOperator, Frozen: a.frozen,
 	})
 	return err
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/flows"
 	"github.com/ringfence/ringfence/flows/shelf"
-	"github.com/ringfence/ringfence/store/sqlite"
 	"github.com/ringfence/ringfence/verify/passkey"
 )
 
@@ -34,7 +33,7 @@ type signFlags struct {
 // counter is the shelf of one tenant and the store under it.
 type counter struct {
 	*shelf.Shelf
-	store  *sqlite.Store
+	store  truth
 	tenant ringfence.TenantID
 }
 
@@ -52,7 +51,7 @@ func (c shelfFlags) open(ctx context.Context) (*counter, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := sqlite.Open(ctx, sqlite.Config{Dir: cfg.Data, Master: keys.master})
+	store, err := openTruth(ctx, cfg, keys.master, opener{tool: true})
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ func (c *userInviteCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a, err := newApp(ctx, cfg, appOptions{})
+	a, err := newApp(ctx, cfg, appOptions{Tool: true})
 	if err != nil {
 		return err
 	}

@@ -219,13 +219,6 @@ type Checkpoints struct {
 	CopyTo string        `koanf:"copy_to"` // a folder or an https address
 }
 
-// Store is where the truth lives. Empty = SQLite in the data folder.
-type Store struct {
-	Postgres string `koanf:"postgres"`
-	Redis    string `koanf:"redis"`
-	KeyFile  string `koanf:"key_file"` // default <data>/keys/store.json
-}
-
 // TTS speaks what has no recording.
 type TTS struct {
 	Command []string      `koanf:"command"`

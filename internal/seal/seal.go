@@ -22,6 +22,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
@@ -115,39 +116,92 @@ func (m *Master) NewBoxKey(aad string) (wrapped []byte, err error) {
 
 // Box opens a wrapped key.
 func (m *Master) Box(wrapped []byte, aad string) (*Box, error) {
-	key, err := m.aead.Decrypt(wrapped, []byte(aad))
-	if err != nil || len(key) != boxKeyBytes {
+	keys, err := m.unwrap(wrapped, aad)
+	if err != nil {
+		return nil, err
+	}
+	b := &Box{}
+	for part := range slices.Chunk(keys, boxKeyBytes) {
+		g, err := newGeneration(part)
+		if err != nil {
+			return nil, err
+		}
+		b.gens = append(b.gens, g)
+	}
+	return b, nil
+}
+
+// unwrap returns the generations of a box's key, newest first, one after the
+// other.
+func (m *Master) unwrap(wrapped []byte, aad string) ([]byte, error) {
+	keys, err := m.aead.Decrypt(wrapped, []byte(aad))
+	if err != nil || len(keys) == 0 || len(keys)%boxKeyBytes != 0 {
 		return nil, fmt.Errorf("key of %s does not open under this key file", aad)
 	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	gcm, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return nil, err
-	}
-	index, err := hkdf.Key(sha256.New, key, nil, "ringfence/blind-index/v1", 32)
-	if err != nil {
-		return nil, err
-	}
-	return &Box{gcm: gcm, index: index}, nil
+	return keys, nil
 }
 
 // Rewrap returns a wrapped key wrapped anew, after the master was rotated.
 func (m *Master) Rewrap(wrapped []byte, aad string) ([]byte, error) {
-	key, err := m.aead.Decrypt(wrapped, []byte(aad))
+	keys, err := m.unwrap(wrapped, aad)
 	if err != nil {
-		return nil, fmt.Errorf("key of %s does not open under this key file", aad)
+		return nil, err
 	}
-	return m.aead.Encrypt(key, []byte(aad))
+	return m.aead.Encrypt(keys, []byte(aad))
+}
+
+// maxGenerations bounds how many keys a box opens with: a rotation that began
+// before another ended.
+const maxGenerations = 4
+
+// Renew puts a new generation before those that a wrapped key has: the box
+// seals with it from then on and still opens what the others sealed.
+func (m *Master) Renew(wrapped []byte, aad string) ([]byte, error) {
+	keys, err := m.unwrap(wrapped, aad)
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) >= maxGenerations*boxKeyBytes {
+		return nil, fmt.Errorf("key of %s has %d generations: finish the rotation that runs first", aad, maxGenerations)
+	}
+	fresh := make([]byte, boxKeyBytes, boxKeyBytes+len(keys))
+	if _, err := rand.Read(fresh); err != nil {
+		return nil, err
+	}
+	return m.aead.Encrypt(append(fresh, keys...), []byte(aad))
+}
+
+// Retire drops every generation but the newest; what only they open is lost.
+func (m *Master) Retire(wrapped []byte, aad string) ([]byte, error) {
+	keys, err := m.unwrap(wrapped, aad)
+	if err != nil {
+		return nil, err
+	}
+	return m.aead.Encrypt(keys[:boxKeyBytes], []byte(aad))
 }
 
 // Box seals the rows of one tenant or subject. It is safe for concurrent use.
-type Box struct {
+type Box struct{ gens []generation } // newest first, never empty
+
+type generation struct {
 	gcm   cipher.AEAD
 	index []byte
 }
+
+func newGeneration(key []byte) (g generation, err error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return g, err
+	}
+	if g.gcm, err = cipher.NewGCMWithRandomNonce(block); err != nil {
+		return g, err
+	}
+	g.index, err = hkdf.Key(sha256.New, key, nil, "ringfence/blind-index/v1", 32)
+	return g, err
+}
+
+// Turning reports whether older generations still open.
+func (b *Box) Turning() bool { return len(b.gens) > 1 }
 
 // ErrForged is returned by Open for content that this box did not seal for
 // exactly this row and version.
@@ -170,20 +224,43 @@ func (r Row) aad() []byte {
 }
 
 // Seal encrypts and authenticates body as the content of row.
-func (b *Box) Seal(body []byte, row Row) []byte { return b.gcm.Seal(nil, nil, body, row.aad()) }
+func (b *Box) Seal(body []byte, row Row) []byte { return b.seal(body, row.aad()) }
+
+func (b *Box) seal(body, aad []byte) []byte { return b.gens[0].gcm.Seal(nil, nil, body, aad) }
 
 // Open returns the content of row, or ErrForged.
-func (b *Box) Open(sealed []byte, row Row) ([]byte, error) {
-	body, err := b.gcm.Open(nil, nil, sealed, row.aad())
-	if err != nil {
-		return nil, ErrForged
+func (b *Box) Open(sealed []byte, row Row) ([]byte, error) { return b.open(sealed, row.aad()) }
+
+func (b *Box) open(sealed, aad []byte) ([]byte, error) {
+	for _, g := range b.gens {
+		if body, err := g.gcm.Open(nil, nil, sealed, aad); err == nil {
+			return body, nil
+		}
 	}
-	return body, nil
+	return nil, ErrForged
+}
+
+// Newest reports whether the newest generation sealed the row.
+func (b *Box) Newest(sealed []byte, row Row) bool {
+	_, err := b.gens[0].gcm.Open(nil, nil, sealed, row.aad())
+	return err == nil
 }
 
 // Blind returns the keyed hash under which a look-up value is kept.
-func (b *Box) Blind(kind, key, value string) []byte {
-	mac := hmac.New(sha256.New, b.index)
+func (b *Box) Blind(kind, key, value string) []byte { return b.gens[0].blind(kind, key, value) }
+
+// Blinds returns the keyed hashes of every generation, newest first: until a
+// rotation has ended a value is looked for under each.
+func (b *Box) Blinds(kind, key, value string) [][]byte {
+	out := make([][]byte, len(b.gens))
+	for i, g := range b.gens {
+		out[i] = g.blind(kind, key, value)
+	}
+	return out
+}
+
+func (g generation) blind(kind, key, value string) []byte {
+	mac := hmac.New(sha256.New, g.index)
 	for _, part := range [...]string{kind, key} {
 		var n [4]byte
 		binary.BigEndian.PutUint32(n[:], uint32(len(part)))

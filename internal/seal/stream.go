@@ -65,9 +65,9 @@ func (s *Stream) Reader(r io.Reader) (io.Reader, error) { return s.aead.NewDecry
 type boxAEAD struct{ b *Box }
 
 func (a boxAEAD) Encrypt(plain, aad []byte) ([]byte, error) {
-	return a.b.gcm.Seal(nil, nil, plain, aad), nil
+	return a.b.seal(plain, aad), nil
 }
 
 func (a boxAEAD) Decrypt(sealed, aad []byte) ([]byte, error) {
-	return a.b.gcm.Open(nil, nil, sealed, aad)
+	return a.b.open(sealed, aad)
 }

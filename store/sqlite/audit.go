@@ -12,27 +12,20 @@ import (
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/store/rows"
 )
 
 // SaveCheckpoint keeps a signed checkpoint of a tenant's log beside it.
 func (s *Store) SaveCheckpoint(ctx context.Context, tenant ringfence.TenantID, size int64, note []byte) error {
-	return s.Update(ctx, tenant, func(t ledger.Tx) error {
-		return t.(*tx).conn.exec(ctx, `INSERT INTO checkpoints (tenant_id, size, note) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, tenant, size, note)
-	})
+	return s.Update(ctx, tenant, func(t ledger.Tx) error { return rows.SaveCheckpoint(ctx, t, size, note) })
 }
 
 // Checkpoint returns the newest signed checkpoint kept for a tenant's log, nil
 // when there is none.
 func (s *Store) Checkpoint(ctx context.Context, tenant ringfence.TenantID) (note []byte, err error) {
-	err = s.View(ctx, tenant, func(t ledger.Tx) error {
-		stmt, err := t.(*tx).conn.prepare(ctx, `SELECT note FROM checkpoints WHERE tenant_id = ? ORDER BY size DESC LIMIT 1`)
-		if err != nil {
-			return err
-		}
-		if err := stmt.QueryRowContext(ctx, tenant).Scan(&note); !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		return nil
+	err = s.View(ctx, tenant, func(t ledger.Tx) (err error) {
+		note, err = rows.Checkpoint(ctx, t)
+		return err
 	})
 	return note, err
 }
@@ -60,20 +53,20 @@ func (a *Audit) Close() error { return a.db.Close() }
 
 // Tenants lists the tenants that have a log.
 func (a *Audit) Tenants(ctx context.Context) ([]ringfence.TenantID, error) {
-	rows, err := a.db.QueryContext(ctx, `SELECT DISTINCT tenant_id FROM entries UNION SELECT DISTINCT tenant_id FROM checkpoints ORDER BY 1`)
+	found, err := a.db.QueryContext(ctx, `SELECT DISTINCT tenant_id FROM entries UNION SELECT DISTINCT tenant_id FROM checkpoints ORDER BY 1`)
 	if err != nil {
 		return nil, fmt.Errorf("tenants: %w", err)
 	}
-	defer rows.Close()
+	defer found.Close()
 	var out []ringfence.TenantID
-	for rows.Next() {
+	for found.Next() {
 		var id ringfence.TenantID
-		if err := rows.Scan(&id); err != nil {
+		if err := found.Scan(&id); err != nil {
 			return nil, err
 		}
 		out = append(out, id)
 	}
-	return out, rows.Err()
+	return out, found.Err()
 }
 
 // Log returns one tenant's log as it lies there.
@@ -85,20 +78,20 @@ type auditLog struct {
 }
 
 func (l auditLog) Stored(ctx context.Context, from int64, limit int) ([]ledger.Stored, error) {
-	rows, err := l.db.QueryContext(ctx, `SELECT place, leaf FROM entries WHERE tenant_id = ? AND place >= ? ORDER BY place LIMIT ?`, l.tenant, from, limit)
+	found, err := l.db.QueryContext(ctx, `SELECT place, leaf FROM entries WHERE tenant_id = ? AND place >= ? ORDER BY place LIMIT ?`, l.tenant, from, limit)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer found.Close()
 	var out []ledger.Stored
-	for rows.Next() {
+	for found.Next() {
 		var s ledger.Stored
-		if err := rows.Scan(&s.Index, &s.Leaf); err != nil {
+		if err := found.Scan(&s.Index, &s.Leaf); err != nil {
 			return nil, err
 		}
 		out = append(out, s)
 	}
-	if err := rows.Err(); err != nil {
+	if err := found.Err(); err != nil {
 		return nil, err
 	}
 	for i := range out {
@@ -126,18 +119,18 @@ func (l auditLog) hash(ctx context.Context, s *ledger.Stored) error {
 }
 
 func (l auditLog) Checkpoints(ctx context.Context) ([][]byte, error) {
-	rows, err := l.db.QueryContext(ctx, `SELECT note FROM checkpoints WHERE tenant_id = ? ORDER BY size`, l.tenant)
+	found, err := l.db.QueryContext(ctx, `SELECT note FROM checkpoints WHERE tenant_id = ? ORDER BY size`, l.tenant)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer found.Close()
 	var out [][]byte
-	for rows.Next() {
+	for found.Next() {
 		var msg []byte
-		if err := rows.Scan(&msg); err != nil {
+		if err := found.Scan(&msg); err != nil {
 			return nil, err
 		}
 		out = append(out, msg)
 	}
-	return out, rows.Err()
+	return out, found.Err()
 }

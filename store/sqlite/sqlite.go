@@ -29,6 +29,7 @@ import (
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/internal/seal"
 	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/store/rows"
 )
 
 //go:embed migrations/*.sql
@@ -57,13 +58,14 @@ const maxBatch = 256
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
 	db      *sql.DB
-	keys    keyCache
-	recent  recent
+	keys    *rows.Keys
 	queue   chan *job
 	readers chan *conn
 	closing chan struct{}
 	once    sync.Once
 	writer  sync.WaitGroup
+	recent  map[ringfence.TenantID]*rows.Recent // owned by the writer
+	seen    int64                               // data_version of the database when recent was right; owned by the writer
 }
 
 // Open opens or makes the store, brings its schema up to date and asserts the
@@ -91,8 +93,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("sqlite store: %w", err)
 	}
 	db.SetMaxOpenConns(cfg.Readers + 2)
-	s := &Store{db: db, queue: make(chan *job, maxBatch), readers: make(chan *conn, cfg.Readers), closing: make(chan struct{})}
-	s.keys = keyCache{master: cfg.Master, boxes: map[keyOwner]*seal.Box{}}
+	s := &Store{db: db, keys: rows.NewKeys(cfg.Master), queue: make(chan *job, maxBatch), readers: make(chan *conn, cfg.Readers), closing: make(chan struct{}),
+		recent: map[ringfence.TenantID]*rows.Recent{}}
 	if err := s.start(ctx, cfg.Readers); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -178,11 +180,15 @@ func (s *Store) View(ctx context.Context, tenant ringfence.TenantID, f func(ledg
 	}
 	defer func() { s.readers <- c }()
 	detached := context.WithoutCancel(ctx)
-	if err := c.exec(detached, "BEGIN"); err != nil {
+	if err := c.Exec(detached, rows.Any, "BEGIN"); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	err := safely(f, &tx{store: s, ctx: detached, conn: c, tenant: tenant, now: now(), readOnly: true})
-	return errors.Join(err, c.exec(detached, "ROLLBACK"))
+	t := rows.Begin(detached, rows.Config{DB: c, Keys: s.keys, Tenant: tenant, Now: now(), Recent: rows.NewRecent(), ReadOnly: true})
+	err := t.Run(f)
+	if err == nil {
+		t.Keep()
+	}
+	return errors.Join(err, c.Exec(detached, rows.Any, "ROLLBACK"))
 }
 
 var errClosed = errors.New("sqlite store: closed")
@@ -205,13 +211,17 @@ func (c *conn) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	return s, nil
 }
 
-func (c *conn) exec(ctx context.Context, query string, args ...any) error {
-	_, err := c.change(ctx, query, args...)
+// Exec implements rows.DB; it puts nothing off.
+func (c *conn) Exec(ctx context.Context, want int64, query string, args ...any) error {
+	n, err := c.Change(ctx, query, args...)
+	if err == nil && want != rows.Any && n != want {
+		err = fmt.Errorf("%d rows changed, want %d", n, want)
+	}
 	return err
 }
 
-// change runs a statement and returns how many rows it changed.
-func (c *conn) change(ctx context.Context, query string, args ...any) (int64, error) {
+// Change implements rows.DB.
+func (c *conn) Change(ctx context.Context, query string, args ...any) (int64, error) {
 	s, err := c.prepare(ctx, query)
 	if err != nil {
 		return 0, err
@@ -222,6 +232,28 @@ func (c *conn) change(ctx context.Context, query string, args ...any) (int64, er
 	}
 	return res.RowsAffected()
 }
+
+// Query implements rows.DB.
+func (c *conn) Query(ctx context.Context, query string, scan func(rows.Scanner) error, args ...any) error {
+	s, err := c.prepare(ctx, query)
+	if err != nil {
+		return err
+	}
+	found, err := s.QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer found.Close()
+	for found.Next() {
+		if err := scan(found); err != nil {
+			return err
+		}
+	}
+	return found.Err()
+}
+
+// Flush implements rows.DB.
+func (c *conn) Flush(context.Context) error { return nil }
 
 func (c *conn) close() error {
 	var err error

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/store/rows"
 )
 
 // now is the store's clock (invariant 28: on SQLite, the process clock).
@@ -19,7 +19,7 @@ type job struct {
 	ctx    context.Context
 	tenant ringfence.TenantID
 	f      func(ledger.Tx) error
-	tx     *tx
+	tx     *rows.Tx
 	err    error
 	done   chan struct{}
 }
@@ -50,9 +50,7 @@ func (s *Store) Update(ctx context.Context, tenant ringfence.TenantID, f func(le
 	if j.err != nil {
 		return j.err
 	}
-	for _, after := range j.tx.after {
-		after()
-	}
+	j.tx.Committed()
 	return nil
 }
 
@@ -93,20 +91,20 @@ func (s *Store) gather(first *job) []*job {
 
 // batch runs jobs as savepoints of one transaction and answers them all.
 func (s *Store) batch(ctx context.Context, c *conn, jobs []*job) {
-	err := c.exec(ctx, "BEGIN IMMEDIATE")
+	err := c.Exec(ctx, rows.Any, "BEGIN IMMEDIATE")
 	if err == nil {
-		if err = s.recent.check(ctx, c); err != nil {
-			err = errors.Join(err, c.exec(ctx, "ROLLBACK"))
+		if err = s.check(ctx, c); err != nil {
+			err = errors.Join(err, c.Exec(ctx, rows.Any, "ROLLBACK"))
 		}
 	}
 	if err == nil {
 		for _, j := range jobs {
 			j.err = s.run(ctx, c, j)
 		}
-		if err = c.exec(ctx, "COMMIT"); err != nil {
-			err = fmt.Errorf("commit: %w", errors.Join(err, c.exec(ctx, "ROLLBACK")))
-			s.keys.forget()
-			s.recent.forget()
+		if err = c.Exec(ctx, rows.Any, "COMMIT"); err != nil {
+			err = fmt.Errorf("commit: %w", errors.Join(err, c.Exec(ctx, rows.Any, "ROLLBACK")))
+			s.keys.Forget()
+			clear(s.recent)
 		}
 	}
 	for _, j := range jobs {
@@ -117,37 +115,45 @@ func (s *Store) batch(ctx context.Context, c *conn, jobs []*job) {
 	}
 }
 
+// check forgets everything when another connection has changed the file since.
+func (s *Store) check(ctx context.Context, c *conn) error {
+	var now int64
+	if err := c.Query(ctx, "PRAGMA data_version", func(r rows.Scanner) error { return r.Scan(&now) }); err != nil {
+		return err
+	}
+	for _, l := range s.recent {
+		if l.Stale(); now != s.seen {
+			l.Forget()
+		}
+	}
+	s.seen = now
+	return nil
+}
+
+// recentOf is what the writer remembers of a tenant.
+func (s *Store) recentOf(tenant ringfence.TenantID) *rows.Recent {
+	l := s.recent[tenant]
+	if l == nil {
+		l = rows.NewRecent()
+		s.recent[tenant] = l
+	}
+	return l
+}
+
 // run gives one job its savepoint; what it did is undone when it fails.
 func (s *Store) run(ctx context.Context, c *conn, j *job) error {
 	if err := j.ctx.Err(); err != nil {
 		return err
 	}
-	if err := c.exec(ctx, "SAVEPOINT job"); err != nil {
+	if err := c.Exec(ctx, rows.Any, "SAVEPOINT job"); err != nil {
 		return fmt.Errorf("savepoint: %w", err)
 	}
-	j.tx = &tx{store: s, ctx: ctx, conn: c, tenant: j.tenant, now: now(), recent: &s.recent}
-	err := safely(j.f, j.tx)
-	if err == nil {
-		err = j.tx.err
-	}
+	j.tx = rows.Begin(ctx, rows.Config{DB: c, Keys: s.keys, Tenant: j.tenant, Now: now(), Recent: s.recentOf(j.tenant)})
+	err := j.tx.Run(j.f)
 	if err != nil {
-		if j.tx.madeKey {
-			s.keys.forget()
-		}
-		s.recent.undo(j.tx.touched)
-		return errors.Join(err, c.exec(ctx, "ROLLBACK TO job"), c.exec(ctx, "RELEASE job"))
+		j.tx.Undo()
+		return errors.Join(err, c.Exec(ctx, rows.Any, "ROLLBACK TO job"), c.Exec(ctx, rows.Any, "RELEASE job"))
 	}
-	return c.exec(ctx, "RELEASE job")
-}
-
-// safely turns a panic of a callback into its error: the writer serves
-// everybody and must not die of one.
-func safely(f func(ledger.Tx) error, t *tx) (err error) {
-	defer func() {
-		t.over = true
-		if p := recover(); p != nil {
-			err = fmt.Errorf("transaction panicked: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return f(t)
+	j.tx.Keep()
+	return c.Exec(ctx, rows.Any, "RELEASE job")
 }

@@ -1,10 +1,9 @@
-package sqlite
+package rows
 
 import (
 	"context"
 	"slices"
 
-	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/ledger"
 )
 
@@ -13,7 +12,6 @@ const maxRecentLists = 20_000
 
 // keyPlace is one value of one key of the records of one kind.
 type keyPlace struct {
-	tenant      ringfence.TenantID
 	kind        ledger.Kind
 	name, value string
 }
@@ -28,11 +26,14 @@ func wholeList(q ledger.Query) bool {
 }
 
 // knownList answers q from what is remembered.
-func (t *tx) knownList(ctx context.Context, kind ledger.Kind, q ledger.Query, limit int) ([]ledger.Record, bool, error) {
-	if t.recent == nil || !wholeList(q) {
+func (t *Tx) knownList(ctx context.Context, kind ledger.Kind, q ledger.Query, limit int) ([]ledger.Record, bool, error) {
+	if t.cfg.ReadOnly || !wholeList(q) {
 		return nil, false, nil
 	}
-	ids, ok := t.recent.lists[keyPlace{t.tenant, kind, q.Key, q.Value}]
+	if err := t.edge(ctx); err != nil {
+		return nil, false, err
+	}
+	ids, ok := t.cfg.Recent.lists[keyPlace{kind, q.Key, q.Value}]
 	if !ok || len(ids) > limit {
 		return nil, false, nil
 	}
@@ -51,9 +52,13 @@ func (t *tx) knownList(ctx context.Context, kind ledger.Kind, q ledger.Query, li
 }
 
 // keepList remembers the list that q found.
-func (t *tx) keepList(kind ledger.Kind, q ledger.Query, found []ledger.Record) {
-	if len(t.recent.lists) >= maxRecentLists {
-		clear(t.recent.lists)
+func (t *Tx) keepList(kind ledger.Kind, q ledger.Query, found []ledger.Record) {
+	if t.cfg.ReadOnly || !wholeList(q) {
+		return
+	}
+	lists := t.cfg.Recent.lists
+	if len(lists) >= maxRecentLists {
+		clear(lists)
 	}
 	ids := make(keyed, len(found))
 	for i, r := range found {
@@ -62,25 +67,22 @@ func (t *tx) keepList(kind ledger.Kind, q ledger.Query, found []ledger.Record) {
 	if q.Desc {
 		slices.Reverse(ids)
 	}
-	t.recent.lists[keyPlace{t.tenant, kind, q.Key, q.Value}] = ids
+	p := keyPlace{kind, q.Key, q.Value}
+	t.listed = append(t.listed, p)
+	lists[p] = ids
 }
 
-// forgetKey forgets the lists that a change of one key makes wrong.
-func (t *tx) forgetKey(kind ledger.Kind, name, value string) {
-	if t.recent != nil {
-		delete(t.recent.lists, keyPlace{t.tenant, kind, name, value})
-	}
+// forgetKey forgets the list that a change of one key makes wrong.
+func (t *Tx) forgetKey(kind ledger.Kind, name, value string) {
+	delete(t.cfg.Recent.lists, keyPlace{kind, name, value})
 }
 
 // forgetKind forgets all lists of a kind, where it is not known which keys a
 // record had.
-func (t *tx) forgetKind(kind ledger.Kind) {
-	if t.recent == nil {
-		return
-	}
-	for p := range t.recent.lists {
-		if p.tenant == t.tenant && p.kind == kind {
-			delete(t.recent.lists, p)
+func (t *Tx) forgetKind(kind ledger.Kind) {
+	for p := range t.cfg.Recent.lists {
+		if p.kind == kind {
+			delete(t.cfg.Recent.lists, p)
 		}
 	}
 }

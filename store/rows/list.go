@@ -1,8 +1,7 @@
-package sqlite
+package rows
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -26,7 +25,8 @@ func page(limit int) (int, error) {
 	return limit, nil
 }
 
-func (t *tx) List(ctx context.Context, kind ledger.Kind, q ledger.Query) ([]ledger.Record, error) {
+// List implements ledger.Records.
+func (t *Tx) List(ctx context.Context, kind ledger.Kind, q ledger.Query) ([]ledger.Record, error) {
 	if err := t.usable(false); err != nil {
 		return nil, err
 	}
@@ -44,20 +44,18 @@ func (t *tx) List(ctx context.Context, kind ledger.Kind, q ledger.Query) ([]ledg
 	if err != nil {
 		return nil, err
 	}
-	stmt, err := t.conn.prepare(ctx, query)
-	if err != nil {
-		return nil, t.broke("list", err)
-	}
-	rows, err := stmt.QueryContext(ctx, append(args, limit)...)
-	if err != nil {
-		return nil, t.broke("list", err)
-	}
-	found, err := scanAll(rows, kind)
+	var found []sealedRecord
+	err = t.cfg.DB.Query(ctx, query, func(s Scanner) error {
+		r := sealedRecord{Record: ledger.Record{Kind: kind}}
+		err := s.Scan(&r.ID, &r.Version, &r.Subject, &r.Sort, &r.sealed)
+		found = append(found, r)
+		return err
+	}, append(args, limit)...)
 	if err != nil {
 		return nil, t.broke("list", err)
 	}
 	out, err := t.openAll(ctx, found)
-	if err == nil && t.recent != nil && wholeList(q) && len(found) < limit {
+	if err == nil && len(found) < limit {
 		t.keepList(kind, q, out)
 	}
 	return out, err
@@ -69,27 +67,14 @@ type sealedRecord struct {
 	sealed []byte
 }
 
-func scanAll(rows *sql.Rows, kind ledger.Kind) ([]sealedRecord, error) {
-	defer rows.Close()
-	var out []sealedRecord
-	for rows.Next() {
-		r := sealedRecord{Record: ledger.Record{Kind: kind}}
-		if err := rows.Scan(&r.ID, &r.Version, &r.Subject, &r.Sort, &r.sealed); err != nil {
-			return nil, err
-		}
-		out = append(out, r)
-	}
-	return out, rows.Err()
-}
-
-func (t *tx) openAll(ctx context.Context, rows []sealedRecord) ([]ledger.Record, error) {
+func (t *Tx) openAll(ctx context.Context, rows []sealedRecord) ([]ledger.Record, error) {
 	out := make([]ledger.Record, 0, len(rows))
 	for _, r := range rows {
-		if known, ok := t.recent.record(t.place(r.Kind, r.ID)); ok && known.Version == r.Version {
+		if known, ok := t.recent(r.Kind, r.ID); ok && known.Version == r.Version {
 			out = append(out, known)
 			continue
 		}
-		opened, err := t.open(ctx, r.Record, r.sealed)
+		opened, err := t.open(ctx, r)
 		if errors.Is(err, ledger.ErrNotFound) {
 			continue // its subject was erased
 		}
@@ -102,18 +87,22 @@ func (t *tx) openAll(ctx context.Context, rows []sealedRecord) ([]ledger.Record,
 }
 
 // listQuery builds one of a few fixed statements.
-func (t *tx) listQuery(ctx context.Context, kind ledger.Kind, q ledger.Query) (string, []any, error) {
+func (t *Tx) listQuery(ctx context.Context, kind ledger.Kind, q ledger.Query) (string, []any, error) {
 	var b strings.Builder
-	args := []any{t.tenant, kind}
+	args := []any{t.cfg.Tenant, kind}
 	if q.Key == "" {
 		b.WriteString(`SELECT r.id, r.version, r.subject, r.sort, r.sealed FROM records r WHERE r.tenant_id = ? AND r.kind = ?`)
 	} else {
-		box, err := t.store.keys.box(ctx, t, "", false)
+		box, err := t.box(ctx, "", false)
 		if err != nil {
 			return "", nil, err
 		}
-		b.WriteString(`SELECT d.id, d.version, d.subject, d.sort, d.sealed FROM record_keys r JOIN records d ON d.tenant_id = r.tenant_id AND d.kind = r.kind AND d.id = r.id WHERE r.tenant_id = ? AND r.kind = ? AND r.blind = ?`)
-		args = append(args, box.Blind(string(kind), q.Key, q.Value))
+		b.WriteString(`SELECT d.id, d.version, d.subject, d.sort, d.sealed FROM record_keys r JOIN records d ON d.tenant_id = r.tenant_id AND d.kind = r.kind AND d.id = r.id WHERE r.tenant_id = ? AND r.kind = ?`)
+		blinds := box.Blinds(string(kind), q.Key, q.Value)
+		b.WriteString(` AND r.blind IN (?` + strings.Repeat(`, ?`, len(blinds)-1) + `)`)
+		for _, blind := range blinds {
+			args = append(args, blind)
+		}
 	}
 	if q.From != 0 {
 		b.WriteString(` AND r.sort >= ?`)

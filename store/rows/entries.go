@@ -1,4 +1,4 @@
-package sqlite
+package rows
 
 import (
 	"context"
@@ -10,27 +10,17 @@ import (
 	"github.com/ringfence/ringfence/ledger"
 )
 
-func (t *tx) Size(ctx context.Context) (int64, error) {
+// Size implements ledger.LogReader.
+func (t *Tx) Size(ctx context.Context) (int64, error) {
 	if err := t.usable(false); err != nil {
 		return 0, err
 	}
-	if t.recent != nil {
-		if size, ok := t.recent.sizes[t.tenant]; ok {
-			return size, nil
-		}
-	}
-	stmt, err := t.conn.prepare(ctx, `SELECT COALESCE(MAX(place) + 1, 0) FROM entries WHERE tenant_id = ?`)
-	if err != nil {
-		return 0, t.broke("size", err)
-	}
-	var size int64
-	if err := stmt.QueryRowContext(ctx, t.tenant).Scan(&size); err != nil {
-		return 0, t.broke("size", err)
-	}
-	return size, nil
+	err := t.edge(ctx)
+	return max(t.size, 0), err
 }
 
-func (t *tx) Append(ctx context.Context, e ledger.Entry) (int64, error) {
+// Append implements ledger.Appender.
+func (t *Tx) Append(ctx context.Context, e ledger.Entry) (int64, error) {
 	if err := t.usable(true); err != nil {
 		return 0, err
 	}
@@ -41,9 +31,9 @@ func (t *tx) Append(ctx context.Context, e ledger.Entry) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	e.Index, e.Tenant = size, t.tenant
+	e.Index, e.Tenant = size, t.cfg.Tenant
 	if e.At.IsZero() {
-		e.At = t.now
+		e.At = t.cfg.Now
 	}
 	leaf, err := e.Leaf()
 	if err != nil {
@@ -53,22 +43,23 @@ func (t *tx) Append(ctx context.Context, e ledger.Entry) (int64, error) {
 	if err != nil {
 		return 0, t.broke("append", err)
 	}
-	if err := t.conn.exec(ctx, `INSERT INTO entries (tenant_id, place, leaf, event, traversal, release, subject) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		t.tenant, size, leaf, e.Event, e.Traversal, e.Release, e.Subject); err != nil {
+	if err := t.cfg.DB.Exec(ctx, 1, `INSERT INTO entries (tenant_id, place, leaf, event, traversal, release, subject) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		t.cfg.Tenant, size, leaf, e.Event, e.Traversal, e.Release, e.Subject); err != nil {
 		return 0, t.broke("append", err)
 	}
 	first := tlog.StoredHashIndex(0, size)
 	for i, h := range hashes {
-		if err := t.conn.exec(ctx, `INSERT INTO hashes (tenant_id, place, hash) VALUES (?, ?, ?)`, t.tenant, first+int64(i), h[:]); err != nil {
+		if err := t.cfg.DB.Exec(ctx, 1, `INSERT INTO hashes (tenant_id, place, hash) VALUES (?, ?, ?)`, t.cfg.Tenant, first+int64(i), h[:]); err != nil {
 			return 0, t.broke("append", err)
 		}
-		t.recent.keepHash(t.tenant, first+int64(i), h)
+		t.fresh[first+int64(i)] = h
 	}
-	t.recent.sizes[t.tenant] = size + 1
+	t.size = size + 1
 	return size, nil
 }
 
-func (t *tx) Entries(ctx context.Context, q ledger.EntryQuery) ([]ledger.Entry, error) {
+// Entries implements ledger.LogReader.
+func (t *Tx) Entries(ctx context.Context, q ledger.EntryQuery) ([]ledger.Entry, error) {
 	if err := t.usable(false); err != nil {
 		return nil, err
 	}
@@ -76,7 +67,7 @@ func (t *tx) Entries(ctx context.Context, q ledger.EntryQuery) ([]ledger.Entry, 
 	if err != nil {
 		return nil, err
 	}
-	query, args := `SELECT leaf FROM entries WHERE tenant_id = ?`, []any{t.tenant}
+	query, args := `SELECT leaf FROM entries WHERE tenant_id = ?`, []any{t.cfg.Tenant}
 	for _, by := range [...]struct{ column, value string }{
 		{"traversal", string(q.Traversal)}, {"release", string(q.Release)}, {"subject", string(q.Subject)}, {"event", string(q.Event)},
 	} {
@@ -96,28 +87,20 @@ func (t *tx) Entries(ctx context.Context, q ledger.EntryQuery) ([]ledger.Entry, 
 	default:
 		query += ` ORDER BY place DESC LIMIT ?`
 	}
-	stmt, err := t.conn.prepare(ctx, query)
-	if err != nil {
-		return nil, t.broke("entries", err)
-	}
-	rows, err := stmt.QueryContext(ctx, append(args, limit)...)
-	if err != nil {
-		return nil, t.broke("entries", err)
-	}
-	defer rows.Close()
 	var out []ledger.Entry
-	for rows.Next() {
+	err = t.cfg.DB.Query(ctx, query, func(s Scanner) error {
 		var leaf []byte
-		if err := rows.Scan(&leaf); err != nil {
-			return nil, t.broke("entries", err)
+		if err := s.Scan(&leaf); err != nil {
+			return err
 		}
 		var e ledger.Entry
 		if err := json.Unmarshal(leaf, &e); err != nil {
-			return nil, ledger.ErrTampered
+			return ledger.ErrTampered
 		}
 		out = append(out, e)
-	}
-	if err := rows.Err(); err != nil {
+		return nil
+	}, append(args, limit)...)
+	if err != nil {
 		return nil, t.broke("entries", err)
 	}
 	return out, nil

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/internal/config"
+	"github.com/ringfence/ringfence/internal/seal"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/policy"
+	"github.com/ringfence/ringfence/store/postgres"
+	"github.com/ringfence/ringfence/store/sqlite"
+)
+
+// truth is the store, whichever the configuration names.
+type truth interface {
+	ledger.Store
+	SaveCheckpoint(ctx context.Context, tenant ringfence.TenantID, size int64, note []byte) error
+	Checkpoint(ctx context.Context, tenant ringfence.TenantID) ([]byte, error)
+	Close() error
+}
+
+// opener says for whom a store is opened.
+type opener struct {
+	volatile bool // the folder may forget: the demo and tests
+	tool     bool // a command beside the nodes
+}
+
+func openTruth(ctx context.Context, cfg config.Config, master *seal.Master, o opener) (truth, error) {
+	if cfg.Store.OnPostgres() {
+		return postgres.Open(ctx, postgres.Config{URL: cfg.Store.Postgres, Password: cfg.Store.Password.Reveal(), Master: master,
+			Conns: cfg.Store.Connections, Tool: o.tool, NoStandby: cfg.Store.Standby == "waived"})
+	}
+	return sqlite.Open(ctx, sqlite.Config{Dir: cfg.Data, Master: master, Volatile: o.volatile})
+}
+
+// frozen says why nothing of C2 and above may go now, or "".
+func (a *app) frozen(tenant ringfence.TenantID) policy.Reason {
+	if s, ok := a.store.(*postgres.Store); ok {
+		return s.Frozen(tenant)
+	}
+	return ""
+}

@@ -1,0 +1,243 @@
+package rows
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/internal/seal"
+	"github.com/ringfence/ringfence/ledger"
+)
+
+// Config is what a transaction stands on.
+type Config struct {
+	DB     DB
+	Keys   *Keys
+	Tenant ringfence.TenantID
+	Now    time.Time
+	// Recent is what the writer remembers, who excludes all others while it
+	// writes. A View gets one of its own.
+	Recent *Recent
+	// ReadOnly refuses to write.
+	ReadOnly bool
+}
+
+// Tx is one transaction; it implements ledger.Tx. A failed statement makes it
+// fail as a whole, also when the callback overlooks the error.
+type Tx struct {
+	cfg   Config
+	ctx   context.Context // for ReadHashes, whose interface takes none; ends with the callback
+	over  bool
+	err   error
+	after []func()
+	gone  map[place]bool // asked for and not there
+	// touched and listed are what Recent may have wrong if it fails.
+	touched []place
+	listed  []keyPlace
+	size    int64 // of the log, with what was appended here; -1 = not asked yet
+	turn    int64 // of the keys; known when size is
+	fresh   map[int64]tlog.Hash
+	boxes   map[owner]*seal.Box // opened or made here
+}
+
+type place struct {
+	kind ledger.Kind
+	id   string
+}
+
+// Begin returns a transaction for Run.
+func Begin(ctx context.Context, cfg Config) *Tx {
+	return &Tx{cfg: cfg, ctx: ctx, size: -1, gone: map[place]bool{}, fresh: map[int64]tlog.Hash{}, boxes: map[owner]*seal.Box{}}
+}
+
+// Run runs f, and what f put off. Its error means that nothing of the
+// transaction may be kept. A panic of f is its error: a writer serves
+// everybody and must not die of one.
+func (t *Tx) Run(f func(ledger.Tx) error) error {
+	err := t.safely(f)
+	if err == nil && t.err == nil && !t.cfg.ReadOnly {
+		if err := t.cfg.DB.Flush(t.ctx); err != nil {
+			return fmt.Errorf("write: %w", err)
+		}
+	}
+	if err == nil {
+		err = t.err
+	}
+	return err
+}
+
+func (t *Tx) safely(f func(ledger.Tx) error) (err error) {
+	defer func() {
+		t.over = true
+		if p := recover(); p != nil {
+			err = fmt.Errorf("transaction panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f(t)
+}
+
+// Broken reports whether the store failed, as against f having said no.
+func (t *Tx) Broken() bool { return t.err != nil }
+
+// Committed runs what OnCommit registered, on the goroutine of the caller.
+func (t *Tx) Committed() {
+	for _, f := range t.after {
+		f()
+	}
+}
+
+// Now implements ledger.Tx.
+func (t *Tx) Now() time.Time { return t.cfg.Now }
+
+// OnCommit implements ledger.Tx.
+func (t *Tx) OnCommit(f func()) { t.after = append(t.after, f) }
+
+// usable refuses writes in a View and any use after the callback returned.
+func (t *Tx) usable(write bool) error {
+	switch {
+	case t.over:
+		return errors.New("transaction used after its end")
+	case write && t.cfg.ReadOnly:
+		return ledger.ErrReadOnly
+	default:
+		return nil
+	}
+}
+
+// broke remembers a failure of the store, as against an answer.
+func (t *Tx) broke(what string, err error) error {
+	err = fmt.Errorf("%s: %w", what, err)
+	if t.err == nil {
+		t.err = err
+	}
+	return err
+}
+
+func (t *Tx) row(kind ledger.Kind, id string, version int64) seal.Row {
+	return seal.Row{Tenant: string(t.cfg.Tenant), Kind: string(kind), ID: id, Version: version}
+}
+
+// isText reports whether every database takes s as text. An id that comes
+// from outside and is none names no row.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
+
+// Get implements ledger.Records.
+func (t *Tx) Get(ctx context.Context, kind ledger.Kind, id string) (ledger.Record, error) {
+	if err := t.usable(false); err != nil {
+		return ledger.Record{}, err
+	}
+	if !isText(id) {
+		return ledger.Record{}, ledger.ErrNotFound
+	}
+	if known, ok := t.recent(kind, id); ok {
+		return known, nil
+	}
+	r, found := sealedRecord{Record: ledger.Record{Kind: kind, ID: id}}, false
+	err := t.cfg.DB.Query(ctx, `SELECT version, subject, sort, sealed FROM records WHERE tenant_id = ? AND kind = ? AND id = ?`, func(s Scanner) error {
+		found = true
+		return s.Scan(&r.Version, &r.Subject, &r.Sort, &r.sealed)
+	}, t.cfg.Tenant, kind, id)
+	if err != nil {
+		return ledger.Record{}, t.broke("get", err)
+	}
+	if !found {
+		t.gone[place{kind, id}] = true
+		return ledger.Record{}, ledger.ErrNotFound
+	}
+	return t.open(ctx, r)
+}
+
+// content is what is sealed of a record: its body and its keys in clear, so
+// that they are authenticated too.
+type content struct {
+	Body json.RawMessage   `json:"b"`
+	Keys map[string]string `json:"k,omitempty"`
+	Sub  string            `json:"s,omitempty"`
+	Sort int64             `json:"o,omitempty"`
+}
+
+func (t *Tx) open(ctx context.Context, r sealedRecord) (ledger.Record, error) {
+	box, err := t.box(ctx, r.Subject, false)
+	if err != nil {
+		return ledger.Record{}, err
+	}
+	c, err := openContent(box, r, t.row(r.Kind, r.ID, r.Version))
+	if err != nil {
+		return ledger.Record{}, err
+	}
+	r.Body, r.Keys = c.Body, c.Keys
+	t.keep(r.Record)
+	return r.Record, nil
+}
+
+// recent is what the writer remembers of a record; a View asks the database.
+func (t *Tx) recent(kind ledger.Kind, id string) (ledger.Record, bool) {
+	if t.cfg.ReadOnly || t.edge(t.ctx) != nil {
+		return ledger.Record{}, false
+	}
+	return t.cfg.Recent.record(place{kind, id})
+}
+
+func (t *Tx) keep(r ledger.Record) {
+	if !t.cfg.ReadOnly {
+		t.cfg.Recent.keep(place{r.Kind, r.ID}, r)
+	}
+}
+
+// openContent opens a row and holds it against the columns beside it.
+func openContent(box *seal.Box, r sealedRecord, at seal.Row) (content, error) {
+	var c content
+	raw, err := box.Open(r.sealed, at)
+	if err != nil {
+		return c, ledger.ErrTampered
+	}
+	if err := json.Unmarshal(raw, &c); err != nil || c.Sort != r.Sort || c.Sub != string(r.Subject) {
+		return c, ledger.ErrTampered
+	}
+	return c, nil
+}
+
+// ReadHashes implements tlog.HashReader.
+func (t *Tx) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	out := make([]tlog.Hash, len(indexes))
+	for i, at := range indexes {
+		h, err := t.hash(at)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = h
+	}
+	return out, nil
+}
+
+func (t *Tx) hash(at int64) (h tlog.Hash, err error) {
+	if h, ok := t.fresh[at]; ok {
+		return h, nil
+	}
+	if err := t.edge(t.ctx); err != nil {
+		return h, err
+	}
+	if h, ok := t.cfg.Recent.hashes[at]; ok {
+		return h, nil
+	}
+	var raw []byte
+	err = t.cfg.DB.Query(t.ctx, `SELECT hash FROM hashes WHERE tenant_id = ? AND place = ?`, func(s Scanner) error { return s.Scan(&raw) }, t.cfg.Tenant, at)
+	switch {
+	case err != nil:
+		return h, t.broke("hashes", err)
+	case raw == nil:
+		return h, t.broke("hashes", fmt.Errorf("hash %d is not there", at))
+	case len(raw) != tlog.HashSize:
+		return h, ledger.ErrTampered
+	}
+	t.fresh[at] = tlog.Hash(raw)
+	return tlog.Hash(raw), nil
+}
