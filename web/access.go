@@ -162,6 +162,14 @@ var access = []rule{
 	// signatures of calls
 	{pattern: "POST /v1/stir/verify", scope: ScopeStir, again: true, body: maxStirBody},
 	{pattern: "POST /v1/stir/sign", scope: ScopeStir, again: true, body: maxStirBody},
+	// recorded calls
+	{pattern: "GET /v1/recordings", roles: records},
+	{pattern: "POST /v1/recordings/{id}/play", roles: records, once: true},
+	{pattern: "POST /v1/recordings/{id}/export", roles: examiners, once: true},
+	{pattern: "GET /v1/recordings/audio/{pass}", roles: records},
+	{pattern: "POST /v1/recordings/{id}/hold", roles: examiners},
+	{pattern: "POST /v1/recordings/{id}/lift", roles: risks},
+	{pattern: "POST /v1/recordings/{id}/delete", roles: risks},
 	// directory
 	{pattern: "GET /v1/subjects", roles: records, scope: ScopeDirectory},
 	{pattern: "GET /v1/contact-points", roles: floor, scope: ScopeDirectory},

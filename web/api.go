@@ -54,6 +54,7 @@ func (s *Server) api(m *guardedMux) {
 	s.checkpointAPI(a)
 	s.stirAPI(a)
 	s.flowAPI(a)
+	s.mediaAPI(a, m)
 	m.HandleFunc("GET /v1/events", s.events)
 	a.OpenAPI().AddOperation(&huma.Operation{Method: "GET", Path: "/v1/events", OperationID: "get-events", Summary: "Server-sent events",
 		Description: "A person gets call, gone and approvals: the live calls they may see, now and at every change. A service account with the scope events " +

@@ -59,6 +59,14 @@ func toProblem(err error) *problem.Problem {
 		return problem.New(problem.NotFound, "")
 	case errors.Is(err, ledger.ErrConflict):
 		return problem.New(problem.Conflict, "Look again: somebody else changed it.")
+	case errors.Is(err, ErrOnHold):
+		return problem.New(problem.Held, "The recording is under a legal hold.")
+	case errors.Is(err, ErrStillRecording):
+		return problem.New(problem.Conflict, "The recording is still being made.")
+	case errors.Is(err, ErrErased):
+		return problem.New(problem.Expired, "The recording was deleted.")
+	case errors.Is(err, ErrDamaged):
+		return problem.New(problem.Unavailable, "The recording does not verify against the ledger.")
 	case errors.Is(err, ErrBusy):
 		return problem.New(problem.Conflict, "Another step is still running on this call.")
 	case errors.Is(err, ErrUnknownFlow):

@@ -25,6 +25,8 @@ type Config struct {
 	Policies gate.Policies
 	// Jobs places outbound calls; nil refuses them.
 	Jobs Jobs
+	// Recordings keeps recorded calls; nil has none.
+	Recordings Recordings
 	// Checkpoint returns the newest signed checkpoint of a tenant's log; nil
 	// answers that there is none.
 	Checkpoint func(context.Context, ringfence.TenantID) ([]byte, error)

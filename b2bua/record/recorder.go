@@ -76,8 +76,7 @@ type Recorder struct {
 
 	mu     sync.Mutex
 	closed bool                     // guarded by mu, like all below
-	open   map[string]*Session      // by id of the recording
-	legs   map[ringfence.LegID]bool // that are recorded
+	open   map[ringfence.LegID]*Session
 }
 
 // New returns a Recorder.
@@ -91,7 +90,7 @@ func New(cfg Config) (*Recorder, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Recorder{cfg: cfg, open: map[string]*Session{}, legs: map[ringfence.LegID]bool{}}, nil
+	return &Recorder{cfg: cfg, open: map[ringfence.LegID]*Session{}}, nil
 }
 
 // Counts returns the figures.
@@ -117,23 +116,32 @@ func (r *Recorder) keep(class string) time.Duration {
 func (r *Recorder) Start(ctx context.Context, c Call, tap func() Tap) *Session {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || r.legs[c.Leg] {
+	if r.closed || r.open[c.Leg] != nil {
 		return nil
 	}
 	s := &Session{r: r, call: c, id: ringfence.NewID[string](Prefix), tap: tap(), queue: make(chan item, queueItems), done: make(chan struct{})}
-	r.open[s.id], r.legs[c.Leg] = s, true
+	r.open[c.Leg] = s
 	r.live.Add(1)
 	r.work.Go(s.pump)
 	r.work.Go(func() { s.write(ctx) })
 	return s
 }
 
+// With names a member of staff who speaks on a leg, if it is recorded.
+func (r *Recorder) With(leg ringfence.LegID, p ringfence.PersonID) {
+	r.mu.Lock()
+	s := r.open[leg]
+	r.mu.Unlock()
+	if s != nil {
+		s.With(p)
+	}
+}
+
 // forget takes a session that is over off the list.
 func (r *Recorder) forget(s *Session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.open, s.id)
-	delete(r.legs, s.call.Leg)
+	delete(r.open, s.call.Leg)
 	r.live.Add(-1)
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/b2bua"
+	"github.com/ringfence/ringfence/b2bua/record"
 	"github.com/ringfence/ringfence/b2bua/rtp"
 	"github.com/ringfence/ringfence/b2bua/voice"
 	"github.com/ringfence/ringfence/flows"
@@ -55,6 +56,7 @@ type appOptions struct {
 type app struct {
 	cfg      config.Config
 	log      *slog.Logger
+	life     context.Context // ends with the process; for what outlives one call
 	keys     keyring
 	store    truth
 	signer   *ledger.Signer
@@ -72,6 +74,7 @@ type app struct {
 	meter    *http.Server // serves the metrics; nil: nobody asked for them
 	ua       *b2bua.UA
 	runner   *runner.Runner
+	recorder *record.Recorder
 	web      *web.Server
 	staff    *http.Server
 	public   *http.Server
@@ -83,7 +86,7 @@ type app struct {
 
 // newApp joins the rooms. It opens the store and binds nothing yet.
 func newApp(ctx context.Context, cfg config.Config, o appOptions) (_ *app, err error) {
-	a := &app{cfg: cfg, log: o.Log}
+	a := &app{cfg: cfg, log: o.Log, life: context.WithoutCancel(ctx)}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
@@ -113,6 +116,9 @@ func newApp(ctx context.Context, cfg config.Config, o appOptions) (_ *app, err e
 		return nil, err
 	}
 	if err = a.joinGate(); err != nil {
+		return nil, err
+	}
+	if err = a.joinRecorder(); err != nil {
 		return nil, err
 	}
 	if err = a.joinCalls(o); err != nil {
@@ -203,6 +209,7 @@ func (a *app) joinCalls(o appOptions) error {
 		Rooms: runner.Rooms{Verify: a.verify.verifier, Desk: a.verify.desk, Gate: a.gate},
 		Store: a.store, Phone: phone{a.ua}, Voice: a.speech, Identity: identity{v: a.stir, ours: ownNumbers(a.cfg), reason: a.cfg.STIR.Reason, reject: a.cfg.STIR.Mode == "reject"},
 		Directory: a.routing, Bundles: a.shelf, Music: voice.HoldMusic(), Notify: a.notify, Delays: o.Delays, Log: a.log,
+		Attend: func(m runner.Moment) { a.attend(a.life, m) },
 	})
 	return err
 }
@@ -325,6 +332,10 @@ func (a *app) start(ctx context.Context) error {
 			a.work.Go(func() { a.metrics.run(tick, a, tenant) })
 		}
 		a.work.Go(func() { a.ticks(tick, tenant) })
+		if err := a.recorder.Recover(ctx, tenant); err != nil {
+			a.log.Error("recordings of an earlier process not concluded", "tenant", string(tenant), "err", err)
+		}
+		a.work.Go(func() { a.keepRecordings(tick, tenant) })
 		a.work.Go(func() { a.checkpoints(tick, tenant) })
 		a.work.Go(func() { a.notices(tick, tenant) })
 		if err := a.runner.Resume(ctx, tenant, a.routing.LineNamed); err != nil {
@@ -434,6 +445,7 @@ func (a *app) close(ctx context.Context) error {
 	if a.stopTick != nil {
 		a.stopTick()
 	}
+	a.recorder.Close()
 	a.work.Wait()
 	a.stir.Close()
 	return errors.Join(err, a.store.Close())

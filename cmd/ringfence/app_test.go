@@ -60,13 +60,20 @@ func testConfig(t *testing.T, agents *peer.Peer) config.Config {
 }
 
 // started is a running app with one agent, who has a phone and an open console.
-func started(t *testing.T, agents *peer.Peer) *app {
+func started(t *testing.T, agents *peer.Peer, edit ...func(*config.Config)) *app {
 	t.Helper()
+	cfg := testConfig(t, agents)
+	for _, f := range edit {
+		f(&cfg)
+	}
+	if err := cfg.Check(); err != nil {
+		t.Fatal(err)
+	}
 	var log *slog.Logger
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}
-	a, err := newApp(t.Context(), testConfig(t, agents), appOptions{Volatile: true, Log: log})
+	a, err := newApp(t.Context(), cfg, appOptions{Volatile: true, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

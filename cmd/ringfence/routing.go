@@ -49,6 +49,12 @@ func (r *routing) line(l config.Line) runner.Line {
 		zone = time.UTC
 	}
 	out := runner.Line{Name: l.Name, Tenant: tenantOr(l.Tenant), Flow: l.Flow, Fallback: l.Fallback, Zone: zone, Language: l.Language}
+	if l.Record.On && l.Record.Consent != "flow" {
+		out.Notice = l.Record.Notice
+		if l.Record.Decline != "" {
+			out.Decline = l.Record.Decline[0]
+		}
+	}
 	var hours []config.Hours
 	for _, text := range l.Hours {
 		if h, err := config.ParseHours(text); err == nil {

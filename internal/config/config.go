@@ -114,7 +114,8 @@ type Media struct {
 	Bind    string `koanf:"bind"`
 	PortMin uint16 `koanf:"port_min"`
 	PortMax uint16 `koanf:"port_max"`
-	Record  string `koanf:"record"`
+	// Recording is where recorded calls lie.
+	Recording Recording `koanf:"recording"`
 }
 
 // Web is the two listeners and the metrics.
@@ -238,6 +239,8 @@ type Line struct {
 	Zone     string   `koanf:"timezone"`
 	Hours    []string `koanf:"hours"` // "mon-fri 09:00-17:00"; none = always open
 	Language string   `koanf:"language"`
+	// Record says whether its calls are recorded.
+	Record LineRecord `koanf:"record"`
 }
 
 // Queue is people, or one SIP address of a PBX queue.
