@@ -32,6 +32,9 @@ type Config struct {
 	// BrowserAddrs are the addresses under which browsers reach our media when
 	// they differ from the bound one, as behind NAT. They are told beside it.
 	BrowserAddrs []netip.Addr
+	// Resolver answers for trunks that are named by Host alone. Nil means
+	// SystemDNS.
+	Resolver Resolver
 }
 
 // Strangers is the treatment of sources that are no trunk.
@@ -66,17 +69,27 @@ type Listener struct {
 type Trunk struct {
 	Name string
 	// Addrs are where its calls are placed to: IP address, optionally with
-	// port, tried in order. Names are resolved by whoever makes the
-	// configuration, never by the SIP stack.
+	// port, tried in order. Empty, with Host set, means those that DNS names
+	// (RFC 3263).
 	Addrs     []string
 	Transport string // udp, tcp or tls; empty means udp
+	// Host is the trunk's SIP domain: it stands in the Request-URI, in From and
+	// in To of what we send there, and over TLS the peer's certificate must
+	// carry it unless TLS says another name. Empty means IP addresses. It is a
+	// host name, optionally with a port, by which no SRV record is asked for.
+	Host string
+	// Proxy says that Addrs are an outbound proxy: what opens a dialog there
+	// carries it as its route (RFC 3261, section 8.1.2).
+	Proxy bool
 	// Sources are the networks its messages may come from, beside Addrs. A
 	// SIP URI inside them may be placed to.
 	Sources []netip.Prefix
 	// Username and Password answer digest challenges (RFC 3261, section 22)
-	// of Realm, and of no other realm if Realm is set.
+	// of Realm and of no other. A password without a realm is an error.
 	Username, Password string
 	Realm              string
+	// Register, if set, keeps a binding at the trunk's registrar.
+	Register *Register
 	// TLS is the client configuration towards Addrs; nil means the system's
 	// roots. ServerName empty means the address itself.
 	TLS *tls.Config
@@ -102,13 +115,19 @@ type Trunk struct {
 	// never; less than 1 s is an error.
 	Ping time.Duration
 
+	// DelayedOffer leaves the description out of our INVITE; the peer's answer
+	// has the offer and our ACK the answer (RFC 3264, section 4).
+	DelayedOffer bool
+
 	addrs []netip.AddrPort // of Addrs
+	named *located         // of Host, when Addrs is empty; else nil
 }
 
 // Limits are the bounds on what the outside may ask for. Zeros mean the
 // defaults written beside them.
 type Limits struct {
 	Calls         int           // calls in progress, both directions: 1000
+	CallRate      int           // new calls a second that come in, past which they get 503: no bound
 	TrunkRate     int           // messages a second from one trunk address: 2000
 	StrangerRate  int           // answers a second to one stranger: 5
 	Connections   int           // open stream connections: 1000
@@ -118,6 +137,8 @@ type Limits struct {
 	Idle          time.Duration // of a connection without a call: 60 s
 	CallTime      time.Duration // greatest duration of a leg: 4 h
 	RetryAfter    time.Duration // told with 503: 10 s
+	Session       time.Duration // session interval that we propose (RFC 4028): 30 min
+	MinSession    time.Duration // the least that is taken: 90 s
 }
 
 func (l Limits) withDefaults() Limits {
@@ -141,6 +162,8 @@ func (l Limits) withDefaults() Limits {
 	dur(&l.Idle, time.Minute)
 	dur(&l.CallTime, 4*time.Hour)
 	dur(&l.RetryAfter, 10*time.Second)
+	dur(&l.Session, 30*time.Minute)
+	dur(&l.MinSession, 90*time.Second)
 	return l
 }
 
@@ -171,6 +194,9 @@ func (c Config) check() (Config, error) {
 		return c, errors.New("sip: no listener: add one to sip.listeners")
 	}
 	c.Limits = c.Limits.withDefaults()
+	if c.Resolver == nil {
+		c.Resolver = SystemDNS{}
+	}
 	c.Trunks = slices.Clone(c.Trunks)
 	names := map[string]bool{}
 	for i := range c.Trunks {
@@ -251,7 +277,7 @@ func (t *Trunk) check() error {
 	if t.PeerName != "" && t.Transport != "tls" {
 		return errors.New("peer name without tls: only a certificate carries a name")
 	}
-	if len(t.Addrs) == 0 && len(t.Sources) == 0 {
+	if len(t.Addrs) == 0 && len(t.Sources) == 0 && t.Host == "" {
 		return errors.New("no address and no source network: it could neither call nor be called")
 	}
 	for _, s := range t.Addrs {
@@ -277,12 +303,12 @@ func (t *Trunk) check() error {
 	if t.From != "" && !isUser(t.From) {
 		return fmt.Errorf("from %q: use digits, or letters, dots and dashes", t.From)
 	}
-	return nil
+	return t.checkPeer()
 }
 
 // owns reports whether messages from a are this trunk's.
 func (t *Trunk) owns(a netip.Addr) bool {
-	for _, p := range t.addrs {
+	for _, p := range t.targets() {
 		if p.Addr() == a {
 			return true
 		}

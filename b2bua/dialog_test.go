@@ -330,7 +330,7 @@ func TestPlacedInvite(t *testing.T) {
 	_, f, leg := placed(t, ringfence.Placement{From: "4420", Name: "Bank", Identity: []string{"a.b.c;info=<https://x>"}, UUI: "ref42;encoding=hex"})
 	inv := f.next("INVITE")
 	for _, want := range []string{"INVITE sip:7@127.0.0.1", "From: \"Bank\" <sip:4420@127.0.0.1>;tag=", "Identity: a.b.c;info=<https://x>\r\n",
-		"User-to-User: ref42;encoding=hex\r\n", "Date: ", "Supported: timer, histinfo, uui\r\n", "Session-Expires: 1800\r\n", "m=audio "} {
+		"User-to-User: ref42;encoding=hex\r\n", "Date: ", "Supported: timer, 100rel, histinfo, uui\r\n", "Session-Expires: 1800\r\n", "m=audio "} {
 		if !strings.Contains(inv, want) {
 			t.Errorf("INVITE lacks %q:\n%s", want, inv)
 		}

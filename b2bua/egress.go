@@ -28,6 +28,9 @@ func (e *egress) Request(ctx context.Context, req *sip.Request) (sip.ClientTrans
 	if req.Method == sip.BYE && leg != nil && leg.byes.Swap(true) {
 		return nil, ErrEnded // diago sends one too when the handler returns
 	}
+	if leg != nil {
+		leg.shifted(req)
+	}
 	to, err := s.destination(leg, req)
 	if err != nil {
 		return nil, err
@@ -130,8 +133,8 @@ func (s *side) connect(ctx context.Context, leg *Leg, to netip.AddrPort) (netip.
 	var trunk *Trunk
 	if leg != nil {
 		trunk = leg.trunk
-		if leg.info.Direction == "inbound" && len(trunk.addrs) > 0 && to == leg.peer {
-			to = trunk.addrs[0]
+		if leg.info.Direction == "inbound" && len(trunk.targets()) > 0 && to == leg.peer {
+			to = s.u.healthy(trunk.targets())[0]
 		}
 	} else {
 		for _, t := range s.trunks {
@@ -158,7 +161,7 @@ func (s *side) connect(ctx context.Context, leg *Leg, to netip.AddrPort) (netip.
 		return to, fmt.Errorf("sip: trunk %s: %w", trunk.Name, err)
 	}
 	if s.l.Transport == "tls" {
-		t := tls.Client(c, clientTLS(trunk.TLS, to.Addr()))
+		t := tls.Client(c, clientTLS(trunk.TLS, trunk.serverName(to.Addr())))
 		if err := t.HandshakeContext(ctx); err != nil {
 			_ = c.Close()
 			return to, fmt.Errorf("sip: trunk %s: %w", trunk.Name, err)
@@ -171,7 +174,7 @@ func (s *side) connect(ctx context.Context, leg *Leg, to netip.AddrPort) (netip.
 	return to, poll(func() bool { return s.pooled(to) })
 }
 
-func clientTLS(conf *tls.Config, to netip.Addr) *tls.Config {
+func clientTLS(conf *tls.Config, name string) *tls.Config {
 	if conf == nil {
 		conf = &tls.Config{}
 	}
@@ -181,7 +184,7 @@ func clientTLS(conf *tls.Config, to netip.Addr) *tls.Config {
 		conf.CipherSuites = aeadSuites
 	}
 	if conf.ServerName == "" {
-		conf.ServerName = to.String()
+		conf.ServerName = name
 	}
 	return conf
 }

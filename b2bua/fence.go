@@ -157,7 +157,7 @@ func (f *fence) request(m *message, t *Trunk) *refusal {
 		if ok, known := f.gate.admits(t, m.key()); !ok && !known {
 			return f.unavailable()
 		}
-	case "BYE", "UPDATE", "INFO":
+	case "BYE", "UPDATE", "INFO", "PRACK":
 		return refuse(481, "Call/Transaction Does Not Exist")
 	}
 	return nil

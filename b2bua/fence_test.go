@@ -198,8 +198,8 @@ func TestFence(t *testing.T) {
 		{"owed", "PUBLISH", other("PUBLISH"), 405},
 		{"owed", "BYE outside a dialog", other("BYE"), 481},
 		{"owed", "UPDATE outside a dialog", other("UPDATE"), 481},
-		{"owed", "PRACK", other("PRACK"), 405},
-		{"owed", "Require 100rel", invite("Max-Forwards", "Require: 100rel\r\nMax-Forwards"), 420},
+		{"owed", "PRACK outside a dialog", other("PRACK"), 481},
+		{"good", "Require 100rel", invite("Max-Forwards", "Require: 100rel\r\nMax-Forwards"), passes},
 		{"owed", "OPTIONS", other("OPTIONS"), 200},
 	}
 	for _, tt := range tests {

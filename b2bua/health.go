@@ -14,13 +14,31 @@ import (
 // pingTime bounds one OPTIONS.
 const pingTime = 5 * time.Second
 
+// attend starts what keeps a trunk usable: its addresses, their health, our
+// binding. Each ends with the UA.
+func (u *UA) attend(s *side, t *Trunk) {
+	if t.named != nil {
+		u.goOwned("trunk addresses", func() { u.locates(t) })
+	}
+	if t.Ping > 0 && t.Outbound {
+		u.goOwned("trunk health", func() { s.watch(t) })
+	}
+	if t.Register != nil {
+		b := newBinding(s, t)
+		u.mu.Lock()
+		u.bindings[t] = b
+		u.mu.Unlock()
+		u.goOwned("registration", b.run)
+	}
+}
+
 // watch asks a trunk's addresses again and again whether they take calls, until
 // the UA closes.
 func (s *side) watch(t *Trunk) {
 	tick := time.NewTicker(t.Ping)
 	defer tick.Stop()
 	for {
-		for _, at := range t.addrs {
+		for _, at := range t.targets() {
 			up := s.ping(at)
 			s.u.mu.Lock()
 			was := s.u.down[at]
@@ -54,24 +72,8 @@ func (s *side) ping(at netip.AddrPort) bool {
 		req.AppendHeader(h)
 	}
 	req.SetBody(nil)
-	req.SetDestination(at.String())
-	tx, err := (*egress)(s).Request(ctx, req)
-	if err != nil {
-		return false
-	}
-	defer tx.Terminate()
-	for {
-		select {
-		case res := <-tx.Responses():
-			if !res.IsProvisional() {
-				return res.StatusCode != 503 && res.StatusCode != 408
-			}
-		case <-tx.Done():
-			return false
-		case <-ctx.Done():
-			return false
-		}
-	}
+	res, err := s.exchange(ctx, req, at)
+	return err == nil && res.StatusCode != 503 && res.StatusCode != 408
 }
 
 // via is the Via of a request that the stack does not build.

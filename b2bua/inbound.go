@@ -20,9 +20,14 @@ type inbound struct {
 	infoOK bool   // they take INFO
 	d      *diago.DialogServerSession
 
-	mu    sync.Mutex     // orders responses to the INVITE; guards final
-	final bool           // a final response was sent
-	wg    sync.WaitGroup // its sender, who stays until the ACK; added to under mu
+	reliable bool // they require reliable provisional responses
+
+	mu      sync.Mutex // orders responses to the INVITE; guards all but wg
+	final   bool       // a final response was sent
+	early   bool       // a provisional response carried our description
+	waiting *reliable  // for its PRACK; nil = none
+	rseq    uint32
+	wg      sync.WaitGroup // its sender, who stays until the ACK; added to under mu
 }
 
 // offer judges what the INVITE proposes before anybody hears of the call. It
@@ -30,10 +35,11 @@ type inbound struct {
 func (in *inbound) offer(req *sip.Request, tx sip.ServerTransaction) bool {
 	l := in.l
 	in.infoOK = hasToken(req, "Allow", "INFO")
+	in.reliable = hasToken(req, "Require", "100rel")
 	l.asserted = value(req, "P-Asserted-Identity")
 	l.theirSeq = req.CSeq().SeqNo
 	l.theirTag = req.From().Params.GetOr("tag", "")
-	if r := l.session.request(req); r != nil {
+	if r := l.session.request(req, l.u.cfg.Limits); r != nil {
 		respond(req, tx, r.code, r.reason, sip.NewHeader(r.headers[0].name, r.headers[0].value))
 		return false
 	}
@@ -107,7 +113,7 @@ func (l *Leg) Ring(context.Context) error {
 	if in.final || l.over() {
 		return ErrEnded
 	}
-	return in.d.Respond(180, "Ringing", nil, l.s.contact(), sip.NewHeader(allowField.name, allowField.value))
+	return in.provisionalLocked(180, "Ringing", nil)
 }
 
 // fields are header fields of a response, from name and value.
@@ -123,9 +129,9 @@ func fields(headers [][2]string) ([]sip.Header, error) {
 }
 
 // Refuse ends an unanswered inbound leg with a status of its own, 300 to 699,
-// and header fields as name and value. It returns once the refusal was sent and
-// acknowledged, or ctx ended.
-func (l *Leg) Refuse(ctx context.Context, code int, reason string, headers ...[2]string) error {
+// and header fields as name and value. It returns at once: whoever withholds the
+// ACK holds up nobody.
+func (l *Leg) Refuse(_ context.Context, code int, reason string, headers ...[2]string) error {
 	in := inboundOf(l)
 	if in == nil || code < 300 || code > 699 {
 		return errors.New("sip: refuse: wants an inbound leg and a status from 300 to 699")
@@ -145,19 +151,12 @@ func (l *Leg) Refuse(ctx context.Context, code int, reason string, headers ...[2
 	in.final = true
 	in.wg.Add(1)
 	in.mu.Unlock()
-	done := make(chan error, 1)
 	l.u.goOwned("refusal", func() {
 		defer in.wg.Done()
-		done <- in.d.Respond(code, reason, nil, append(hs, l.s.contact())...)
+		_ = in.d.Respond(code, reason, nil, append(hs, l.s.contact())...) // waits for the ACK
 	})
-	select {
-	case err := <-done:
-		l.finish(ringfence.EndHangup, code)
-		return err
-	case <-ctx.Done():
-		l.finish(ringfence.EndHangup, code)
-		return nil
-	}
+	l.finish(ringfence.EndHangup, code)
+	return nil
 }
 
 // Answer takes the call (200), with header fields as name and value, and
@@ -170,6 +169,9 @@ func (l *Leg) Answer(ctx context.Context, headers ...[2]string) error {
 	extra, err := fields(headers)
 	if err != nil {
 		return fmt.Errorf("sip: answer: %w", err)
+	}
+	if err := in.awaitPrack(ctx); err != nil {
+		return err
 	}
 	in.mu.Lock()
 	if in.final || l.over() {
@@ -331,7 +333,7 @@ func (in *inbound) bye(req *sip.Request, tx sip.ServerTransaction) {
 }
 
 func (in *inbound) do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
-	return in.d.DialogServerSession.Do(ctx, req)
+	return in.l.trunk.asked(req, func(req *sip.Request) (*sip.Response, error) { return in.d.DialogServerSession.Do(ctx, req) })
 }
 
 func (in *inbound) write(req *sip.Request) error { return in.d.DialogServerSession.WriteRequest(req) }

@@ -9,15 +9,14 @@ import (
 )
 
 // allowed are the methods of a leg, as Allow lists them.
-const allowed = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE"
+const allowed = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, PRACK"
 
 // allowField goes with 405 and with OPTIONS.
 var allowField = field{"Allow", allowed}
 
 // understood are the option tags that Require may name (RFC 3261, section
-// 20.32). replaces is not among them: nobody takes over a call here. Nor is
-// 100rel: our provisional responses carry nothing that may not get lost.
-var understood = []string{"timer", "histinfo", "uui"}
+// 20.32). replaces is not among them: nobody takes over a call here.
+var understood = []string{"timer", "100rel", "histinfo", "uui"}
 
 // once are the fields that may not stand twice: two of them are two readings.
 var once = []string{"From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Type", "Content-Encoding", "Date", "Expires",
@@ -195,7 +194,7 @@ func (m *message) content() *refusal {
 	switch m.method {
 	case "INFO":
 		return nil // judged by the leg: a package we do not know is 469 or 415 there
-	case "INVITE", "ACK", "UPDATE":
+	case "INVITE", "ACK", "UPDATE", "PRACK":
 	default:
 		return nil // the body of a BYE or an OPTIONS is not read
 	}

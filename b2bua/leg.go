@@ -48,9 +48,10 @@ type Leg struct {
 	acked   chan struct{} // closed when the INVITE's 2xx was acknowledged, by them or by us
 	ackOnce sync.Once
 
-	dialogKey string      // guarded by UA.mu
-	vacated   bool        // guarded by UA.mu
-	byes      atomic.Bool // a BYE of ours is out
+	dialogKey string        // guarded by UA.mu
+	vacated   bool          // guarded by UA.mu
+	byes      atomic.Bool   // a BYE of ours is out
+	pracks    atomic.Uint32 // PRACKs of ours, which the stack does not count
 
 	mu       sync.Mutex // guards everything below
 	agreed   sdp.Agreed
@@ -294,7 +295,7 @@ func (l *Leg) apply(a sdp.Agreed, origin string, infoToo bool) error {
 		Payloads: []rtp.Payload{{Type: a.Codec.PT, Codec: codecs[a.Codec.Name]}},
 		Ptime:    time.Duration(a.PTime) * time.Millisecond, Direction: directions[a.Direction]}
 	p.Allow = append(p.Allow, l.trunk.Sources...)
-	for _, at := range l.trunk.addrs {
+	for _, at := range l.trunk.targets() {
 		p.Allow = append(p.Allow, netip.PrefixFrom(at.Addr(), at.Addr().BitLen()))
 	}
 	switch {

@@ -123,6 +123,9 @@ func (s *side) inboundInfo(req *sip.Request, from netip.AddrPort, t *Trunk) ring
 		Diversion: append(values(req, "Diversion"), values(req, "History-Info")...), UUI: value(req, "User-to-User"),
 		CallID: text(req.CallID()), ReceivedAt: time.Now(),
 	}
+	if t.Register != nil && info.Called == t.Register.User {
+		info.Called = req.To().Address.User // the registrar has written our Contact over what was called
+	}
 	if t.TrustIdentity {
 		info.Attested = value(req, "P-Attestation-Indicator")
 		return info
@@ -201,6 +204,8 @@ func (l *Leg) inDialog(req *sip.Request, tx sip.ServerTransaction) {
 		l.onUpdate(req, tx)
 	case sip.INFO:
 		l.onInfo(req, tx)
+	case sip.PRACK:
+		l.onPrack(req, tx)
 	default:
 		respond(req, tx, 405, "Method Not Allowed", sip.NewHeader(allowField.name, allowField.value))
 	}

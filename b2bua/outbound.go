@@ -19,6 +19,7 @@ import (
 // outbound is the signalling of a leg that we placed.
 type outbound struct {
 	l       *Leg
+	trunk   *Trunk
 	p       ringfence.Placement
 	headers []sip.Header // beyond those of every INVITE
 	user    string       // of the Request-URI
@@ -32,10 +33,11 @@ type outbound struct {
 	cd      *diago.DialogClientSession
 	invite  *sip.Request // as sent last
 	tx      sip.ClientTransaction
-	heard   bool // a provisional response came
-	giveUp  bool // the leg is over: CANCEL as soon as allowed, BYE if too late
-	cancels bool // CANCEL was sent
-	final   bool // the INVITE has its final response
+	heard   bool              // a provisional response came
+	giveUp  bool              // the leg is over: CANCEL as soon as allowed, BYE if too late
+	cancels bool              // CANCEL was sent
+	final   bool              // the INVITE has its final response
+	rseqs   map[string]uint32 // of the last reliable response, by To tag
 }
 
 // run tries the addresses in turn until one gives a final response.
@@ -125,6 +127,9 @@ func (o *outbound) build(req *sip.Request) {
 	l := o.l
 	from := &sip.FromHeader{DisplayName: displayText(o.p.Name), Address: l.s.uri(o.from()), Params: sip.NewParams()}
 	from.Address.Port, from.Address.UriParams = 0, nil
+	if l.trunk.Host != "" {
+		from.Address.Host, _ = l.trunk.host(l.peer)
+	}
 	from.Params.Add("tag", o.tag)
 	if o.p.Verstat != "" && isNumber(from.Address.User) {
 		from.Address.User += ";verstat=" + o.p.Verstat // 3GPP TS 24.229, section 7.2A.20
@@ -135,15 +140,40 @@ func (o *outbound) build(req *sip.Request) {
 	o.tries++
 	req.AppendHeader(&sip.CSeqHeader{SeqNo: o.tries * 16, MethodName: sip.INVITE}) // a digest try adds one
 	for _, h := range []sip.Header{from, to, &id, l.s.contact(), sip.NewHeader(allowField.name, allowField.value),
-		sip.NewHeader("Supported", "timer, histinfo, uui"), sip.NewHeader("Session-Expires", seconds(max(sessionInterval, o.minSE))),
-		sip.NewHeader("Min-SE", seconds(max(minSession, o.minSE))), sip.NewHeader("Accept", "application/sdp")} {
+		sip.NewHeader("Supported", "timer, 100rel, histinfo, uui"), sip.NewHeader("Session-Expires", seconds(max(l.u.cfg.Limits.Session, o.minSE))),
+		sip.NewHeader("Min-SE", seconds(max(l.u.cfg.Limits.MinSession, o.minSE))), sip.NewHeader("Accept", "application/sdp")} {
 		req.AppendHeader(h)
+	}
+	if l.trunk.Proxy {
+		req.AppendHeader(l.s.route(l.peer))
 	}
 	for _, h := range o.headers {
 		req.AppendHeader(h)
 	}
+	if l.trunk.DelayedOffer {
+		req.SetBody(nil)
+		return
+	}
 	req.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
 	req.SetBody(l.offer())
+}
+
+// domain is the host of the Request-URI: the trunk's domain for a number, the
+// address itself for a place of its own.
+func (o *outbound) domain(at netip.AddrPort) (string, int) {
+	if strings.Contains(o.p.To, ":") {
+		return at.Addr().String(), int(at.Port())
+	}
+	return o.trunk.host(at)
+}
+
+// route is the route through an outbound proxy (RFC 3261, section 8.1.2).
+func (s *side) route(at netip.AddrPort) sip.Header {
+	v := "<sip:" + at.String()
+	if s.l.Transport != "udp" {
+		v += ";transport=" + s.l.Transport
+	}
+	return sip.NewHeader("Route", v+";lr>")
 }
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
@@ -168,9 +198,6 @@ func displayText(name string) string {
 		return r
 	}, name)
 }
-
-// errDigest refuses a digest challenge that is not our trunk's.
-var errDigest = errors.New("sip: digest challenge of another realm")
 
 // await reads responses until the final one. The stack gives up after eleven
 // responses; a phone that rings long sends more, so it is asked again.
@@ -214,18 +241,17 @@ func (o *outbound) response(res *sip.Response) error {
 		}
 	}
 	switch {
-	case res.StatusCode == 401 || res.StatusCode == 407:
-		name := "WWW-Authenticate"
-		if res.StatusCode == 407 {
-			name = "Proxy-Authenticate"
-		}
-		if !o.ours(value(res, name)) {
-			return errDigest
+	case challenged(res):
+		if l.trunk.Password != "" {
+			c := l.trunk.challenge(res)
+			if c == nil {
+				return errDigest
+			}
+			keep(res, c)
 		}
 	case res.IsProvisional() && res.StatusCode > 100:
-		if len(res.Body()) > 0 && !o.p.Contact {
-			// Early media (RFC 3960). A bad answer is judged with the 2xx.
-			_ = l.accept(res.Body(), hasToken(res, "Allow", "INFO"))
+		if !o.early(res) {
+			return nil
 		}
 		l.emit(ringfence.LegEvent{Kind: ringfence.LegRinging, Code: res.StatusCode})
 		fallthrough
@@ -242,15 +268,59 @@ func (o *outbound) response(res *sip.Response) error {
 	return nil
 }
 
-// ours reports whether a challenge may be answered with the trunk's password.
-func (o *outbound) ours(challenge string) bool {
-	t := o.l.trunk
-	if t.Password == "" || t.Realm == "" {
-		return true // nothing to give away, or no realm configured: the trunk's address is the only bound
+// early takes a provisional response and acknowledges it where it wants that. It
+// reports false for one that says nothing new.
+func (o *outbound) early(res *sip.Response) bool {
+	l := o.l
+	rseq := rseqOf(res)
+	if rseq != 0 && !o.fresh(res, rseq) {
+		return false
 	}
-	_, rest, _ := strings.Cut(challenge, "realm=\"")
-	realm, _, ok := strings.Cut(rest, "\"")
-	return ok && realm == t.Realm
+	var body []byte
+	if len(res.Body()) > 0 && !o.p.Contact {
+		// Early media (RFC 3960). A bad description is judged with the 2xx.
+		if !l.trunk.DelayedOffer {
+			_ = l.accept(res.Body(), hasToken(res, "Allow", "INFO"))
+		} else if rseq != 0 {
+			body, _ = o.agree(res)
+		}
+	}
+	if rseq != 0 {
+		l.u.goOwned("prack", func() { o.prack(res, rseq, body) })
+	}
+	return true
+}
+
+// agree takes the far end's description: an answer to our offer or, where we made
+// none, an offer, whose answer it returns.
+func (o *outbound) agree(res *sip.Response) (body []byte, err error) {
+	l := o.l
+	takesInfo := hasToken(res, "Allow", "INFO")
+	if !l.trunk.DelayedOffer {
+		return nil, l.accept(res.Body(), takesInfo)
+	}
+	l.mu.Lock()
+	agreed := l.hasMedia
+	l.mu.Unlock()
+	if agreed {
+		return nil, nil // in a reliable provisional response and its PRACK
+	}
+	return l.answerTo(res.Body(), takesInfo)
+}
+
+// ack acknowledges the 2xx, with our answer if it carried an offer.
+func (o *outbound) ack(ctx context.Context, cd *diago.DialogClientSession, body []byte) error {
+	if body == nil {
+		return cd.DialogClientSession.Ack(ctx)
+	}
+	target := cd.InviteRequest.Recipient
+	if c := cd.InviteResponse.Contact(); c != nil {
+		target = c.Address
+	}
+	req := sip.NewRequest(sip.ACK, *target.Clone())
+	req.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
+	req.SetBody(body)
+	return cd.DialogClientSession.WriteAck(ctx, req)
 }
 
 // diverted reports any sign that the call goes to somebody else: 181, a
@@ -269,15 +339,16 @@ func (o *outbound) answered(ctx context.Context, cd *diago.DialogClientSession) 
 	l.mu.Lock()
 	l.theirTag = res.To().Params.GetOr("tag", "")
 	l.asserted = value(res, "P-Asserted-Identity")
-	l.session.response(res)
+	l.session.response(res, l.u.cfg.Limits)
 	l.answered = true
 	ended := l.ended
 	l.mu.Unlock()
 	var bad error
+	var body []byte
 	if !ended {
-		bad = l.accept(res.Body(), hasToken(res, "Allow", "INFO"))
+		body, bad = o.agree(res)
 	}
-	err := cd.DialogClientSession.Ack(ctx)
+	err := o.ack(ctx, cd, body)
 	l.ack()
 	switch {
 	case bad != nil:
@@ -457,7 +528,7 @@ func (o *outbound) bye(req *sip.Request, tx sip.ServerTransaction) {
 }
 
 func (o *outbound) do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
-	return o.session().DialogClientSession.Do(ctx, req)
+	return o.l.trunk.asked(req, func(req *sip.Request) (*sip.Response, error) { return o.session().DialogClientSession.Do(ctx, req) })
 }
 
 func (o *outbound) write(req *sip.Request) error {

@@ -45,7 +45,7 @@ func (u *UA) PlaceWith(ctx context.Context, p ringfence.Placement, headers ...[2
 	if s == nil {
 		return nil, fmt.Errorf("sip: place: no %s listener for trunk %s", trunk.Transport, trunk.Name)
 	}
-	o := &outbound{p: p, user: user, tag: ringfence.NewID[string]("t")[2:], callID: ringfence.NewID[string]("c")[2:]}
+	o := &outbound{p: p, trunk: trunk, user: user, tag: ringfence.NewID[string]("t")[2:], callID: ringfence.NewID[string]("c")[2:]}
 	if o.headers, err = o.extra(trunk.TrustIdentity, headers); err != nil {
 		return nil, err
 	}
@@ -97,14 +97,14 @@ func (u *UA) route(p ringfence.Placement) (*Trunk, string, []netip.AddrPort, err
 		return nil, "", nil, fmt.Errorf("sip: place: trunk %q takes no outbound calls", p.Trunk)
 	}
 	if !strings.Contains(p.To, ":") {
-		if trunk == nil || len(trunk.addrs) == 0 || !isUser(p.To) {
+		if trunk == nil || len(trunk.targets()) == 0 || !isUser(p.To) {
 			return nil, "", nil, errors.New("sip: place: a number needs a trunk with an address")
 		}
 		user := p.To
 		if !trunk.Bare && len(user) >= 7 && strings.Trim(user, "0123456789") == "" {
 			user = "+" + user
 		}
-		return trunk, user, u.healthy(trunk.addrs), nil
+		return trunk, user, u.healthy(trunk.targets()), nil
 	}
 	uri := strings.TrimSuffix(strings.TrimPrefix(p.To, "<"), ">")
 	if err := checkSIPURI(uri); err != nil || !strings.HasPrefix(uri, "sip:") || strings.Contains(uri, "?") {
@@ -198,7 +198,8 @@ func (o *outbound) extra(share bool, headers [][2]string) ([]sip.Header, error) 
 }
 
 func (o *outbound) uri(s *side, at netip.AddrPort) *sip.Uri {
-	u := &sip.Uri{Scheme: "sip", User: o.user, Host: at.Addr().String(), Port: int(at.Port())}
+	u := &sip.Uri{Scheme: "sip", User: o.user}
+	u.Host, u.Port = o.domain(at)
 	if s.l.Transport != "udp" {
 		u.UriParams = sip.NewParams()
 		u.UriParams.Add("transport", s.l.Transport)

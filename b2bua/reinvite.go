@@ -66,7 +66,7 @@ func (l *Leg) onReinvite(req *sip.Request, tx sip.ServerTransaction) {
 	l.mu.Lock()
 	timer := l.session
 	l.mu.Unlock()
-	if r := timer.request(req); r != nil {
+	if r := timer.request(req, l.u.cfg.Limits); r != nil {
 		respond(req, tx, r.code, r.reason, sip.NewHeader(r.headers[0].name, r.headers[0].value))
 		return
 	}
@@ -155,7 +155,7 @@ func (l *Leg) onUpdate(req *sip.Request, tx sip.ServerTransaction) {
 	l.mu.Lock()
 	timer, answered := l.session, l.answered
 	l.mu.Unlock()
-	if r := timer.request(req); r != nil {
+	if r := timer.request(req, l.u.cfg.Limits); r != nil {
 		respond(req, tx, r.code, r.reason, sip.NewHeader(r.headers[0].name, r.headers[0].value))
 		return
 	}

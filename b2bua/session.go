@@ -11,12 +11,6 @@ import (
 	"github.com/ringfence/ringfence"
 )
 
-// Session intervals of RFC 4028.
-const (
-	sessionInterval = 30 * time.Minute // what we propose
-	minSession      = 90 * time.Second // section 4: the least that may be refused below
-)
-
 // sessionTimer is what the two ends agreed about refreshing the dialog, so that a
 // far end that vanished without BYE is noticed. Guarded by Leg.mu once the leg
 // is answered.
@@ -30,22 +24,22 @@ type sessionTimer struct {
 
 // request reads what an INVITE or UPDATE asks for. It returns 422 when the
 // interval is too small (section 9).
-func (t *sessionTimer) request(req *sip.Request) *refusal {
+func (t *sessionTimer) request(req *sip.Request, limits Limits) *refusal {
 	t.capable = hasToken(req, "Supported", "timer") || hasToken(req, "Require", "timer")
 	t.update = hasToken(req, "Allow", "UPDATE")
 	v := value(req, "Session-Expires")
 	if v == "" {
 		if t.interval = 0; t.capable {
-			t.interval, t.ours = sessionInterval, false
+			t.interval, t.ours = limits.Session, false
 		}
 		return nil
 	}
 	d, refresher, ok := sessionExpires(v)
 	if !ok {
-		return &refusal{code: 400, reason: "Bad Session-Expires", headers: []field{{"Min-SE", "90"}}}
+		return &refusal{code: 400, reason: "Bad Session-Expires", headers: []field{{"Min-SE", seconds(limits.MinSession)}}}
 	}
-	if d < minSession {
-		return &refusal{code: 422, reason: "Session Interval Too Small", headers: []field{{"Min-SE", "90"}}}
+	if d < limits.MinSession {
+		return &refusal{code: 422, reason: "Session Interval Too Small", headers: []field{{"Min-SE", seconds(limits.MinSession)}}}
 	}
 	t.interval = d
 	t.ours = refresher == "uas" || !t.capable // section 9: who cannot refresh is refreshed
@@ -79,7 +73,7 @@ func (t *sessionTimer) answer() []sip.Header {
 	if t.ours {
 		who = "uas"
 	}
-	hs = append(hs, sip.NewHeader("Session-Expires", strconv.Itoa(int(t.interval/time.Second))+";refresher="+who))
+	hs = append(hs, sip.NewHeader("Session-Expires", seconds(t.interval)+";refresher="+who))
 	if t.capable {
 		hs = append(hs, sip.NewHeader("Require", "timer"))
 	}
@@ -87,11 +81,11 @@ func (t *sessionTimer) answer() []sip.Header {
 }
 
 // response reads what a 2xx to our request says.
-func (t *sessionTimer) response(res *sip.Response) {
+func (t *sessionTimer) response(res *sip.Response, limits Limits) {
 	t.interval = 0
 	t.update = hasToken(res, "Allow", "UPDATE")
 	if v := value(res, "Session-Expires"); v != "" {
-		if d, who, ok := sessionExpires(v); ok && d >= minSession {
+		if d, who, ok := sessionExpires(v); ok && d >= limits.MinSession {
 			t.interval, t.ours = d, who != "uas"
 		}
 	}
@@ -141,7 +135,7 @@ func (l *Leg) refresh() {
 	req := sip.NewRequest(method, l.call.target())
 	req.AppendHeader(l.s.contact())
 	req.AppendHeader(sip.NewHeader("Supported", "timer"))
-	req.AppendHeader(sip.NewHeader("Session-Expires", strconv.Itoa(int(interval/time.Second))+";refresher=uac"))
+	req.AppendHeader(sip.NewHeader("Session-Expires", seconds(interval)+";refresher=uac"))
 	req.AppendHeader(sip.NewHeader(allowField.name, allowField.value))
 	var res *sip.Response
 	var err error
@@ -153,12 +147,27 @@ func (l *Leg) refresh() {
 	switch {
 	case err != nil || res.StatusCode == 481 || res.StatusCode == 408:
 		l.finish(ringfence.EndFailed, 408) // section 10
+	case res.StatusCode == 422 && l.lengthen(res):
+		l.u.goOwned("session refresh", l.refresh)
 	case res.IsSuccess():
 		l.mu.Lock()
-		l.session.response(res)
+		l.session.response(res, l.u.cfg.Limits)
 		l.mu.Unlock()
 		l.watchSession()
 	default:
 		l.after(5*time.Second, func() { l.u.goOwned("session refresh", l.refresh) })
 	}
+}
+
+// lengthen takes the interval that a 422 asks for (section 7.4), if it is longer
+// than ours.
+func (l *Leg) lengthen(res *sip.Response) bool {
+	d, _, ok := sessionExpires(value(res, "Min-SE"))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !ok || d <= l.session.interval || d > 24*time.Hour {
+		return false
+	}
+	l.session.interval = d
+	return true
 }

@@ -63,7 +63,7 @@ func (u *UA) open(l Listener) (*side, error) {
 			return nil, err
 		}
 		s.addr = ln.Addr().(*net.TCPAddr).AddrPort()
-		s.ln = newStreamListener(ln, s.f, serverTLS(l.TLS), u.busy)
+		s.ln = newStreamListener(ln, s.f, serverTLS(l.TLS), u.busy, u.unbound)
 	}
 	s.addr = netip.AddrPortFrom(s.addr.Addr().Unmap(), s.addr.Port())
 	s.ext = s.addr

@@ -30,6 +30,24 @@ type bucket struct {
 	banned time.Time // until
 }
 
+// take reports whether one more may come at now, given rate a second and a burst
+// of the same size. A rate of zero is none.
+func (b *bucket) take(rate int, now time.Time) bool {
+	if rate <= 0 {
+		return true
+	}
+	if b.last.IsZero() {
+		b.tokens, b.last = float64(rate), now
+	}
+	b.tokens = min(float64(rate), b.tokens+now.Sub(b.last).Seconds()*float64(rate))
+	b.last = now
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}
+
 // take reports whether source may have one more message at now, given rate a
 // second and a burst of the same size.
 func (s *sources) take(source netip.Addr, rate int, ban bool, now time.Time) bool {
@@ -44,16 +62,13 @@ func (s *sources) take(source netip.Addr, rate int, ban bool, now time.Time) boo
 		if s.by == nil || len(s.by) >= maxSources {
 			s.forgetLocked(now)
 		}
-		b = &bucket{tokens: float64(rate), last: now}
+		b = &bucket{}
 		s.by[source] = b
 	}
 	if now.Before(b.banned) {
 		return false
 	}
-	b.tokens = min(float64(rate), b.tokens+now.Sub(b.last).Seconds()*float64(rate))
-	b.last = now
-	if b.tokens >= 1 {
-		b.tokens--
+	if b.take(rate, now) {
 		return true
 	}
 	if b.over++; ban && b.over >= banAfter {

@@ -23,6 +23,7 @@ type streamListener struct {
 	f       *fence
 	tls     *tls.Config // nil for TCP
 	busy    func(netip.AddrPort) bool
+	gone    func(netip.AddrPort) // told when a connection is closed
 	ready   chan net.Conn
 	done    chan struct{}
 	wg      sync.WaitGroup
@@ -33,8 +34,8 @@ type streamListener struct {
 	count map[netip.Addr]int
 }
 
-func newStreamListener(ln net.Listener, f *fence, conf *tls.Config, busy func(netip.AddrPort) bool) *streamListener {
-	l := &streamListener{Listener: ln, f: f, tls: conf, busy: busy, ready: make(chan net.Conn), done: make(chan struct{}),
+func newStreamListener(ln net.Listener, f *fence, conf *tls.Config, busy func(netip.AddrPort) bool, gone func(netip.AddrPort)) *streamListener {
+	l := &streamListener{Listener: ln, f: f, tls: conf, busy: busy, gone: gone, ready: make(chan net.Conn), done: make(chan struct{}),
 		open: map[netip.AddrPort]*streamConn{}, count: map[netip.Addr]int{}}
 	l.wg.Add(1)
 	go l.acceptLoop() // ends with Close, which waits for it
@@ -200,6 +201,7 @@ func (c *streamConn) Close() error {
 	var err error
 	c.once.Do(func() {
 		err = c.Conn.Close()
+		defer c.l.gone(c.remote)
 		c.l.mu.Lock()
 		defer c.l.mu.Unlock()
 		delete(c.l.open, c.remote)

@@ -58,8 +58,11 @@ type UA struct {
 	perTrunk map[*Trunk]int
 	streams  map[netip.AddrPort]int  // legs by the far end's address
 	down     map[netip.AddrPort]bool // trunk addresses that took no calls when last asked
+	bindings map[*Trunk]*binding     // at registrars; set by Start, not changed after it
 	active   int
+	calls    bucket        // of new calls a second
 	changed  chan struct{} // closed and replaced when active falls
+	drained  chan struct{} // closed when draining begins
 }
 
 // attempt is an INVITE that was admitted, kept for as long as copies of it may
@@ -90,7 +93,8 @@ func New(cfg Config, h Handler, log *slog.Logger) (*UA, error) {
 	}
 	stack()
 	u := &UA{cfg: cfg, h: h, log: log, dialogs: map[string]*Leg{}, legs: map[ringfence.LegID]*Leg{}, attempts: map[string]*attempt{},
-		perTrunk: map[*Trunk]int{}, streams: map[netip.AddrPort]int{}, down: map[netip.AddrPort]bool{}, changed: make(chan struct{})}
+		perTrunk: map[*Trunk]int{}, streams: map[netip.AddrPort]int{}, down: map[netip.AddrPort]bool{}, bindings: map[*Trunk]*binding{},
+		changed: make(chan struct{}), drained: make(chan struct{})}
 	u.soft = newSoftphones(u)
 	return u, nil
 }
@@ -125,8 +129,8 @@ func (u *UA) Start(ctx context.Context) error {
 	}
 	for i := range u.cfg.Trunks {
 		t := &u.cfg.Trunks[i]
-		if s := u.sideFor(t); s != nil && t.Ping > 0 && t.Outbound && len(t.addrs) > 0 {
-			u.goOwned("trunk health", func() { s.watch(t) })
+		if s := u.sideFor(t); s != nil {
+			u.attend(s, t)
 		}
 	}
 	return nil
@@ -158,7 +162,10 @@ func (u *UA) Addrs() map[string]netip.AddrPort {
 // way, and returns when the last call has ended or ctx has.
 func (u *UA) Drain(ctx context.Context) error {
 	u.mu.Lock()
-	u.draining = true
+	if !u.draining {
+		u.draining = true
+		close(u.drained)
+	}
 	for u.active > 0 {
 		wait := u.changed
 		u.mu.Unlock()
@@ -185,6 +192,9 @@ func (u *UA) Close() error {
 		u.mu.Unlock()
 		return nil
 	}
+	if !u.draining {
+		close(u.drained)
+	}
 	u.closed, u.draining = true, true
 	legs := make([]*Leg, 0, len(u.legs))
 	for _, l := range u.legs {
@@ -199,6 +209,12 @@ func (u *UA) Close() error {
 	for _, l := range legs {
 		select {
 		case <-l.settled:
+		case <-ctx.Done():
+		}
+	}
+	for _, b := range u.bindings {
+		select {
+		case <-b.removed:
 		case <-ctx.Done():
 		}
 	}
@@ -225,8 +241,10 @@ func (u *UA) available() bool {
 func (u *UA) admits(t *Trunk, key string) (ok, known bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	_, known = u.attempts[key]
-	return u.roomLocked(t) == nil, known
+	if _, known = u.attempts[key]; known {
+		return u.roomLocked(t) == nil, true
+	}
+	return u.roomLocked(t) == nil && u.calls.take(u.cfg.Limits.CallRate, time.Now()), false
 }
 
 func (u *UA) roomLocked(t *Trunk) error {
@@ -321,11 +339,19 @@ func (u *UA) leave(l *Leg, key string) {
 	u.wg.Done()
 }
 
-// busy reports whether a call lives on the connection to remote.
+// busy reports whether a call or a binding lives on the connection to remote.
 func (u *UA) busy(remote netip.AddrPort) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.streams[remote] > 0
+	if u.streams[remote] > 0 {
+		return true
+	}
+	for _, b := range u.bindings {
+		if b.via() == remote {
+			return true // calls come by the connection that the binding was made on
+		}
+	}
+	return false
 }
 
 // register makes the dialog known to the middleware under our tag, and the leg

@@ -19,6 +19,7 @@ type Call struct {
 	digits   chan byte
 	diverted chan struct{}
 	ringing  chan struct{}
+	held     chan bool
 
 	mu     sync.Mutex // guards everything below
 	end    ringfence.LegEvent
@@ -31,7 +32,7 @@ type Call struct {
 // Close of the phone waits for it.
 func (p *Peer) newCall(leg *b2bua.Leg) *Call {
 	c := &Call{leg: leg, answered: make(chan struct{}), done: make(chan struct{}), digits: make(chan byte, 256),
-		diverted: make(chan struct{}), ringing: make(chan struct{}), played: map[uint64]chan bool{}, early: map[uint64]bool{}}
+		diverted: make(chan struct{}), ringing: make(chan struct{}), held: make(chan bool, 16), played: map[uint64]chan bool{}, early: map[uint64]bool{}}
 	p.wg.Go(c.read)
 	return c
 }
@@ -49,6 +50,11 @@ func (c *Call) read() {
 		case ringfence.LegDigit:
 			select {
 			case c.digits <- e.Digit:
+			default:
+			}
+		case ringfence.LegHeld:
+			select {
+			case c.held <- !e.Whole:
 			default:
 			}
 		case ringfence.LegPlayed:
@@ -104,6 +110,13 @@ func (c *Call) Diverted() <-chan struct{} { return c.diverted }
 
 // Digits are the keys the far end pressed.
 func (c *Call) Digits() <-chan byte { return c.digits }
+
+// Held tells each time that the far end put us on media hold (true) or took us
+// back.
+func (c *Call) Held() <-chan bool { return c.held }
+
+// Hold puts the far end on media hold, or takes it back.
+func (c *Call) Hold(ctx context.Context, on bool) error { return c.leg.Hold(ctx, on) }
 
 // Ring sends 180 for a call that came in.
 func (c *Call) Ring(ctx context.Context) error { return c.leg.Ring(ctx) }

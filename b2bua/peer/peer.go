@@ -37,9 +37,9 @@ type Config struct {
 	Networks []netip.Prefix
 	SRTP     string   // required, optional or off; empty means off
 	Codecs   []string // PCMU, PCMA; empty means both, PCMU first
-	// Username and Password answer a digest challenge.
-	Username, Password string
-	Log                *slog.Logger // nil means none
+	// Username and Password answer a digest challenge of Realm.
+	Username, Password, Realm string
+	Log                       *slog.Logger // nil means none
 }
 
 // Peer is a phone. Close waits for its calls.
@@ -77,7 +77,7 @@ func New(cfg Config) (*Peer, error) {
 		Name:      cfg.Name,
 		Listeners: []b2bua.Listener{{Name: listener, Transport: cfg.Transport, Addr: cfg.Addr, TLS: cfg.TLS}},
 		Trunks: []b2bua.Trunk{{Name: trunk, Transport: cfg.Transport, Sources: cfg.Networks, SRTP: cfg.SRTP, Codecs: cfg.Codecs,
-			Username: cfg.Username, Password: cfg.Password, TLS: cfg.Client, Outbound: true}},
+			Username: cfg.Username, Password: cfg.Password, Realm: cfg.Realm, TLS: cfg.Client, Outbound: true}},
 		Media:  rtp.Config{PortMin: 30000, PortMax: 49999},
 		Limits: b2bua.Limits{PerSource: 1000, TrunkRate: 100000},
 	}, b2bua.HandlerFunc(p.handle), cfg.Log)

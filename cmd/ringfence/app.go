@@ -22,7 +22,6 @@ import (
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/b2bua"
 	"github.com/ringfence/ringfence/b2bua/record"
-	"github.com/ringfence/ringfence/b2bua/rtp"
 	"github.com/ringfence/ringfence/b2bua/voice"
 	"github.com/ringfence/ringfence/flows"
 	"github.com/ringfence/ringfence/flows/runner"
@@ -227,46 +226,6 @@ func newVoice(cfg config.Config) (*voice.Voice, error) {
 		vc.TTS = &voice.Endpoint{URL: cfg.TTS.URL, Timeout: cfg.TTS.Timeout}
 	}
 	return voice.New(vc)
-}
-
-// edgeConfig turns the configuration of SIP and media into the edge's.
-func edgeConfig(cfg config.Config) (b2bua.Config, error) {
-	out := b2bua.Config{Media: rtp.Config{PortMin: cfg.Media.PortMin, PortMax: cfg.Media.PortMax, DeadAfter: cfg.SIP.Limits.SilentAfter},
-		Limits: b2bua.Limits{Calls: cfg.SIP.Limits.Calls, CallTime: cfg.SIP.Limits.MaxDuration}, Strangers: b2bua.StrangersDrop}
-	if cfg.SIP.Limits.AnswerStranger {
-		out.Strangers = b2bua.StrangersRefuse
-	}
-	if cfg.Media.Bind != "" {
-		addr, err := netip.ParseAddr(cfg.Media.Bind)
-		if err != nil {
-			return out, fmt.Errorf("media.bind: %q is no address", cfg.Media.Bind)
-		}
-		out.Media.Bind = addr
-	}
-	for _, l := range cfg.SIP.Listeners {
-		listener := b2bua.Listener{Name: l.Name, Transport: l.Transport, Addr: l.Addr, External: l.External, Trunks: l.Trunks}
-		if l.Transport == "tls" {
-			conf, err := serverTLS(l.TLS)
-			if err != nil {
-				return out, fmt.Errorf("sip.listeners.%s: %w", l.Name, err)
-			}
-			listener.TLS = conf
-		}
-		out.Listeners = append(out.Listeners, listener)
-	}
-	for _, t := range cfg.SIP.Trunks {
-		trunk := b2bua.Trunk{Name: t.Name, Addrs: t.Addrs, Transport: t.Transport, Sources: t.Sources, Username: t.Username, Password: t.Password.Reveal(),
-			TrustIdentity: t.Trusted, SRTP: t.SRTP, Codecs: t.Codecs, From: t.From, Outbound: t.Outbound || t.Agents}
-		if t.CA != "" {
-			pool, err := certPool(t.CA)
-			if err != nil {
-				return out, fmt.Errorf("sip.trunks.%s.ca: %w", t.Name, err)
-			}
-			trunk.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-		}
-		out.Trunks = append(out.Trunks, trunk)
-	}
-	return out, nil
 }
 
 // serverTLS reads certificate and key at each handshake, so that they are

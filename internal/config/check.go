@@ -66,8 +66,8 @@ func (c *Config) checkSIP(p *problems) {
 		if t.Transport != "" {
 			p.oneOf("sip.trunks."+t.Name+".transport", t.Transport, "udp", "tcp", "tls")
 		}
-		if len(t.Addrs) == 0 && len(t.Sources) == 0 {
-			p.add("sip.trunks.%s: name addrs to call it, or sources to be called by it", t.Name)
+		if len(t.Addrs) == 0 && len(t.Sources) == 0 && t.Host == "" {
+			p.add("sip.trunks.%s: name addrs to call it, or host, or sources to be called by it", t.Name)
 		}
 		for _, s := range t.Sources {
 			if s.Bits() == 0 {
@@ -75,6 +75,7 @@ func (c *Config) checkSIP(p *problems) {
 			}
 		}
 	}
+	c.checkPeers(p)
 	seen := map[string]bool{}
 	for _, l := range c.SIP.Listeners {
 		key := "sip.listeners." + l.Name

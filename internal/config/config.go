@@ -79,17 +79,15 @@ type Trunk struct {
 	Addrs     []string       `koanf:"addrs"` // host:port, tried in order
 	Transport string         `koanf:"transport"`
 	Sources   []netip.Prefix `koanf:"sources"` // whence its requests are taken
-	Username  string         `koanf:"username"`
-	Password  Secret         `koanf:"password"`
-	Trusted   bool           `koanf:"trust_identity"` // may assert PAI and verstat
-	SRTP      string         `koanf:"srtp"`           // required, optional, off; empty = required with TLS
-	Codecs    []string       `koanf:"codecs"`
-	From      string         `koanf:"from"` // number shown on calls we place
-	CA        string         `koanf:"ca"`   // roots for its TLS certificate
-	Outbound  bool           `koanf:"outbound"`
-	Agents    bool           `koanf:"agents"` // agents' places may be there
-	Register  bool           `koanf:"register"`
-	Sign      bool           `koanf:"sign"` // sign callers' calls that go on to agents there
+	TrunkPeer `koanf:",squash"`
+	Trusted   bool     `koanf:"trust_identity"` // may assert PAI and verstat
+	SRTP      string   `koanf:"srtp"`           // required, optional, off; empty = required with TLS
+	Codecs    []string `koanf:"codecs"`
+	From      string   `koanf:"from"` // number shown on calls we place
+	CA        string   `koanf:"ca"`   // roots for its TLS certificate
+	Outbound  bool     `koanf:"outbound"`
+	Agents    bool     `koanf:"agents"` // agents' places may be there
+	Sign      bool     `koanf:"sign"`   // sign callers' calls that go on to agents there
 }
 
 // SIPLimits bounds what strangers may ask. Zero means the default named.
