@@ -1,9 +1,11 @@
 package flows
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -66,11 +68,23 @@ type Certificate struct {
 
 // Certificate sums the report up.
 func (r Report) Certificate() Certificate {
-	result := "proved"
+	result := ResultProved
 	if !r.Clean() {
 		result = fmt.Sprintf("refuted by %d findings", len(r.Findings))
 	}
 	return Certificate{Engine: ProverVersion, Properties: slices.Clone(Properties), States: r.States, Result: result, Bundle: hex.EncodeToString(r.bundle[:])}
+}
+
+// ResultProved is the Result of a certificate of a clean proof.
+const ResultProved = "proved"
+
+// ReadCertificate reads what Canonical wrote, and nothing else.
+func ReadCertificate(raw []byte) (Certificate, error) {
+	var c Certificate
+	if len(raw) > 4096 || json.Unmarshal(raw, &c) != nil || !bytes.Equal(c.Canonical(), raw) {
+		return Certificate{}, errors.New("this is no certificate of a proof")
+	}
+	return c, nil
 }
 
 // Canonical returns the one JSON form of the certificate.

@@ -126,7 +126,7 @@ func newApp(ctx context.Context, cfg config.Config, o appOptions) (_ *app, err e
 	return a, a.joinWeb()
 }
 
-// loadBundle reads, lints and compiles the scripts; any error refuses. Whether
+// loadBundle reads, lints, compiles and proves the scripts; any error refuses. Whether
 // they have the flows of the configured lines is asked only of what is in force.
 func loadBundle(cfg config.Config, replaced fs.FS) (*flows.Bundle, error) {
 	bundle, diags := flows.LoadDir(scriptsOf(cfg, replaced))
@@ -138,6 +138,13 @@ func loadBundle(cfg config.Config, replaced fs.FS) (*flows.Bundle, error) {
 	}
 	if len(bad) > 0 || bundle == nil {
 		return nil, fmt.Errorf("scripts: %w", errors.Join(bad...))
+	}
+	if _, err := proved(bundle); err != nil {
+		where := cfg.Scripts
+		if replaced != nil || where == "" {
+			where = "shipped"
+		}
+		return nil, fmt.Errorf("scripts: a call can go wrong: %w (ringfence flow prove %s prints a call for each; mend the line it names, or take scripts: out to run the shipped ones)", err, where)
 	}
 	return bundle, nil
 }

@@ -30,17 +30,17 @@ func newShelf(cfg config.Config, store ledger.Store, base *flows.Bundle, staff p
 }
 
 // proved proves a bundle by this very version of the engine.
-func proved(b *flows.Bundle) error {
+func proved(b *flows.Bundle) (flows.Certificate, error) {
 	r := flows.Prove(b)
 	if r.Clean() {
-		return nil
+		return r.Certificate(), nil
 	}
 	for _, d := range r.Diagnostics() {
 		if policy.Failed([]policy.Diagnostic{d}) {
-			return errors.New(d.String())
+			return flows.Certificate{}, errors.New(d.String())
 		}
 	}
-	return errors.New("nothing was proved")
+	return flows.Certificate{}, errors.New("nothing was proved")
 }
 
 // hasLines reports a line of the tenant that names no inbound flow of the

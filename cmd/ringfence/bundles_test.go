@@ -1,16 +1,22 @@
 package main
 
 import (
+	"bytes"
 	"crypto/ed25519"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/flows"
 	"github.com/ringfence/ringfence/flows/shelf"
+	"github.com/ringfence/ringfence/internal/config"
+	"github.com/ringfence/ringfence/scripts"
 	"github.com/ringfence/ringfence/store/sqlite"
 )
 
@@ -64,11 +70,31 @@ func TestServeTakesUpAPublication(t *testing.T) {
 }
 
 func TestUnprovedIsRefused(t *testing.T) {
-	if err := proved(nil); err == nil {
+	if _, err := proved(nil); err == nil {
 		t.Error("nothing is proved")
 	}
-	if err := proved(stricterScripts(t)); err != nil {
+	if _, err := proved(stricterScripts(t)); err != nil {
 		t.Errorf("a stricter policy is not proved: %v", err)
+	}
+}
+
+// What publish would refuse is not served from a folder either, and the error
+// says what to do.
+func TestUnprovedScriptsAreNotServed(t *testing.T) {
+	files := fstest.MapFS{}
+	for _, name := range []string{"policy.yaml", "customer-line.yaml", "callback-bank-change.yaml", "prompts/de.yaml"} {
+		raw, err := fs.ReadFile(scripts.FS, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = &fstest.MapFile{Data: bytes.Replace(raw, []byte("got.attested && got.known_number"), []byte("got.attested || got.known_number"), 1)}
+	}
+	if b, list := flows.LoadDir(files); b == nil {
+		t.Fatalf("it has to load: %v", list)
+	}
+	_, err := loadBundle(config.Config{Scripts: "mine"}, files)
+	if err == nil || !strings.Contains(err.Error(), "P2") || !strings.Contains(err.Error(), "ringfence flow prove") {
+		t.Errorf("have %v, want the line and what to do", err)
 	}
 }
 

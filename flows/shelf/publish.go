@@ -119,7 +119,7 @@ func (s *Shelf) publish(ctx context.Context, tx ledger.Tx, q PublishRequest, bef
 	if out.Refused, err = s.enough(ctx, tx, msg, d.Signed, 2, out.Looser); err != nil {
 		return err
 	}
-	if err := storeBundle(ctx, tx, q.Bundle); err != nil {
+	if err := s.storeBundle(ctx, tx, q.Bundle); err != nil {
 		return err
 	}
 	if out.Refused != Done {

@@ -37,7 +37,7 @@ func (s *Shelf) refresh(ctx context.Context, tenant ringfence.TenantID) (settled
 		maps.Copy(next.policies, old.policies)
 	}
 	same, due := false, false
-	stored := map[string][]byte{}
+	stored := map[string]storedBundle{}
 	err = s.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
 		rec, err := tx.Get(ctx, kindState, stateID)
 		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
@@ -66,7 +66,7 @@ func (s *Shelf) refresh(ctx context.Context, tenant ringfence.TenantID) (settled
 
 // missing reads the bundles that are not in memory yet. One that is gone is
 // left out: whether that matters is seen when it is needed.
-func (s *Shelf) missing(ctx context.Context, tx ledger.Tx, v view, into map[string][]byte) error {
+func (s *Shelf) missing(ctx context.Context, tx ledger.Tx, v view, into map[string]storedBundle) error {
 	for _, p := range v.state.History {
 		if v.byHash[p.Bundle] != nil || p.Bundle == s.cfg.Base.HashText() {
 			continue
@@ -75,17 +75,17 @@ func (s *Shelf) missing(ctx context.Context, tx ledger.Tx, v view, into map[stri
 		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 			return fmt.Errorf("bundle %s: %w", short(p.Bundle), err)
 		}
-		into[p.Bundle] = b.Canonical
+		into[p.Bundle] = b
 	}
 	return nil
 }
 
 // show compiles what was read and swaps the pointer, or leaves all as it is.
-func (s *Shelf) show(tenant ringfence.TenantID, v view, stored map[string][]byte) error {
+func (s *Shelf) show(tenant ringfence.TenantID, v view, stored map[string]storedBundle) error {
 	v.keep(s.cfg.Base)
 	failed := map[string]error{}
-	for hash, raw := range stored {
-		b, err := s.load(hash, raw)
+	for hash, row := range stored {
+		b, err := s.take(hash, row)
 		if err != nil {
 			failed[hash] = err
 			continue
@@ -153,16 +153,15 @@ func (s *Shelf) read(ctx context.Context, tenant ringfence.TenantID, hash string
 	if hash == s.cfg.Base.HashText() {
 		return s.cfg.Base, nil
 	}
-	var raw []byte
-	err := s.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
-		b, _, err := ledger.Read[storedBundle](ctx, tx, kindBundle, hash)
-		raw = b.Canonical
+	var row storedBundle
+	err := s.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) (err error) {
+		row, _, err = ledger.Read[storedBundle](ctx, tx, kindBundle, hash)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("bundle %s: %w", short(hash), err)
 	}
-	return s.load(hash, raw)
+	return s.take(hash, row)
 }
 
 // Remember keeps the base of this process, so that a call or a release that
@@ -186,18 +185,26 @@ func (s *Shelf) withBase(ctx context.Context, tx ledger.Tx, st *state) error {
 	if st.Current != "" || st.was(base.HashText()) {
 		return nil
 	}
-	if err := storeBundle(ctx, tx, base); err != nil {
+	if err := s.storeBundle(ctx, tx, base); err != nil {
 		return err
 	}
 	st.note(Publication{Bundle: base.HashText(), Policy: base.Policy().Hash(), How: "base", At: tx.Now()})
 	return nil
 }
 
-func storeBundle(ctx context.Context, tx ledger.Tx, b *flows.Bundle) error {
+func (s *Shelf) storeBundle(ctx context.Context, tx ledger.Tx, b *flows.Bundle) error {
 	_, err := tx.Get(ctx, kindBundle, b.HashText())
 	if !errors.Is(err, ledger.ErrNotFound) {
 		return err
 	}
 	rec := ledger.Record{Kind: kindBundle, ID: b.HashText(), Sort: tx.Now().UnixNano()}
-	return ledger.Write(ctx, tx, &rec, storedBundle{Canonical: b.Canonical(), StoredAt: tx.Now()})
+	row := storedBundle{Canonical: b.Canonical(), StoredAt: tx.Now()}
+	if s.cfg.Prove != nil {
+		c, err := s.certify(b)
+		if err != nil {
+			return err
+		}
+		row.Certificate = c.Canonical()
+	}
+	return ledger.Write(ctx, tx, &rec, row)
 }

@@ -95,7 +95,7 @@ func (s *Shelf) StartShadow(ctx context.Context, tenant ringfence.TenantID, b *f
 		if out.Refused, err = maySign(ctx, tx, by); err != nil || out.Refused != Done {
 			return err
 		}
-		if err := storeBundle(ctx, tx, b); err != nil {
+		if err := s.storeBundle(ctx, tx, b); err != nil {
 			return err
 		}
 		out.From = tx.Now()

@@ -37,7 +37,7 @@ func TestShadowRefuses(t *testing.T) {
 		if got, err := o.StopShadow(t.Context(), tenant, id("olga")); err != nil || got.Refused != RefuseNoShadow {
 			t.Errorf("stop of none: %+v, %v", got, err)
 		}
-		o.cfg.Prove = func(*flows.Bundle) error { return errRewound }
+		o.cfg.Prove = func(*flows.Bundle) (flows.Certificate, error) { return flows.Certificate{}, errRewound }
 		o.Shelf = o.process()
 		if got := o.startShadow(stricter(t), "olga", 0); got.Refused != RefuseBytes {
 			t.Errorf("not proved: %+v, want %q", got, RefuseBytes)

@@ -1,6 +1,7 @@
 package shelf
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,9 +21,10 @@ type Config struct {
 	Store ledger.Store
 	// Base is in force while a tenant never published anything.
 	Base *flows.Bundle
-	// Prove proves a bundle anew whenever this process loads it. nil = lint
-	// only, which flows does whatever is said here.
-	Prove func(*flows.Bundle) error
+	// Prove proves a bundle anew whenever this process loads it; it is also what
+	// writes the certificate that is kept with a bundle. nil = lint only, which
+	// flows does whatever is said here.
+	Prove func(*flows.Bundle) (flows.Certificate, error)
 	// Accept says why a bundle cannot serve the tenant, e.g. because a line
 	// names a flow that it does not have. Optional.
 	Accept func(ringfence.TenantID, *flows.Bundle) error
@@ -107,6 +109,11 @@ func (s *Shelf) PolicyByHash(tenant ringfence.TenantID, hash [32]byte) *policy.P
 // load makes a bundle of stored bytes. They have to be what their name says,
 // and to hold under this very version of the engine.
 func (s *Shelf) load(hash string, canonical []byte) (*flows.Bundle, error) {
+	return s.take(hash, storedBundle{Canonical: canonical})
+}
+
+// parse is load without the proof.
+func (s *Shelf) parse(hash string, canonical []byte) (*flows.Bundle, error) {
 	if hash == s.cfg.Base.HashText() {
 		return s.cfg.Base, nil
 	}
@@ -117,17 +124,48 @@ func (s *Shelf) load(hash string, canonical []byte) (*flows.Bundle, error) {
 	if b.HashText() != hash {
 		return nil, fmt.Errorf("the bytes of bundle %s are those of %s", short(hash), short(b.HashText()))
 	}
-	return b, s.prove(b)
+	return b, nil
 }
 
 func (s *Shelf) prove(b *flows.Bundle) error {
+	_, err := s.certify(b)
+	return err
+}
+
+// certify proves a bundle here and now.
+func (s *Shelf) certify(b *flows.Bundle) (flows.Certificate, error) {
 	if s.cfg.Prove == nil {
-		return nil
+		return flows.Certificate{}, nil
 	}
-	if err := s.cfg.Prove(b); err != nil {
-		return fmt.Errorf("bundle %s is not proved by this version: %v", short(b.HashText()), err)
+	c, err := s.cfg.Prove(b)
+	if err != nil {
+		return c, fmt.Errorf("bundle %s is not proved by this version: %v", short(b.HashText()), err)
 	}
-	return nil
+	return c, nil
+}
+
+// take makes a bundle of what is stored. Its certificate convinces nobody: the
+// proof is done anew, and a certificate of this very version that says
+// something else means that somebody wrote into the store.
+func (s *Shelf) take(hash string, row storedBundle) (*flows.Bundle, error) {
+	b, err := s.parse(hash, row.Canonical)
+	if err != nil || b == s.cfg.Base {
+		return b, err
+	}
+	now, err := s.certify(b)
+	if err != nil || len(row.Certificate) == 0 {
+		return b, err
+	}
+	kept, err := flows.ReadCertificate(row.Certificate)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("bundle %s: %v", short(hash), err)
+	case kept.Bundle != hash || kept.Result != flows.ResultProved:
+		return nil, fmt.Errorf("the certificate of bundle %s is not that of a proof of it", short(hash))
+	case s.cfg.Prove != nil && kept.Engine == now.Engine && !bytes.Equal(kept.Canonical(), now.Canonical()):
+		return nil, fmt.Errorf("the certificate of bundle %s is not the one that this version writes", short(hash))
+	}
+	return b, nil
 }
 
 // accept asks whether the tenant can run on a bundle.

@@ -2,6 +2,7 @@ package shelf
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -38,8 +39,10 @@ const (
 
 // storedBundle is one bundle on the shelf.
 type storedBundle struct {
-	Canonical []byte    `json:"canonical"`
-	StoredAt  time.Time `json:"stored_at"`
+	Canonical []byte `json:"canonical"`
+	// Certificate is the flows.Certificate of the proof by which it was let in.
+	Certificate json.RawMessage `json:"certificate,omitempty"`
+	StoredAt    time.Time       `json:"stored_at"`
 }
 
 // Publication is one change of what is in force.

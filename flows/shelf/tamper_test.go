@@ -61,7 +61,9 @@ func TestProofIsRedone(t *testing.T) {
 		b := stricter(t)
 		o.publish(b, "olga", "omar")
 		// A newer version does not prove what an older one did.
-		o.cfg.Prove = func(b *flows.Bundle) error { return errors.New("P1: a call releases without callback") }
+		o.cfg.Prove = func(b *flows.Bundle) (flows.Certificate, error) {
+			return flows.Certificate{}, errors.New("P1: a call releases without callback")
+		}
 		newer, err := New(o.cfg)
 		if err != nil {
 			t.Fatal(err)
