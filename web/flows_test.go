@@ -97,11 +97,12 @@ func withFlows(t *testing.T) func(*Config) {
 	}
 	return func(c *Config) {
 		s, err := shelf.New(shelf.Config{Store: c.Store, Base: base,
-			Prove: func(b *flows.Bundle) error {
-				if r := flows.Prove(b); !r.Clean() {
-					return errors.New("not proved")
+			Prove: func(b *flows.Bundle) (flows.Certificate, error) {
+				r := flows.Prove(b)
+				if !r.Clean() {
+					return r.Certificate(), errors.New("not proved")
 				}
-				return nil
+				return r.Certificate(), nil
 			},
 			CheckPasskey: func(ctx context.Context, a ringfence.Authenticator, m [32]byte, assertion []byte) error {
 				check, err := passkey.CheckApproval(passkey.RP{ID: "localhost", Origins: []string{c.StaffURL}, Name: "ringfence"})
