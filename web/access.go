@@ -162,6 +162,7 @@ var access = []rule{
 	// signatures of calls
 	{pattern: "POST /v1/stir/verify", scope: ScopeStir, again: true, body: maxStirBody},
 	{pattern: "POST /v1/stir/sign", scope: ScopeStir, again: true, body: maxStirBody},
+	{pattern: "POST /v1/traversals/{id}/supervise", roles: supervisors},
 	// recorded calls
 	{pattern: "GET /v1/recordings", roles: records},
 	{pattern: "POST /v1/recordings/{id}/play", roles: records, once: true},

@@ -59,6 +59,8 @@ func toProblem(err error) *problem.Problem {
 		return problem.New(problem.NotFound, "")
 	case errors.Is(err, ledger.ErrConflict):
 		return problem.New(problem.Conflict, "Look again: somebody else changed it.")
+	case errors.Is(err, ErrNoPlace):
+		return problem.New(problem.Unprocessable, "You have no telephone on file that could be rung.")
 	case errors.Is(err, ErrOnHold):
 		return problem.New(problem.Held, "The recording is under a legal hold.")
 	case errors.Is(err, ErrStillRecording):

@@ -10,10 +10,13 @@ import (
 var (
 	examiners = []ringfence.Role{ringfence.RoleRisk, ringfence.RoleAuditor}
 	risks     = []ringfence.Role{ringfence.RoleRisk}
+
+	supervisors = []ringfence.Role{ringfence.RoleSupervisor}
 )
 
 // mediaAPI registers what is done with the audio and the signalling of calls.
 func (s *Server) mediaAPI(a huma.API, m *guardedMux) {
+	s.superviseAPI(a)
 	s.recordingAPI(a)
 	m.HandleFunc("GET /v1/recordings/audio/{pass}", s.audio)
 	describeAudio(a)

@@ -25,6 +25,8 @@ type Config struct {
 	Policies gate.Policies
 	// Jobs places outbound calls; nil refuses them.
 	Jobs Jobs
+	// Supervision lets supervisors into live calls; nil refuses them.
+	Supervision Supervision
 	// Recordings keeps recorded calls; nil has none.
 	Recordings Recordings
 	// Checkpoint returns the newest signed checkpoint of a tenant's log; nil

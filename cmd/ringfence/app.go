@@ -74,6 +74,7 @@ type app struct {
 	ua       *b2bua.UA
 	runner   *runner.Runner
 	recorder *record.Recorder
+	supers   supervisions
 	web      *web.Server
 	staff    *http.Server
 	public   *http.Server

@@ -24,6 +24,7 @@ var _ tapped = (*b2bua.Leg)(nil)
 // the traversal's goroutine and does not wait.
 func (a *app) attend(ctx context.Context, m runner.Moment) {
 	a.recordMoment(ctx, m)
+	a.supers.moment(a.ua, m)
 }
 
 // lineOf is the configuration of a line.

@@ -112,6 +112,8 @@ type Media struct {
 	Bind    string `koanf:"bind"`
 	PortMin uint16 `koanf:"port_min"`
 	PortMax uint16 `koanf:"port_max"`
+	// SilentSupervision keeps it from agents that a supervisor is in their call.
+	SilentSupervision bool `koanf:"silent_supervision"`
 	// Recording is where recorded calls lie.
 	Recording Recording `koanf:"recording"`
 }
