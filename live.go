@@ -64,6 +64,7 @@ type LiveRelease struct {
 	Decision string            `json:"decision"` // refuse, step_up, allow
 	Why      string            `json:"why"`      // one sentence, with the fastest way on
 	Missing  []Fact            `json:"missing,omitempty"`
+	Risks    []string          `json:"risks,omitempty"` // what looks odd, each one sentence
 	Until    time.Time         `json:"until,omitzero"`
 }
 

@@ -57,6 +57,9 @@ func CheckFields(a *policy.Action, fields map[string]string) (flags []string, er
 		if (f.Type.Base == policy.BaseName || f.Type.Base == policy.BaseText) && mixedScripts(v) {
 			flags = append(flags, f.Name+" mixes alphabets whose letters look alike")
 		}
+		if (f.Type.Base == policy.BaseName || f.Type.Base == policy.BaseText) && disguised(v) {
+			flags = append(flags, f.Name+" is written in another alphabet that looks like ours")
+		}
 	}
 	return flags, nil
 }

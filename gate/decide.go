@@ -30,6 +30,9 @@ type Case struct {
 	Held bool
 	// Rejects counts the alarms "it was not me" about the subject in 24 hours.
 	Rejects int
+	// Risks are what looks odd, in sentences. They decide nothing here: what a
+	// policy asks of them stands among the signals.
+	Risks []Risk
 	// Frozen is why nothing of C2 and above may go now, or "".
 	Frozen policy.Reason
 }
@@ -39,9 +42,10 @@ type Case struct {
 func Decide(p *policy.Policy, c Case, now time.Time) Verdict {
 	c.Ask.Now = now
 	c.Ask.Class = classOf(p, c)
+	c.Ask.FirstPayment = c.Payee != "" && !c.Known && c.AskedBy != AskedEmail && c.AskedBy != AskedLetter
 	a := p.Evaluate(c.Ask)
 	v := Verdict{Reasons: a.Reasons, Missing: a.Missing, Ways: a.Ways, Class: a.Class, Approvals: a.Approvals,
-		EvidenceComplete: a.EvidenceComplete, Hold: a.Hold, Used: a.Used}
+		EvidenceComplete: a.EvidenceComplete, Hold: a.Hold, Used: a.Used, Risks: c.Risks}
 	for _, w := range a.Waivers {
 		v.Waivers = append(v.Waivers, w.Rule+" waived to "+w.Value+" until "+w.Until.Format(time.DateOnly)+": "+w.Reason)
 	}

@@ -79,7 +79,10 @@ func (t *turn) gather() (Case, error) {
 			c.Rejects++
 		}
 	}
-	return c, err
+	if err != nil {
+		return c, err
+	}
+	return c, t.risks(&c, points)
 }
 
 // mergeSignals keeps what was once bad bad, for this release.

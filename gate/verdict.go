@@ -48,6 +48,8 @@ type Verdict struct {
 	Hold             time.Duration          `json:"hold"`
 	Used             []ringfence.EvidenceID `json:"used,omitempty"`
 	Waivers          []string               `json:"waivers,omitempty"`
+	// Risks explain what looks odd, each in a sentence for staff.
+	Risks []Risk `json:"risks,omitempty"`
 	// Next is one plain sentence with the fastest way on, for staff and
 	// service accounts; never for the caller.
 	Next string `json:"next"`

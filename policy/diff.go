@@ -124,6 +124,7 @@ func (d *differ) action(name string, old, new *Action) {
 	d.figure(name, "lanes", int64(old.Lanes), int64(new.Lanes), true, asNumber)
 	d.figure(name, "hold", int64(old.Hold), int64(new.Hold), true, asDuration)
 	d.figure(name, "approvers", int64(old.Approvals.Count), int64(new.Approvals.Count), true, asNumber)
+	d.figure(name, "small_first", old.SmallFirst, new.SmallFirst, false, asNumber)
 	d.figure(name, "numbers_older_than", int64(old.NumbersOlderThan), int64(new.NumbersOlderThan), true, asDuration)
 	d.figure(name, "authenticators_older_than", int64(old.AuthenticatorsOlderThan), int64(new.AuthenticatorsOlderThan), true, asDuration)
 	if old.Approvals.Group != new.Approvals.Group {

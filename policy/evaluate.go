@@ -80,6 +80,9 @@ type Case struct {
 	// the row for a first one is closed to them. One that only waits to be
 	// enrolled does not count.
 	HasAuthenticator bool
+	// FirstPayment: the payment goes to an account that is not known, and was
+	// asked for by the person themselves.
+	FirstPayment bool
 	// Judged: freshness was judged when the release left pending_evidence, and
 	// Proofs are the set frozen then.
 	Judged bool

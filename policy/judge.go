@@ -481,6 +481,9 @@ func (j *judge) waysOn(ways []FactSet, missing FactSet) [][]ringfence.Fact {
 // colleague approved.
 func (j *judge) hold(way FactSet) time.Duration {
 	d := max(j.a.Hold, defaultsOf(j.class).hold)
+	if j.smallFirst() {
+		d = j.a.Hold
+	}
 	for _, e := range j.extras {
 		d = max(d, e.Hold)
 	}
@@ -498,6 +501,28 @@ func (j *judge) hold(way FactSet) time.Duration {
 		d = max(d, holdUnknown)
 	}
 	return d
+}
+
+// smallFirst reports a first payment under the policy's small cap to an account
+// whose name check says yes: it needs the proofs of its class and no hold.
+func (j *judge) smallFirst() bool {
+	if j.a.SmallFirst == 0 || j.a.Like != LikePayment || !j.c.FirstPayment || j.class > ringfence.C4 || j.c.Signals["name_check"] != ringfence.Yes {
+		return false
+	}
+	paid := int64(0)
+	for _, f := range j.a.Carries {
+		if f.Type.Base != BaseMoney {
+			continue
+		}
+		for _, text := range []string{j.c.Fields[f.Name], j.c.Sums[f.Name]} {
+			m, ok := ParseMoney(text)
+			if !ok {
+				return false
+			}
+			paid = max(paid, WholeUnits(m, j.p.base))
+		}
+	}
+	return paid > 0 && paid <= j.a.SmallFirst
 }
 
 // anyApproval reports whether a colleague of the action's group approved,

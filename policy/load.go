@@ -82,6 +82,7 @@ func (l *loader) policy(root *yaml.Node) {
 		for _, p := range l.pairs(n, "actions") {
 			l.action(p)
 		}
+		l.undoes(n)
 	}
 	if n := k["speak"]; n != nil {
 		for _, p := range l.pairs(n, "speak") {

@@ -19,6 +19,7 @@ var leastClass = map[Like]ringfence.Class{
 	LikeFirstAuthenticator: ringfence.C4,
 	LikeDisclosure:         ringfence.C2,
 	LikeFreeze:             ringfence.C1,
+	LikeUnfreeze:           ringfence.C3,
 	LikeOther:              ringfence.C0,
 }
 
@@ -28,7 +29,7 @@ const maxHold = 14 * day
 func (l *loader) action(p pair) {
 	a := &Action{Name: l.word(p.key, "action"), Like: LikeOther, Line: p.key.Line}
 	k := l.keys(p.value, "an action", "class", "says", "about", "like", "carries", "needs", "extra", "fresh", "lanes",
-		"approvals", "hold", "outlives_call", "numbers_older_than", "authenticators_older_than", "signals", "limits")
+		"approvals", "hold", "outlives_call", "numbers_older_than", "authenticators_older_than", "signals", "limits", "small_first", "undoes")
 	for _, must := range []string{"class", "says", "about", "carries", "needs"} {
 		if k[must] == nil {
 			l.add(p.key, CodeKey, fmt.Sprintf("%s has no %s", a.Name, must), "")
@@ -75,12 +76,50 @@ func (l *loader) action(p pair) {
 			l.limit(a, e)
 		}
 	}
+	l.reductions(a, k, p.key)
 	at := p.key
 	if k["needs"] != nil {
 		at = k["needs"]
 	}
 	l.floor(a, at, counterparty)
 	l.p.actions = append(l.p.actions, a)
+}
+
+// maxSmallFirst bounds small_first, in whole units of the base currency.
+const maxSmallFirst = 500
+
+// reductions reads what makes an action less strict, or answers for one that
+// is: a small first payment, and the undo of a freeze.
+func (l *loader) reductions(a *Action, k map[string]*yaml.Node, key *yaml.Node) {
+	if n := k["small_first"]; n != nil {
+		a.SmallFirst = l.count(n, "small_first", 1, maxSmallFirst)
+		if a.Like != LikePayment || a.Class > ringfence.C3 {
+			l.add(n, CodeRange, "small_first is for payments of C3", "")
+		}
+	}
+	if n := k["undoes"]; n != nil {
+		a.Undoes, _ = l.text(n, "undoes")
+	}
+	if (a.Like == LikeUnfreeze) != (a.Undoes != "") {
+		l.add(key, CodeKey, a.Name+": like unfreeze and undoes belong together", "undoes: the name of the freeze")
+	}
+}
+
+// undoes refuses an undo that is not two classes above its freeze: a freeze
+// sits one class lower than it would, what takes it back one higher.
+func (l *loader) undoes(at *yaml.Node) {
+	for _, a := range l.p.actions {
+		if a.Undoes == "" {
+			continue
+		}
+		freeze, ok := l.p.Action(a.Undoes)
+		switch {
+		case !ok || freeze.Like != LikeFreeze:
+			l.add(at, CodeName, a.Name+" undoes "+a.Undoes+", which is no action like freeze", "")
+		case a.Class.Effective() < min(freeze.Class.Effective()+2, ringfence.C5):
+			l.add(at, CodeFloor, a.Name+" undoes "+a.Undoes+" and needs two classes more", "")
+		}
+	}
 }
 
 func (l *loader) like(a *Action, n, key *yaml.Node) {
@@ -92,7 +131,7 @@ func (l *loader) like(a *Action, n, key *yaml.Node) {
 	least, ok := leastClass[a.Like]
 	switch {
 	case !ok:
-		l.add(n, CodeName, fmt.Sprintf("unknown shape %q", s), "payment, payee_change, contact_change, authenticator_reset, first_authenticator, disclosure, freeze or other")
+		l.add(n, CodeName, fmt.Sprintf("unknown shape %q", s), "payment, payee_change, contact_change, authenticator_reset, first_authenticator, disclosure, freeze, unfreeze or other")
 	case a.Class < least:
 		l.add(key, CodeFloor, fmt.Sprintf("%s is like %s, which is %s at least", a.Name, a.Like, least), "")
 	}
@@ -198,7 +237,8 @@ func (l *loader) extra(a *Action, n *yaml.Node) {
 }
 
 // knownSignals are those the gate can ask for.
-var knownSignals = []string{"sim_swap", "diversion", "forwarding", "velocity", "prepaid", "number_match"}
+var knownSignals = []string{"sim_swap", "diversion", "forwarding", "velocity", "prepaid", "number_match",
+	"line_type", "name_check", "new_payee", "out_of_hours", "contact_changed", "refusals"}
 
 func (l *loader) signals(a *Action, n *yaml.Node) {
 	for _, p := range l.pairs(n, "signals") {

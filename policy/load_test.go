@@ -219,3 +219,37 @@ func BenchmarkLoad(b *testing.B) {
 		}
 	}
 }
+
+// A freeze sits one class lower than it would, what takes it back one higher;
+// and a small first payment has a hard bound.
+func TestReductionsAreBounded(t *testing.T) {
+	load := func(actions string) []Diagnostic {
+		_, ds := Load("p.yaml", []byte("policy: x\nbase_currency: GBP\nsubjects:\n  customer: { kind: person, account: digits 8 }\nactions:\n"+actions))
+		return ds
+	}
+	freeze := "  freeze: { class: C1, says: stop the card, about: customer, like: freeze, carries: { card: digits 4 }, needs: [otp or totp or passkey] }\n"
+	undo := func(class, rest string) string {
+		return freeze + "  thaw: { class: " + class + ", says: use the card again, about: customer, carries: { card: digits 4 }, needs: [passkey], " + rest + " }\n"
+	}
+	pay := func(class, small string) string {
+		return "  pay: { class: " + class + ", says: pay, about: customer, like: payment, carries: { amount: money, account: account }, needs: [passkey, approved], approvals: { group: g, count: 1 }, small_first: " + small + " }\n"
+	}
+	for name, tt := range map[string]struct {
+		actions string
+		ok      bool
+	}{
+		"an undo two above":      {undo("C3", "like: unfreeze, undoes: freeze"), true},
+		"an undo one above":      {undo("C2", "like: unfreeze, undoes: freeze"), false},
+		"an undo of nothing":     {undo("C3", "like: unfreeze"), false},
+		"an undo that is other":  {undo("C3", "undoes: freeze"), false},
+		"an undo of itself":      {undo("C3", "like: unfreeze, undoes: thaw"), false},
+		"small first":            {pay("C3", "100"), true},
+		"small first unbounded":  {pay("C3", "501"), false},
+		"small first of nothing": {pay("C3", "0"), false},
+		"small first of C4":      {pay("C4", "100"), false},
+	} {
+		if ds := load(tt.actions); Failed(ds) == tt.ok {
+			t.Errorf("%s: %v", name, ds)
+		}
+	}
+}

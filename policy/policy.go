@@ -59,7 +59,8 @@ const (
 	LikeAuthenticatorReset Like = "authenticator_reset"
 	LikeFirstAuthenticator Like = "first_authenticator" // of a subject who has none: a call-back to an old number and a colleague are enough
 	LikeDisclosure         Like = "disclosure"
-	LikeFreeze             Like = "freeze" // risk-reducing: one class lower, its undo one higher
+	LikeFreeze             Like = "freeze"   // risk-reducing: one class lower, its undo one higher
+	LikeUnfreeze           Like = "unfreeze" // takes a freeze back
 	LikeOther              Like = "other"
 )
 
@@ -79,6 +80,13 @@ type Action struct {
 	// group means 1; no group means that nobody can approve.
 	Approvals Approvals
 	Hold      time.Duration // cooling-off with a cancel link; zero = none beyond the class's floor
+	// SmallFirst is the most, in whole units of the base currency and with
+	// everything of the day, that a first payment may be to go without the hold
+	// of its class when the payee's bank says that the account is theirs (signal
+	// name_check). Zero = none.
+	SmallFirst int64
+	// Undoes names the risk-reducing action that this one takes back.
+	Undoes string
 	// OutlivesCall keeps a release in pending_evidence when its traversal ends.
 	OutlivesCall            bool
 	NumbersOlderThan        time.Duration // zero = the class's cooling-off

@@ -51,6 +51,7 @@ var (
 	floor    = []ringfence.Role{ringfence.RoleAgent, ringfence.RoleSupervisor, ringfence.RoleRisk}
 	overview = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleOps, ringfence.RoleAuditor}
 	records  = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleAuditor}
+	brakes   = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleAdmin} // stopping takes one
 	keepers  = []ringfence.Role{ringfence.RoleAdmin, ringfence.RoleRisk}
 	admins   = []ringfence.Role{ringfence.RoleAdmin}
 	loaders  = []ringfence.Role{ringfence.RoleAdmin, ringfence.RoleOps, ringfence.RoleRisk}
@@ -109,6 +110,7 @@ var access = []rule{
 	{pattern: "POST /v1/releases/{id}/release", roles: desk, scope: ScopeActions},
 	{pattern: "POST /v1/releases/{id}/cancel", roles: desk, scope: ScopeActions},
 	{pattern: "POST /v1/releases/{id}/reject", roles: floor, scope: ScopeActions},
+	{pattern: "POST /v1/releases/{id}/dispute", roles: brakes, scope: ScopeActions},
 	{pattern: "POST /v1/releases/{id}/permit", scope: ScopeExecute, once: true},
 	{pattern: "POST /v1/permits/redeem", scope: ScopeExecute, gate: true},
 	{pattern: "POST /v1/permits/{id}/report", scope: ScopeExecute},
@@ -173,6 +175,7 @@ var access = []rule{
 	{pattern: "POST /v1/recordings/{id}/delete", roles: risks},
 	// directory
 	{pattern: "GET /v1/subjects", roles: records, scope: ScopeDirectory},
+	{pattern: "POST /v1/subjects/{id}/suspend", roles: brakes},
 	{pattern: "GET /v1/contact-points", roles: floor, scope: ScopeDirectory},
 	{pattern: "GET /v1/colleagues", roles: floor},
 	{pattern: "GET /v1/board", roles: overview},

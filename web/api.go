@@ -44,6 +44,7 @@ func (s *Server) api(m *guardedMux) {
 	s.permitAPI(a)
 	s.approvalAPI(a)
 	s.directoryAPI(a)
+	s.brakeAPI(a)
 	s.ledgerAPI(a)
 	s.boardAPI(a)
 	s.peopleAPI(a)

@@ -34,6 +34,7 @@ type releaseView struct {
 	Next      string                `json:"next,omitempty" doc:"one sentence with the fastest way on"`
 	Approvals policy.Approvals      `json:"approvals"`
 	Waivers   []string              `json:"waivers,omitempty"`
+	Risks     []gate.Risk           `json:"risks,omitempty" doc:"what looks odd, each in a sentence; nothing of it is proof"`
 	Requested time.Time             `json:"requested_at"`
 	HoldUntil time.Time             `json:"hold_until,omitzero"`
 	ReadyAt   time.Time             `json:"ready_at,omitzero"`
@@ -43,7 +44,7 @@ type releaseView struct {
 
 func viewOf(r gate.Release, v gate.Verdict) releaseView {
 	return releaseView{ID: r.ID, State: r.State, Type: r.Type, Says: r.Says, Class: r.Class, Subject: r.Subject, Traversal: r.Traversal, Digest: r.Digest,
-		Flags: r.Flags, Decision: v.Decision.String(), Reasons: v.Reasons, Missing: v.Missing, Next: v.Next, Approvals: r.Approvals, Waivers: r.Waivers,
+		Flags: r.Flags, Decision: v.Decision.String(), Reasons: v.Reasons, Missing: v.Missing, Next: v.Next, Approvals: r.Approvals, Waivers: r.Waivers, Risks: v.Risks,
 		Requested: r.RequestedAt, HoldUntil: r.HoldUntil, ReadyAt: r.ReadyAt, ExpiresAt: r.ExpiresAt, Executor: r.Executor}
 }
 

@@ -178,6 +178,9 @@ func (t *traversal) showRelease(ctx context.Context, id ringfence.ReleaseID) {
 	}
 	v := t.liveRelease(rel)
 	v.Decision = verdict.Decision.String()
+	for _, r := range verdict.Risks {
+		v.Risks = append(v.Risks, r.Says)
+	}
 	if rel.State == gate.StatePendingEvidence || rel.State == gate.StatePendingApproval {
 		v.Why, v.Missing = verdict.Next, verdict.Missing
 	}
@@ -330,6 +333,7 @@ func (t *traversal) await(ctx context.Context, e flows.Effect, id ringfence.Rele
 				return
 			}
 			finish(flows.Silent)
+			t.withdrawAsk(id)
 		})
 	}
 	if t.watching == nil {
@@ -350,6 +354,13 @@ func (t *traversal) await(ctx context.Context, e flows.Effect, id ringfence.Rele
 		}
 	})
 	look()
+}
+
+// withdrawAsk takes a question to colleagues back that nobody waits for.
+func (t *traversal) withdrawAsk(id ringfence.ReleaseID) {
+	if _, err := t.r.cfg.Gate.WithdrawAsk(t.ctx, t.tenant, id, gate.Actor{Flow: t.flowName()}); err != nil {
+		t.r.cfg.Log.Info("approval still asked", "release", string(id), "err", err)
+	}
 }
 
 func (t *traversal) stopWatching(key refKey) {
