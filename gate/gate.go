@@ -124,6 +124,10 @@ type Config struct {
 	// goroutine that made it; it must not block. What an executor may fetch is
 	// read with List, never concluded from a state.
 	Changed func(Release)
+	// Announce is called inside the transaction that makes a release ready for
+	// an executor other than Self, so that what it writes is true with it. An
+	// error undoes the move. nil announces nothing.
+	Announce func(ctx context.Context, tx ledger.Tx, r Release) error
 	// SingleOperator waives the second person for staff changes; never for
 	// imports or approvals.
 	SingleOperator bool

@@ -113,8 +113,13 @@ func (t *turn) move(to State, by Actor, why string) error {
 		data["waivers"] = strings.Join(t.r.Waivers, "; ")
 	}
 	t.r.State, t.r.Why = to, why
-	_, err := t.entry(events[to], by, data)
-	return err
+	if _, err := t.entry(events[to], by, data); err != nil {
+		return err
+	}
+	if to != StateReady || t.g.cfg.Announce == nil || t.r.Duress || t.r.Executor == "" || t.r.Executor == Self {
+		return nil
+	}
+	return t.g.cfg.Announce(t.ctx, t.tx, t.r.Release)
 }
 
 func (t *turn) entry(event ledger.Event, by Actor, data map[string]string) (int64, error) {

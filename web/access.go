@@ -54,6 +54,8 @@ var (
 	brakes   = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleAdmin} // stopping takes one
 	keepers  = []ringfence.Role{ringfence.RoleAdmin, ringfence.RoleRisk}
 	admins   = []ringfence.Role{ringfence.RoleAdmin}
+	watchers = []ringfence.Role{ringfence.RoleAdmin, ringfence.RoleOps, ringfence.RoleRisk, ringfence.RoleAuditor}
+	settlers = []ringfence.Role{ringfence.RoleOps, ringfence.RoleRisk}
 	loaders  = []ringfence.Role{ringfence.RoleAdmin, ringfence.RoleOps, ringfence.RoleRisk}
 	authors  = []ringfence.Role{ringfence.RoleOps, ringfence.RoleRisk}
 	readers  = []ringfence.Role{ringfence.RoleOps, ringfence.RoleRisk, ringfence.RoleAuditor}
@@ -114,6 +116,12 @@ var access = []rule{
 	{pattern: "POST /v1/releases/{id}/permit", scope: ScopeExecute, once: true},
 	{pattern: "POST /v1/permits/redeem", scope: ScopeExecute, gate: true},
 	{pattern: "POST /v1/permits/{id}/report", scope: ScopeExecute},
+	// webhooks to executors, and executors' journals
+	{pattern: "GET /v1/webhooks/deliveries", roles: watchers},
+	{pattern: "POST /v1/webhooks/deliveries/{id}/again", roles: loaders},
+	{pattern: "POST /v1/reconciliations", roles: settlers, scope: ScopeExecute, body: maxJournalBody},
+	{pattern: "GET /v1/reconciliations", roles: watchers, scope: ScopeExecute},
+	{pattern: "POST /v1/releases/{id}/reconcile", roles: settlers},
 	// people and service accounts
 	{pattern: "GET /v1/people", roles: keepers},
 	{pattern: "POST /v1/people/drafts", roles: keepers},

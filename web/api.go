@@ -42,6 +42,8 @@ func (s *Server) api(m *guardedMux) {
 	s.deskAPI(a)
 	s.releaseAPI(a)
 	s.permitAPI(a)
+	s.webhookAPI(a)
+	s.reconcileAPI(a)
 	s.approvalAPI(a)
 	s.directoryAPI(a)
 	s.brakeAPI(a)

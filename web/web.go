@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/announce"
 	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/stirshaken"
@@ -32,6 +33,9 @@ type Config struct {
 	// Checkpoint returns the newest signed checkpoint of a tenant's log; nil
 	// answers that there is none.
 	Checkpoint func(context.Context, ringfence.TenantID) ([]byte, error)
+	// Announcer sends webhooks to executors and keeps what became of them; nil
+	// shows none.
+	Announcer *announce.Sender
 	// Passkeys gives a tenant's ceremonies; without it nobody can sign in.
 	Passkeys func(ringfence.TenantID) Passkeys
 	// Stop holds the action of a link in a notice, as "I did not ask for this";

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/announce"
 	"github.com/ringfence/ringfence/b2bua"
 	"github.com/ringfence/ringfence/b2bua/record"
 	"github.com/ringfence/ringfence/b2bua/voice"
@@ -66,6 +67,7 @@ type app struct {
 	routing  *routing
 	verify   methods
 	gate     *gate.Gate
+	hooks    *announce.Sender // webhooks to executors
 	invites  *passkey.Registrar
 	stir     *stirshaken.Verifier
 	sign     *stirshaken.Signer // nil: no key
@@ -115,6 +117,9 @@ func newApp(ctx context.Context, cfg config.Config, o appOptions) (_ *app, err e
 	if err = a.joinShelf(ctx); err != nil {
 		return nil, err
 	}
+	if a.hooks, err = newAnnouncer(cfg, a.store, a.log); err != nil {
+		return nil, err
+	}
 	if err = a.joinGate(); err != nil {
 		return nil, err
 	}
@@ -157,7 +162,7 @@ func (a *app) joinGate() error {
 	}
 	a.gate, err = gate.New(gate.Config{
 		Store: a.store, Policies: policies{a.shelf}, Key: a.keys.permit, Issuer: a.cfg.Ledger.Name, Log: a.signer,
-		Executor: a.executorOf, Signals: a.verify.signals, Keep: a.verify.keep, CheckApproval: check, SingleOperator: a.cfg.SingleOperator, Frozen: a.frozen,
+		Executor: a.executorOf, Signals: a.verify.signals, Keep: a.verify.keep, CheckApproval: check, SingleOperator: a.cfg.SingleOperator, Frozen: a.frozen, Announce: a.announce,
 	})
 	return err
 }
@@ -305,6 +310,8 @@ func (a *app) start(ctx context.Context) error {
 		a.work.Go(func() { a.keepRecordings(tick, tenant) })
 		a.work.Go(func() { a.checkpoints(tick, tenant) })
 		a.work.Go(func() { a.notices(tick, tenant) })
+		a.work.Go(func() { a.hooks.Run(tick, tenant) })
+		a.work.Go(func() { a.overdue(tick, tenant) })
 		if err := a.runner.Resume(ctx, tenant, a.routing.LineNamed); err != nil {
 			a.log.Error("suspended calls not taken up", "tenant", string(tenant), "err", err)
 		}

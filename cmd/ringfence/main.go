@@ -19,15 +19,16 @@ import (
 
 // cli is the command line.
 type cli struct {
-	Demo     demoCmd     `cmd:"" help:"Show three calls, with nothing to configure."`
-	Serve    serveCmd    `cmd:"" help:"Answer calls, serve the console and the API."`
-	Config   configCmd   `cmd:"" help:"Write or judge a configuration."`
-	User     userCmd     `cmd:"" help:"Invite members of staff."`
-	Import   importCmd   `cmd:"" help:"Judge a file of subjects, offline."`
-	Ledger   ledgerCmd   `cmd:"" help:"Verify the audit record, offline."`
-	Executor executorCmd `cmd:"" help:"Integrate and test the system that does what was released."`
-	Flow     flowCmd     `cmd:"" help:"Judge, test, play, read and draw the scripts."`
-	Stir     stirCmd     `cmd:"" help:"Verify, sign and explain call signatures (STIR/SHAKEN)."`
+	Demo      demoCmd      `cmd:"" help:"Show three calls, with nothing to configure."`
+	Serve     serveCmd     `cmd:"" help:"Answer calls, serve the console and the API."`
+	Config    configCmd    `cmd:"" help:"Write or judge a configuration."`
+	User      userCmd      `cmd:"" help:"Invite members of staff."`
+	Import    importCmd    `cmd:"" help:"Judge a file of subjects, offline."`
+	Ledger    ledgerCmd    `cmd:"" help:"Verify the audit record, offline."`
+	Executor  executorCmd  `cmd:"" help:"Integrate and test the system that does what was released."`
+	Reconcile reconcileCmd `cmd:"" help:"Hold an executor's journal against what was redeemed, offline."`
+	Flow      flowCmd      `cmd:"" help:"Judge, test, play, read and draw the scripts."`
+	Stir      stirCmd      `cmd:"" help:"Verify, sign and explain call signatures (STIR/SHAKEN)."`
 }
 
 // exitError is an error that decides its exit status. An empty text prints

@@ -19,6 +19,7 @@ func (c *Config) Check() error {
 	c.checkWeb(p)
 	c.checkRouting(p)
 	c.checkRest(p)
+	c.checkWebhooks(p)
 	c.checkRecording(p)
 	return errors.Join(p.all...)
 }

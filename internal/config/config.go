@@ -204,8 +204,11 @@ type Executor struct {
 	Key         string         `koanf:"key"`
 	Certificate string         `koanf:"certificate"`
 	Networks    []netip.Prefix `koanf:"networks"`
-	Webhook     string         `koanf:"webhook"`
-	Secret      Secret         `koanf:"webhook_secret"`
+	// Webhook is told that a release is ready; WebhookNetworks are addresses
+	// that are not public and may be dialled for it.
+	Webhook         string         `koanf:"webhook"`
+	Secret          Secret         `koanf:"webhook_secret"`
+	WebhookNetworks []netip.Prefix `koanf:"webhook_networks"`
 }
 
 // Ledger is the audit record.

@@ -32,6 +32,7 @@ type settings struct {
 	SIP           int    // port over UDP and TCP
 	Phones        int
 	Cert, Key     string
+	Hook          string // where the bank is told that something is ready
 	TLS           int
 }
 
@@ -71,6 +72,7 @@ func newGateway(t testing.TB, set settings) *gateway {
 	}
 	g.write("ringfence.yaml", out.Bytes())
 	g.write("bank.secret", []byte(bankSecret+"\n"))
+	g.write("hook.secret", []byte(hookSecret+"\n"))
 	writeScripts(t, filepath.Join(set.Dir, "scripts"))
 	return g
 }
