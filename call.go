@@ -30,6 +30,9 @@ type SpeechPart struct {
 	Slow bool   `json:"slow,omitempty"`
 	// Secret marks a code: it may be heard on this leg and stand nowhere else.
 	Secret bool `json:"secret,omitempty"`
+	// Recorded is the SHA-256 of a WAV file in which a person speaks this fixed
+	// text; zero = there is none. Whoever cannot have it speaks Text otherwise.
+	Recorded Digest `json:"recorded,omitzero"`
 }
 
 // Speech is one line to be spoken. Fixed text and values alternate, so that a

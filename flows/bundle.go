@@ -112,6 +112,20 @@ func (b *Bundle) Recording(source, language string) []string {
 	return nil
 }
 
+// Recordings lists the audio that prompts name, by path, each once: what a
+// published bundle needs beside its bytes to be spoken.
+func (b *Bundle) Recordings() []File {
+	var out []File
+	for _, f := range b.files {
+		if f.Data == nil && slices.ContainsFunc(b.say.list, func(p *prompt) bool {
+			return slices.Contains(p.audio, strings.TrimPrefix(f.Path, "audio/"))
+		}) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
 // Hash is the SHA-256 of Canonical.
 func (b *Bundle) Hash() [32]byte { return b.hash }
 
@@ -319,6 +333,7 @@ func (b *Bundle) speech(say *prompts, d *diags) {
 		for _, t := range f.texts() {
 			sources = append(sources, t.Source)
 			say.translate(f, t, d)
+			say.record(t, b.files, d)
 			t.freeze()
 		}
 		f.wants = wantsOf(f)

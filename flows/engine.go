@@ -460,7 +460,7 @@ func (s *State) speech(t *Text) ringfence.Speech {
 			}
 			out.Parts = append(out.Parts, part)
 		default:
-			out.Parts = append(out.Parts, ringfence.SpeechPart{Text: p.Fixed})
+			out.Parts = append(out.Parts, ringfence.SpeechPart{Text: p.Fixed, Recorded: p.Recorded})
 		}
 	}
 	return out

@@ -174,8 +174,10 @@ type Text struct {
 // Piece is a stretch of fixed text, a name, or a code place.
 type Piece struct {
 	Fixed string
-	Name  Name
-	Code  string // PlaceCode, PlaceYes or PlaceFresh
+	// Recorded is the recording of Fixed that prompts name; zero = none.
+	Recorded ringfence.Digest
+	Name     Name
+	Code     string // PlaceCode, PlaceYes or PlaceFresh
 	// Last speaks only the last so many characters; 0 all of them.
 	Last  int
 	Spell bool

@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -158,6 +159,34 @@ func (p *prompts) pieces(found *prompt, t *Text, d *diags) []Piece {
 		}
 	}
 	return out
+}
+
+// record gives the stretches of a text their recordings: one for each between
+// the {} places, in order.
+func (p *prompts) record(t *Text, files []File, d *diags) {
+	for _, lang := range keysOf(t.audio) {
+		var at []int
+		for i, piece := range t.byLang[lang] {
+			if strings.IndexFunc(piece.Fixed, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) >= 0 {
+				at = append(at, i)
+			}
+		}
+		names := t.audio[lang]
+		if len(at) != len(names) {
+			found := p.byText[t.Source][lang]
+			d.add(found.Pos, "T1", "audio: a list, one recording for each stretch of fixed text", "the text has %d stretches around its {} places, and audio names %d", len(at), len(names))
+			continue
+		}
+		pieces := slices.Clone(t.byLang[lang])
+		for i, name := range names {
+			for _, f := range files {
+				if f.Path == "audio/"+name {
+					pieces[at[i]].Recorded = f.SHA
+				}
+			}
+		}
+		t.byLang[lang] = pieces
+	}
 }
 
 func pieceKey(p Piece) string {

@@ -18,7 +18,11 @@ func (t *Text) freeze() {
 		for _, p := range pieces {
 			b.WriteString(p.Fixed)
 		}
-		t.fixed[lang] = ringfence.Speech{Language: lang, Source: t.Source, Parts: []ringfence.SpeechPart{{Text: b.String()}}}
+		part := ringfence.SpeechPart{Text: b.String()}
+		if len(pieces) == 1 {
+			part.Recorded = pieces[0].Recorded
+		}
+		t.fixed[lang] = ringfence.Speech{Language: lang, Source: t.Source, Parts: []ringfence.SpeechPart{part}}
 	}
 }
 

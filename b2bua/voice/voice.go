@@ -2,6 +2,7 @@ package voice
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -44,6 +45,10 @@ type Config struct {
 	TTSVoice   string      // handed to the TTS; its meaning is the TTS's
 	CacheDir   string      // where TTS audio of fixed text is kept; empty = in memory only
 	Warn       func(error) // told of a cache that cannot be written; nil = nobody is
+	// File returns the WAV file of a SHA-256, for parts that name their
+	// recording; nil = there are none. A part whose file cannot be had, or cannot
+	// be read, is spoken as if it named none, and Warn is told.
+	File func(ctx context.Context, sha ringfence.Digest) ([]byte, error)
 }
 
 // Voice renders lines. It is safe for concurrent use.
@@ -57,13 +62,18 @@ type Voice struct {
 
 	mu     sync.Mutex // guards below
 	stable map[clipKey]bool
+	files  map[ringfence.Digest]ringfence.Clip
+	file   func(context.Context, ringfence.Digest) ([]byte, error)
 }
+
+// maxFiles bounds the recordings by hash that are kept decoded.
+const maxFiles = 512
 
 // New returns a Voice. It makes the cache folder and fails when it cannot, or
 // when an own recording is empty or longer than MaxClipSeconds.
 func New(c Config) (*Voice, error) {
 	v := &Voice{lib: c.Library, own: make(map[clipKey]ringfence.Clip), tts: c.TTS, voice: c.TTSVoice, warn: c.Warn,
-		stable: make(map[clipKey]bool)}
+		stable: make(map[clipKey]bool), files: make(map[ringfence.Digest]ringfence.Clip), file: c.File}
 	for _, r := range c.Recordings {
 		if len(r.Clip) == 0 || len(r.Clip) > MaxClipSeconds*Rate || keyOf(KindText, r.Text) == "" {
 			return nil, fmt.Errorf("recording of %q in %s: empty or too long", r.Text, r.Language)
@@ -80,7 +90,7 @@ func New(c Config) (*Voice, error) {
 // be spoken whole or the TTS does not answer; no error holds the text of a
 // secret part. ctx bounds the TTS.
 func (v *Voice) Render(ctx context.Context, s ringfence.Speech) (ringfence.Clip, error) {
-	p, err := v.plan(s)
+	p, err := v.planWith(s, func(sha ringfence.Digest) ringfence.Clip { return v.named(ctx, sha) })
 	if err != nil {
 		return nil, err
 	}
@@ -155,8 +165,9 @@ func (v *Voice) known(language, key string) bool {
 // step is one recording, or one stretch for the TTS.
 type step struct {
 	unit
-	say    string // for the TTS
-	fixed  bool   // say is fixed text: it may be cached
+	clip   ringfence.Clip // recorded by name; nil = none
+	say    string         // for the TTS
+	fixed  bool           // say is fixed text: it may be cached
 	secret bool
 }
 
@@ -169,6 +180,42 @@ type plan struct {
 }
 
 func (v *Voice) plan(s ringfence.Speech) (plan, error) {
+	return v.planWith(s, func(ringfence.Digest) ringfence.Clip { return nil })
+}
+
+// named returns the recording of a hash; nil when it cannot be had.
+func (v *Voice) named(ctx context.Context, sha ringfence.Digest) ringfence.Clip {
+	if v.file == nil || sha.Zero() {
+		return nil
+	}
+	v.mu.Lock()
+	clip := v.files[sha]
+	v.mu.Unlock()
+	if clip != nil {
+		return clip
+	}
+	raw, err := v.file(ctx, sha)
+	if err == nil && sha256.Sum256(raw) != sha {
+		err = errors.New("it is another file")
+	}
+	if err == nil {
+		clip, err = ReadWAV(raw)
+	}
+	if err != nil || len(clip) == 0 || len(clip) > MaxClipSeconds*Rate {
+		if v.warn != nil {
+			v.warn(fmt.Errorf("recording %s is not played: %v", sha, err))
+		}
+		return nil
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.files) < maxFiles {
+		v.files[sha] = clip
+	}
+	return clip
+}
+
+func (v *Voice) planWith(s ringfence.Speech, named func(ringfence.Digest) ringfence.Clip) (plan, error) {
 	p := plan{language: v.languageOf(s.Language)}
 	p.grammar = grammars[baseLanguage(p.language)]
 	if len(s.Parts) > maxParts {
@@ -180,6 +227,12 @@ func (v *Voice) plan(s ringfence.Speech) (plan, error) {
 		}
 	}
 	for _, part := range s.Parts {
+		if part.As == ringfence.SayText && !part.Secret {
+			if clip := named(part.Recorded); clip != nil {
+				p.steps = append(p.steps, step{unit: unit{pause: pauseAfter(part.Text)}, clip: clip})
+				continue
+			}
+		}
 		if err := v.planPart(&p, part); err != nil {
 			return p, err
 		}
@@ -273,6 +326,9 @@ func (v *Voice) recorded(language, text string) bool {
 }
 
 func (v *Voice) perform(ctx context.Context, language string, st step) (ringfence.Clip, error) {
+	if st.clip != nil {
+		return st.clip, nil
+	}
 	if st.say != "" {
 		return v.speak(ctx, language, st)
 	}

@@ -203,7 +203,7 @@ func (a *app) joinCalls(o appOptions) error {
 		Fetch: stirshaken.FetchConfig{LabCertificateHosts: a.cfg.STIR.LabHosts}}); err != nil {
 		return fmt.Errorf("stirshaken: %w", err)
 	}
-	if a.speech, err = newVoice(a.cfg); err != nil {
+	if a.speech, err = newVoice(a.cfg, a.shelf.Audio, a.log); err != nil {
 		return err
 	}
 	edge, err := edgeConfig(a.cfg)
@@ -226,12 +226,15 @@ func (a *app) joinCalls(o appOptions) error {
 	return err
 }
 
-func newVoice(cfg config.Config) (*voice.Voice, error) {
+// newVoice joins the shipped recordings, those that bundles name, and the
+// machine's voice.
+func newVoice(cfg config.Config, file func(context.Context, ringfence.Digest) ([]byte, error), log *slog.Logger) (*voice.Voice, error) {
 	library, err := voice.Open(scripts.Audio())
 	if err != nil {
 		return nil, fmt.Errorf("shipped audio: %w", err)
 	}
-	vc := voice.Config{Library: library, TTSVoice: cfg.TTS.Voice, CacheDir: filepath.Join(cfg.Data, "tts")}
+	vc := voice.Config{Library: library, TTSVoice: cfg.TTS.Voice, CacheDir: filepath.Join(cfg.Data, "tts"), File: file,
+		Warn: func(err error) { log.Warn("voice", "err", err) }}
 	switch {
 	case len(cfg.TTS.Command) > 0:
 		vc.TTS = &voice.Command{Argv: cfg.TTS.Command, Timeout: cfg.TTS.Timeout}

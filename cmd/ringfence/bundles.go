@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/b2bua/voice"
 	"github.com/ringfence/ringfence/flows"
 	"github.com/ringfence/ringfence/flows/shelf"
 	"github.com/ringfence/ringfence/internal/config"
@@ -25,8 +26,18 @@ func newShelf(cfg config.Config, store ledger.Store, base *flows.Bundle, staff p
 	}
 	return shelf.New(shelf.Config{
 		Store: store, Base: base, CheckPasskey: check, SingleOperator: cfg.SingleOperator, Log: log, Prove: proved,
+		Audio: scriptsOf(cfg, nil), CheckAudio: playable,
 		Accept: func(tenant ringfence.TenantID, b *flows.Bundle) error { return hasLines(cfg, tenant, b) },
 	})
+}
+
+// playable says why a recording cannot be played to a caller.
+func playable(wav []byte) error {
+	clip, err := voice.ReadWAV(wav)
+	if err == nil && (len(clip) == 0 || len(clip) > voice.MaxClipSeconds*voice.Rate) {
+		err = fmt.Errorf("want up to %d seconds of sound", voice.MaxClipSeconds)
+	}
+	return err
 }
 
 // proved proves a bundle by this very version of the engine.

@@ -112,7 +112,7 @@ type flowPublishCmd struct {
 
 // Run publishes.
 func (c *flowPublishCmd) Run(ctx context.Context) error {
-	b, _, err := loadFlows(c.Dir)
+	b, fsys, err := loadFlows(c.Dir)
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (c *flowPublishCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		out, err := s.Publish(ctx, s.tenant, shelf.PublishRequest{Bundle: b, Approval: who.over(flows.ApprovalMessage(b.Hash())), Share: share})
+		out, err := s.Publish(ctx, s.tenant, shelf.PublishRequest{Bundle: b, Approval: who.over(flows.ApprovalMessage(b.Hash())), Share: share, Audio: fsys})
 		if err != nil {
 			return err
 		}

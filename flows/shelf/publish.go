@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -51,6 +52,9 @@ type PublishRequest struct {
 	Approval Approval
 	// Share, when not zero, lets it begin as a ramp.
 	Share Share
+	// Audio is the folder with the recordings that the bundle names; those that
+	// are stored already need not lie there.
+	Audio fs.FS
 }
 
 // Publish keeps a signature over flows.ApprovalMessage of the bundle. With the
@@ -76,6 +80,10 @@ func (s *Shelf) Publish(ctx context.Context, tenant ringfence.TenantID, q Publis
 	if err := q.Share.check(); err != nil {
 		return Result{}, err
 	}
+	audio, err := s.audioOf(ctx, tenant, q.Bundle, q.Audio, s.cfg.Audio)
+	if err != nil {
+		return Result{Bundle: hash, Refused: RefuseBytes, Why: err.Error()}, nil
+	}
 	if err := s.Refresh(ctx, tenant); err != nil && s.Current(tenant) == nil {
 		s.cfg.Log.Warn("what is in force does not load", "err", err)
 	}
@@ -85,7 +93,10 @@ func (s *Shelf) Publish(ctx context.Context, tenant ringfence.TenantID, q Publis
 	}
 	err = s.cfg.Store.Update(ctx, tenant, func(tx ledger.Tx) error {
 		out = Result{Bundle: hash}
-		return s.publish(ctx, tx, q, before, &out)
+		if err := s.publish(ctx, tx, q, before, &out); err != nil || out.Refused != Done && !out.Proposed {
+			return err
+		}
+		return storeAudio(ctx, tx, audio)
 	})
 	if err == nil && !out.From.IsZero() {
 		err = s.Refresh(ctx, tenant)

@@ -167,9 +167,16 @@ func (s *Shelf) read(ctx context.Context, tenant ringfence.TenantID, hash string
 // Remember keeps the base of this process, so that a call or a release that
 // begins with it is still understood after an upgrade.
 func (s *Shelf) Remember(ctx context.Context, tenant ringfence.TenantID) error {
+	audio, err := s.audioOf(ctx, tenant, s.cfg.Base, s.cfg.Audio)
+	if err != nil {
+		return err
+	}
 	return s.cfg.Store.Update(ctx, tenant, func(tx ledger.Tx) error {
 		st, version, err := readState(ctx, tx)
 		if err != nil || st.was(s.cfg.Base.HashText()) || st.Current != "" {
+			return err
+		}
+		if err := storeAudio(ctx, tx, audio); err != nil {
 			return err
 		}
 		if err := s.withBase(ctx, tx, &st); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,10 @@ type Config struct {
 	// CheckPasskey verifies a passkey assertion over a message, as the gate
 	// does for approvals. nil refuses them all; enrolled keys still sign.
 	CheckPasskey func(ctx context.Context, passkey ringfence.Authenticator, message [32]byte, assertion []byte) error
+	// Audio is the folder that Base was read from, for its recordings. Optional.
+	Audio fs.FS
+	// CheckAudio says why a recording cannot be played. Optional.
+	CheckAudio func(wav []byte) error
 	// SingleOperator waives the second person, never role risk.
 	SingleOperator bool
 	Log            *slog.Logger

@@ -18,7 +18,9 @@ const (
 	kindState  ledger.Kind = "bundle_state" // one a tenant
 	kindKey    ledger.Kind = "signing_key"  // keys: person, public
 	kindTally  ledger.Kind = "ramp_tally"   // one a tenant; how the calls of a ramp went
-	kindShadow ledger.Kind = "shadow"       // one a tenant; what follows the calls, and how they differed
+	// kindAudio holds recordings by hash; the flow editor writes them too.
+	kindAudio  ledger.Kind = "flow_audio"
+	kindShadow ledger.Kind = "shadow" // one a tenant; what follows the calls, and how they differed
 )
 
 const (
