@@ -62,6 +62,11 @@ chaos: install
 soak: install
 	E2E_SOAK=$(HOURS)h go test -count 1 -timeout 0 -v -run 'Soak' ./test/e2e
 
+# A minute of garbage at 100,000 messages a second from a thousand addresses.
+.PHONY: flood
+flood:
+	FLOOD=1m go test -count 1 -timeout 5m -v -run 'TestFlood$$' ./b2bua
+
 # The rooms in which a changed line could let money go.
 mutate: bin/gremlins-$(GREMLINS)
 	for room in gate verify ledger; do bin/gremlins-$(GREMLINS) unleash --workers 2 --threshold-efficacy 90 ./$$room; done
