@@ -38,7 +38,7 @@ func within(t testing.TB, d time.Duration) context.Context {
 }
 
 // needs skips a test whose program is missing, except in CI.
-func needs(t *testing.T, name, pkg string) {
+func needs(t testing.TB, name, pkg string) {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
 		if os.Getenv("CI") == "true" {

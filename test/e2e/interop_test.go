@@ -1,0 +1,87 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// accountsLine connects to the clerk without a question.
+const accountsLine = "442079460001"
+
+// TestBaresipCalls is a foreign telephone that calls over each transport, and
+// hears what the clerk says.
+func TestBaresipCalls(t *testing.T) {
+	for name, c := range map[string]struct {
+		s  phoneSettings
+		to func(*gateway) string
+	}{
+		"UDP, PCMU": {phoneSettings{Codec: "PCMU/8000/1"}, func(g *gateway) string { return fmt.Sprintf("sip:%s@%s", accountsLine, g.sip()) }},
+		"TCP, PCMA": {phoneSettings{Codec: "PCMA/8000/1"}, func(g *gateway) string { return fmt.Sprintf("sip:%s@%s;transport=tcp", accountsLine, g.sip()) }},
+		"TLS, SRTP": {phoneSettings{Codec: "PCMU/8000/1", Security: "srtp-mand"}, func(g *gateway) string {
+			return fmt.Sprintf("sip:%s@127.0.0.1:%d;transport=tls", accountsLine, g.set.TLS)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			needs(t, "sipp", "sip-tester")
+			ctx := within(t, 2*time.Minute)
+			deskAudio := newMedia(t, agentOctet)
+			desk := runSIPp(ctx, t, "agent.xml", scenario{Media: deskAudio.port()}, "")
+			g := newGateway(t, settings{Queue: fmt.Sprintf("sip:desk@127.0.0.1:%d", desk.port)})
+			g.start(ctx)
+			c.s.User, c.s.CA = "+"+mobile, g.set.Cert
+			var line *wire
+			if c.s.Security != "" {
+				c.s.Media = mediaPorts(t)
+				ports := []int{g.set.TLS}
+				for i := range 10 {
+					ports = append(ports, c.s.Media+i)
+				}
+				line = listenIn(t, ports...)
+			}
+			phone := startBaresip(ctx, t, c.s)
+			phone.command("dial " + c.to(g))
+			deskAudio.count(ctx, agentOctet, 100)
+			phone.command("hangup")
+			desk.wait(ctx)
+			g.stop(ctx)
+			if line != nil {
+				line.unreadable(t, accountsLine, mobile)
+			}
+		})
+	}
+}
+
+// mediaPorts is the first of ten ports that nobody uses, below those that the
+// system hands out.
+func mediaPorts(t testing.TB) int {
+	t.Helper()
+	for first := 21000; first < 29000; first += 10 {
+		free := true
+		for i := range 10 {
+			free = free && !taken(first+i)
+		}
+		if free {
+			return first
+		}
+	}
+	t.Fatal("no ten ports in a row are free")
+	return 0
+}
+
+// TestBaresipAnswers is a foreign telephone as the clerk's.
+func TestBaresipAnswers(t *testing.T) {
+	t.Parallel()
+	needs(t, "sipp", "sip-tester")
+	ctx := within(t, 2*time.Minute)
+	desk := startBaresip(ctx, t, phoneSettings{User: "desk", Codec: "PCMU/8000/1,PCMA/8000/1"})
+	g := newGateway(t, settings{Queue: desk.uri()})
+	g.start(ctx)
+	audio := newMedia(t, callerOctet)
+	caller := runSIPp(ctx, t, "caller.xml", scenario{Called: accountsLine, Caller: mobile, Media: audio.port()}, g.sip())
+	audio.count(caller.ctx, callerOctet, 100)
+	caller.poke("u1")
+	caller.wait(ctx)
+	g.stop(ctx)
+}
