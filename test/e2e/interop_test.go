@@ -85,3 +85,24 @@ func TestBaresipAnswers(t *testing.T) {
 	caller.wait(ctx)
 	g.stop(ctx)
 }
+
+// TestKamailioAndRTPEngineInFront is the usual edge of a carrier: a proxy that
+// records its route and relays the media.
+func TestKamailioAndRTPEngineInFront(t *testing.T) {
+	t.Parallel()
+	needs(t, "sipp", "sip-tester")
+	ctx := within(t, 2*time.Minute)
+	deskAudio, audio := newMedia(t, agentOctet), newMedia(t, callerOctet)
+	desk := runSIPp(ctx, t, "agent.xml", scenario{Media: deskAudio.port()}, "")
+	proxy := freePort(t)
+	g := newGateway(t, settings{Queue: fmt.Sprintf("sip:desk@127.0.0.1:%d", desk.port), Carrier: fmt.Sprintf("127.0.0.1:%d", proxy)})
+	g.start(ctx)
+	startEdge(ctx, t, proxy, g.sip())
+	caller := runSIPp(ctx, t, "caller.xml", scenario{Called: accountsLine, Caller: mobile, Media: audio.port()}, fmt.Sprintf("127.0.0.1:%d", proxy))
+	deskAudio.count(caller.ctx, callerOctet, 100)
+	audio.count(caller.ctx, agentOctet, 100)
+	caller.poke("u1")
+	caller.wait(ctx)
+	desk.wait(ctx)
+	g.stop(ctx)
+}
