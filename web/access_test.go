@@ -49,7 +49,7 @@ var allRoles = []ringfence.Role{ringfence.RoleAgent, ringfence.RoleSupervisor, r
 func example(pattern string) (method, path string) {
 	method, path, _ = strings.Cut(pattern, " ")
 	path = strings.NewReplacer("{$}", "", "{file...}", "console.js", "{id}", "rel_00000000000000000000000000",
-		"{pass}", "acc_0", "{release}", "rel_00000000000000000000000000", "{ref}", "ABCD2345").Replace(path)
+		"{pass}", "acc_0", "{leg}", "leg_00000000000000000000000000", "{release}", "rel_00000000000000000000000000", "{ref}", "ABCD2345").Replace(path)
 	return method, path
 }
 

@@ -40,6 +40,7 @@ func (s *Server) api(m *guardedMux) {
 	a := humago.New(m, cfg)
 	s.sessionAPI(a)
 	s.deskAPI(a)
+	s.softphoneAPI(a)
 	s.releaseAPI(a)
 	s.permitAPI(a)
 	s.webhookAPI(a)
@@ -60,7 +61,7 @@ func (s *Server) api(m *guardedMux) {
 	s.mediaAPI(a, m)
 	m.HandleFunc("GET /v1/events", s.events)
 	a.OpenAPI().AddOperation(&huma.Operation{Method: "GET", Path: "/v1/events", OperationID: "get-events", Summary: "Server-sent events",
-		Description: "A person gets call, gone and approvals: the live calls they may see, now and at every change. A service account with the scope events " +
+		Description: "A person gets call, gone, phone and approvals: the live calls they may see and their softphone, now and at every change. A service account with the scope events " +
 			"gets the entries of the ledger from Last-Event-ID on, each under its own event name; the id is the index in the log.",
 		Security:  []map[string][]string{{"session": {}}, {"client": {string(ScopeEvents)}}},
 		Responses: map[string]*huma.Response{"200": {Description: "text/event-stream, without end", Content: map[string]*huma.MediaType{"text/event-stream": {}}}}})

@@ -87,6 +87,8 @@ func (o *stream) flush() {
 // streamCalls sends the live calls until the reader or the session ends.
 func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 	defer s.present.come(p.tenant, p.person.ID)()
+	defer s.phones.come(phoneKey{p.tenant, p.person.ID}, p.session.ID)()
+	phoneCalls, phonePlaces := s.phoneChanged()
 	changed, stop := s.cfg.Calls.Watch(p.tenant)
 	defer stop()
 	asked, stopAsked := s.asked.watch(p.tenant)
@@ -98,6 +100,7 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 	defer beat.Stop()
 	sent := map[ringfence.TraversalID]int64{}
 	s.sendCalls(out, p, sent)
+	phone := s.sendPhone(out, p, nil)
 	out.event("ready", "", []byte("{}"))
 	out.flush()
 	for out.err == nil {
@@ -106,6 +109,14 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 			return
 		case <-changed:
 			s.sendCalls(out, p, sent)
+			out.flush()
+		case <-phoneCalls:
+			phoneCalls, phonePlaces = s.phoneChanged()
+			phone = s.sendPhone(out, p, phone)
+			out.flush()
+		case <-phonePlaces:
+			phoneCalls, phonePlaces = s.phoneChanged()
+			phone = s.sendPhone(out, p, phone)
 			out.flush()
 		case <-asked:
 			out.event("approvals", "", []byte("{}"))
@@ -126,6 +137,7 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 			if err == nil {
 				p = again // a role given or taken counts from now on
 			}
+			phone = s.sendPhone(out, p, phone) // another browser may have gone for good
 			out.write(":\n\n")
 		}
 	}

@@ -17,8 +17,9 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'; " +
 	"report-uri /csp-report"
 
-// permissions switches off what no page of ours uses, and keeps passkeys.
-const permissions = "camera=(), geolocation=(), microphone=(), payment=(), usb=(), publickey-credentials-get=(self), publickey-credentials-create=(self)"
+// permissions switches off what no page of ours uses, and keeps passkeys and the
+// microphone of the softphone.
+const permissions = "camera=(), geolocation=(), microphone=(self), payment=(), usb=(), publickey-credentials-get=(self), publickey-credentials-create=(self)"
 
 // maxReportBytes bounds a violation report.
 const maxReportBytes = 16 << 10

@@ -68,7 +68,7 @@ type (
 			Roles  []ringfence.Role   `json:"roles" minItems:"1" maxItems:"6"`
 			Groups []string           `json:"groups,omitempty" maxItems:"20"`
 			Team   string             `json:"team,omitempty" maxLength:"80"`
-			Place  string             `json:"place,omitempty" maxLength:"200" doc:"SIP URI of the phone; none is the softphone in the console"`
+			Place  string             `json:"place,omitempty" maxLength:"200" doc:"SIP URI of the phone; browser, or none, is the softphone in the console"`
 		}
 	}
 	draftOut struct {
@@ -199,8 +199,8 @@ func (s *Server) proposePerson(ctx context.Context, in *draftIn) (*draftOut, err
 			return nil, problem.New(problem.Unprocessable, "There is no such role.")
 		}
 	}
-	if b.Place != "" && !strings.HasPrefix(b.Place, "sip:") && !strings.HasPrefix(b.Place, "sips:") {
-		return nil, problem.New(problem.Unprocessable, "A place is a SIP URI, e.g. sip:ext21@pbx.example.com.")
+	if b.Place != "" && b.Place != "browser" && !strings.HasPrefix(b.Place, "sip:") && !strings.HasPrefix(b.Place, "sips:") {
+		return nil, problem.New(problem.Unprocessable, "A place is a SIP URI, e.g. sip:ext21@pbx.example.com, or browser.")
 	}
 	d := personDraft{By: p.person.ID, Person: ringfence.Person{ID: b.ID, Name: plain(b.Name), Email: b.Email, Roles: b.Roles, Groups: b.Groups, Team: plain(b.Team), Place: b.Place}}
 	if d.Person.ID == "" {

@@ -24,6 +24,8 @@ type Config struct {
 	// Gate decides. Policies are the gate's own.
 	Gate     *gate.Gate
 	Policies gate.Policies
+	// Softphones lets people take calls in their browsers; nil has none.
+	Softphones Softphones
 	// Jobs places outbound calls; nil refuses them.
 	Jobs Jobs
 	// Supervision lets supervisors into live calls; nil refuses them.
@@ -80,6 +82,7 @@ type Server struct {
 	boards  boards
 	proofs  proofs
 	present presence
+	phones  phones
 	asked   bell    // somebody was asked to approve
 	tries   limiter // four whispered digits
 	lookups limiter // subjects

@@ -25,6 +25,7 @@ func edgeConfig(cfg config.Config) (b2bua.Config, error) {
 		}
 		out.Media.Bind = addr
 	}
+	out.BrowserAddrs = browserAddrs(cfg.Media)
 	for _, l := range cfg.SIP.Listeners {
 		listener := b2bua.Listener{Name: l.Name, Transport: l.Transport, Addr: l.Addr, External: l.External, Trunks: l.Trunks}
 		if l.Transport == "tls" {

@@ -18,6 +18,8 @@ type routing struct {
 	cfg   config.Config
 	store ledger.Store
 	ready func(ringfence.TenantID) []ringfence.PersonID // live console sessions; nil = everybody counts as ready
+	// inBrowser reports whether a person's softphone is on; nil = nobody's.
+	inBrowser func(ringfence.TenantID, ringfence.PersonID) bool
 }
 
 func tenantOr(id string) ringfence.TenantID {
@@ -149,8 +151,8 @@ func (r *routing) places(ctx context.Context, tenant ringfence.TenantID, emails 
 				if err != nil {
 					return err
 				}
-				if p.Has(ringfence.RoleAgent, now) && p.Place != "" {
-					out = append(out, runner.Place{Person: p.ID, URI: p.Place, Trunk: r.agentTrunk(), Sign: r.signs(r.agentTrunk())})
+				if place, ok := r.place(tenant, p); ok && p.Has(ringfence.RoleAgent, now) {
+					out = append(out, place)
 				}
 			}
 		}

@@ -52,8 +52,9 @@ func (a *app) joinWeb() error {
 		Company: func(t ringfence.TenantID) string { return names[t] }, Log: a.log,
 	}
 	a.joinEditor(&joined)
+	joined.Softphones = softphones{a.ua.Softphones()}
 	a.web, err = web.New(joined)
-	a.routing.ready = a.ready
+	a.routing.ready, a.routing.inBrowser = a.ready, a.web.Reachable
 	return err
 }
 

@@ -16,6 +16,7 @@ type agent struct {
 	leg    Leg
 	place  Place
 	up     bool
+	held   bool   // the agent put the caller on hold
 	parked bool   // a console flow runs: no audio to or from the caller
 	code   string // digits whispered to whoever answers a PBX queue
 	// What is whispered, one after the other.
@@ -177,6 +178,8 @@ func (t *traversal) agentEvent(ctx context.Context, a *agent, ev ringfence.LegEv
 		}
 	case ringfence.LegDiverted, ringfence.LegChanged:
 		t.note("the agent's leg went elsewhere", true)
+	case ringfence.LegHeld:
+		t.agentHeld(a, ev)
 	case ringfence.LegEnded:
 		t.agentEnded(ctx, a, ev)
 	}
@@ -284,7 +287,9 @@ func (t *traversal) joinAgent() {
 		t.agent.leg.Loop(nil) // what is being whispered goes on
 	}
 	s.leg.Stop()
-	if err := s.leg.Join(t.agent.leg.ID()); err != nil {
+	if t.agent.held {
+		t.holdCaller(s)
+	} else if err := s.leg.Join(t.agent.leg.ID()); err != nil {
 		t.r.cfg.Log.Error("legs not joined", "traversal", string(t.id), "err", err)
 	}
 	t.attend(Moment{Kind: MomentJoined, Agent: t.agent.leg, Person: t.agent.place.Person})
@@ -297,6 +302,7 @@ func (t *traversal) joinAgent() {
 func (t *traversal) park() {
 	if s := t.slots[0]; s != nil && s.up {
 		s.leg.Part()
+		s.leg.Loop(nil)
 	}
 	if t.agent != nil && t.agent.up {
 		t.agent.parked = true

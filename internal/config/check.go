@@ -187,6 +187,7 @@ func (c *Config) checkRouting(p *problems) {
 
 func (c *Config) checkRest(p *problems) {
 	c.Store.check(p)
+	c.checkMedia(p)
 	p.oneOf("stirshaken.mode", c.STIR.Mode, "mark", "reject")
 	if c.STIR.Reason != "" {
 		p.oneOf("stirshaken.reason", c.STIR.Reason, "off", "stir", "sip")

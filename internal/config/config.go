@@ -109,9 +109,12 @@ type Emergency struct {
 
 // Media is the RTP side.
 type Media struct {
-	Bind    string `koanf:"bind"`
-	PortMin uint16 `koanf:"port_min"`
-	PortMax uint16 `koanf:"port_max"`
+	Bind string `koanf:"bind"`
+	// External are the addresses under which browsers reach the media ports when
+	// they differ from Bind, as behind NAT.
+	External []string `koanf:"external"`
+	PortMin  uint16   `koanf:"port_min"`
+	PortMax  uint16   `koanf:"port_max"`
 	// SilentSupervision keeps it from agents that a supervisor is in their call.
 	SilentSupervision bool `koanf:"silent_supervision"`
 	// Recording is where recorded calls lie.

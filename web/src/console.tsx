@@ -1,5 +1,5 @@
 import { render } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { get, post, Refused } from "./api";
 import { ApprovalsPage, watchAsked } from "./approvals";
@@ -8,7 +8,7 @@ import { CallView, pressure } from "./call";
 import { ImportPage } from "./import";
 import { PeoplePage } from "./people";
 import { RecordsPage } from "./records";
-import { calls, link, now, start, waiting } from "./live";
+import { calls, link, now, phone, start, waiting } from "./live";
 import { attempt, Bar, Panel, tell } from "./parts";
 import { lasts, stateName } from "./words";
 import type { Me } from "./types";
@@ -42,6 +42,16 @@ const Ready = () => (
     tell(away.value ? "You are away: no new calls." : "You are ready for calls.");
   })}>{away.value ? "Away" : "Ready"}</button>
 );
+
+// Phone is the bar of the softphone, for those who have one.
+function Phone() {
+  const host = useRef<HTMLElement>(null);
+  const has = !!phone.value;
+  useEffect(() => {
+    if (has) void attempt(async () => (await import("/assets/softphone.js" as string)).start(host.current, { post, tell, attempt, phone }));
+  }, [has]);
+  return has ? <section class="phone" aria-label="Phone" ref={host} /> : null;
+}
 
 const Badge = () => <span class={`badge ${link.value}`} role="status">{link.value === "live" ? "Live" : link.value === "connecting" ? "Connecting" : "Reconnecting"}</span>;
 
@@ -96,6 +106,7 @@ function App() {
     <>
       <a class="skip" href="#content">Skip to content</a>
       <Header />
+      <Phone />
       <div id="content" tabIndex={-1}>{pageOf(page ?? "")}</div>
       <Bar />
     </>

@@ -4,20 +4,22 @@
 
 import { batch, signal } from "@preact/signals";
 import { get, Refused } from "./api";
+import type { PhoneView } from "./softphone";
 import type { Call } from "./types";
 
 export type Link = "connecting" | "live" | "reconnecting";
 
 export const calls = signal<ReadonlyMap<string, Call>>(new Map());
 export const link = signal<Link>("connecting");
+export const phone = signal<PhoneView | null>(null); // null: nobody has a softphone here
 export const asked = signal(0); // grows when somebody may have asked us to approve
 export const waiting = signal(0); // what waits for our own agreement
 export const now = signal(Date.now());
 setInterval(() => { now.value = Date.now(); }, 1000);
 
 type Message =
-  | { t: "call"; call: Call } | { t: "gone"; id: string } | { t: "link"; link: Link } | { t: "asked" } | { t: "out" }
-  | { t: "hello" } | { t: "all"; calls: Call[]; link: Link };
+  | { t: "call"; call: Call } | { t: "gone"; id: string } | { t: "link"; link: Link } | { t: "asked" } | { t: "out" } | { t: "phone"; phone: PhoneView | null }
+  | { t: "hello" } | { t: "all"; calls: Call[]; link: Link; phone: PhoneView | null };
 
 const channel = new BroadcastChannel("ringfence-live");
 let leading = false;
@@ -38,15 +40,17 @@ function take(m: Message) {
     }
     case "link": link.value = m.link; return;
     case "asked": asked.value++; return;
+    case "phone": phone.value = m.phone; return;
     case "out": location.assign("/login"); return;
     case "all":
       batch(() => {
         calls.value = new Map(m.calls.map((c) => [c.traversal, c]));
         link.value = m.link;
+        phone.value = m.phone;
       });
       return;
     case "hello":
-      if (leading) channel.postMessage({ t: "all", calls: [...calls.value.values()], link: link.value } satisfies Message);
+      if (leading) channel.postMessage({ t: "all", calls: [...calls.value.values()], link: link.value, phone: phone.value } satisfies Message);
   }
 }
 
@@ -73,6 +77,7 @@ function open() {
     say({ t: "link", link: "live" });
     say({ t: "asked" });
   });
+  source.addEventListener("phone", (e) => say({ t: "phone", phone: JSON.parse((e as MessageEvent).data) }));
   source.addEventListener("approvals", () => say({ t: "asked" }));
   source.addEventListener("signed_out", () => { source.close(); say({ t: "out" }); });
   source.onerror = async () => {

@@ -1,0 +1,35 @@
+package runner
+
+import (
+	"strings"
+
+	"github.com/ringfence/ringfence"
+)
+
+// browserPlace begins the place of somebody who takes calls in the console.
+const browserPlace = "browser:"
+
+// agentHeld puts the caller on hold, or takes them back. A desk phone or a PBX
+// has music of its own, or none by choice; for an agent in the console we play
+// it.
+func (t *traversal) agentHeld(a *agent, ev ringfence.LegEvent) {
+	if a != t.agent || !strings.HasPrefix(a.place.URI, browserPlace) || a.held == !ev.Whole {
+		return
+	}
+	a.held = !ev.Whole
+	if a.held {
+		t.note("the agent put the caller on hold", false)
+	} else {
+		t.note("the agent took the caller back", false)
+	}
+	if !a.parked { // else a check runs, and what follows it looks again
+		t.joinAgent()
+	}
+}
+
+// holdCaller keeps the caller waiting with music, unheard.
+func (t *traversal) holdCaller(s *slot) {
+	s.leg.Part()
+	s.leg.Stop()
+	s.leg.Loop(t.r.cfg.Music)
+}
