@@ -22,7 +22,7 @@ type tab struct {
 	url string
 }
 
-func openBrowser(ctx context.Context, t *testing.T, url string) *tab {
+func openBrowser(ctx context.Context, t *testing.T, url string, flags ...chromedp.ExecAllocatorOption) *tab {
 	t.Helper()
 	needs(t, "chromium", "chromium")
 	path, err := exec.LookPath("chromium")
@@ -32,7 +32,7 @@ func openBrowser(ctx context.Context, t *testing.T, url string) *tab {
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.NoFirstRun, chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
-	alloc, stopAlloc := chromedp.NewExecAllocator(ctx, opts...)
+	alloc, stopAlloc := chromedp.NewExecAllocator(ctx, append(opts, flags...)...)
 	t.Cleanup(stopAlloc)
 	ctx, stop := chromedp.NewContext(alloc)
 	t.Cleanup(stop)
