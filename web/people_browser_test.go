@@ -161,8 +161,9 @@ func TestWatchersAreAwake(t *testing.T) {
 	b.allowed = append(b.allowed, "Content Security Policy", "TrustedHTML", "TrustedScript")
 	js[chromedp.Void](b, `{ const s = document.createElement("style"); s.textContent = "p{color:red}"; document.head.append(s);
 		try { document.body.insertAdjacentHTML("beforeend", "<i>x</i>") } catch {} };undefined`)
-	for range 100 {
-		if d.PolicyReports() > 0 {
+	told := func() bool { b.mu.Lock(); defer b.mu.Unlock(); return len(b.messages) > 0 }
+	for range 200 {
+		if d.PolicyReports() > 0 && told() {
 			break
 		}
 		js[int](b, "new Promise(r => setTimeout(() => r(1), 50))")
@@ -170,9 +171,7 @@ func TestWatchersAreAwake(t *testing.T) {
 	if d.PolicyReports() == 0 {
 		t.Error("no content policy report came")
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.messages) == 0 {
+	if !told() {
 		t.Error("no console message came")
 	}
 }
