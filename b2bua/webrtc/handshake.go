@@ -62,7 +62,7 @@ func secure(ctx context.Context, wire *wire, cert tls.Certificate, want [32]byte
 	conn, err := dtls.Server(wire, wire.LocalAddr(), &dtls.Config{
 		Certificates: []tls.Certificate{cert}, SRTPProtectionProfiles: profiles, ClientAuth: dtls.RequireAnyClientCert,
 		ExtendedMasterSecret: dtls.RequireExtendedMasterSecret,
-		CipherSuites: []dtls.CipherSuiteID{dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, dtls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384},
+		CipherSuites:         []dtls.CipherSuiteID{dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, dtls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384},
 		// The proof of a browser is its fingerprint in the offer (RFC 8827,
 		// section 6.5), not a chain: its certificate is its own.
 		InsecureSkipVerify: true,

@@ -34,7 +34,9 @@ func ask(t testing.TB, name, pwd string, more ...stun.Setter) []byte {
 }
 
 // flag is an attribute without a value, or with eight octets.
-func flag(a stun.AttrType, value ...byte) stun.Setter { return stun.RawAttribute{Type: a, Value: value} }
+func flag(a stun.AttrType, value ...byte) stun.Setter {
+	return stun.RawAttribute{Type: a, Value: value}
+}
 
 func TestCheckRefuses(t *testing.T) {
 	good := ask(t, theName, ourPwd)
