@@ -162,8 +162,8 @@ func (g *Gate) PublicKey() ed25519.PublicKey { return g.pub }
 
 // Watch returns a channel that gets a value after every durable change of a
 // release, several changes perhaps as one, and a function that ends it. It
-// only wakes: what happened is read with Lookup. It works inside one process;
-// readers on other nodes poll.
+// only wakes: what happened is read with Lookup. What other nodes did wakes by
+// Wake.
 func (g *Gate) Watch(id ringfence.ReleaseID) (<-chan struct{}, func()) { return g.watch(string(id)) }
 
 // WatchTraversal is Watch for all releases of a traversal, those opened later
@@ -188,6 +188,15 @@ func (g *Gate) watch(id string) (<-chan struct{}, func()) {
 		}
 		if g.watchers[id] = rest; len(rest) == 0 {
 			delete(g.watchers, id)
+		}
+	}
+}
+
+// Wake wakes who waits here for what an entry tells, which another node wrote.
+func (g *Gate) Wake(e ledger.Entry) {
+	for _, id := range [...]string{string(e.Release), string(e.Traversal)} {
+		if id != "" {
+			g.wake(id)
 		}
 	}
 }

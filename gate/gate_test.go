@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/policy"
 )
 
@@ -332,6 +333,12 @@ func TestWatchWakes(t *testing.T) {
 	case <-ch:
 	default:
 		t.Error("nobody was woken")
+	}
+	w.g.Wake(ledger.Entry{Event: "release.cancelled", Release: r.ID}) // as another node wrote it
+	select {
+	case <-ch:
+	default:
+		t.Error("an entry of another node woke nobody")
 	}
 	stop()
 	if len(w.g.watchers) != 0 {

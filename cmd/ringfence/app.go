@@ -311,6 +311,7 @@ func (a *app) start(ctx context.Context) error {
 			a.log.Error("recordings of an earlier process not concluded", "tenant", string(tenant), "err", err)
 		}
 		a.work.Go(func() { a.keepRecordings(tick, tenant) })
+		a.work.Go(func() { a.follow(tick, tenant) })
 		a.work.Go(func() { a.checkpoints(tick, tenant) })
 		a.work.Go(func() { a.notices(tick, tenant) })
 		a.work.Go(func() { a.hooks.Run(tick, tenant) })
@@ -340,10 +341,10 @@ func (a *app) ticks(ctx context.Context, tenant ringfence.TenantID) {
 
 // listenWeb binds the two origins.
 func (a *app) listenWeb() (err error) {
-	if a.staffL, a.staff, err = webServer(a.cfg.Web.Staff, a.web.Staff()); err != nil {
+	if a.staffL, a.staff, err = webServer(a.cfg.Web.Staff, a.whenFit(a.web.Staff())); err != nil {
 		return fmt.Errorf("web.staff: %w", err)
 	}
-	if a.publicL, a.public, err = webServer(a.cfg.Web.Public, a.web.Public()); err != nil {
+	if a.publicL, a.public, err = webServer(a.cfg.Web.Public, a.whenFit(a.web.Public())); err != nil {
 		return errors.Join(fmt.Errorf("web.public: %w", err), a.staffL.Close())
 	}
 	if a.cfg.Web.Metrics != "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/internal/config"
@@ -32,6 +33,22 @@ func openTruth(ctx context.Context, cfg config.Config, master *seal.Master, o op
 			Conns: cfg.Store.Connections, Tool: o.tool, NoStandby: cfg.Store.Standby == "waived"})
 	}
 	return sqlite.Open(ctx, sqlite.Config{Dir: cfg.Data, Master: master, Volatile: o.volatile})
+}
+
+// whenFit answers GET /healthz with 503 while this node's database or clock is
+// not as it must be, so that a load balancer sends its calls elsewhere.
+func (a *app) whenFit(h http.Handler) http.Handler {
+	s, ok := a.store.(interface{ Fit() error })
+	if !ok {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/healthz" && s.Fit() != nil {
+			http.Error(w, "not fit", http.StatusServiceUnavailable)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // frozen says why nothing of C2 and above may go now, or "".
