@@ -1,7 +1,7 @@
 // Package seal keeps what a store holds unreadable and unforgeable without a
 // key that is not in the store.
 //
-// A Master is a Tink keyset in a file of mode 0600 (or, later, a KMS). It
+// A Master is a Tink keyset in a file of mode 0600, which a KMS may have wrapped. It
 // wraps one Box key a tenant and one a subject; a Box encrypts rows with
 // AES-256-GCM, so that their content is authenticated together with tenant,
 // kind, id and version, and makes blind look-up values with HMAC-SHA-256.
@@ -9,7 +9,6 @@
 package seal
 
 import (
-	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -19,73 +18,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-
-	"github.com/tink-crypto/tink-go/v2/aead"
-	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
-	"github.com/tink-crypto/tink-go/v2/keyset"
-	"github.com/tink-crypto/tink-go/v2/tink"
 )
-
-// Master wraps the keys of boxes. Its zero value does nothing but fail.
-type Master struct{ aead tink.AEAD }
-
-// Open reads the master keyset at path, or makes it, with mode 0600, when
-// there is none and create is set. A file that others may read is an error.
-func Open(path string, create bool) (*Master, error) {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && create:
-		if err := writeNew(path); err != nil {
-			return nil, err
-		}
-	case err != nil:
-		return nil, fmt.Errorf("key file: %w", err)
-	case info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("key file %s may be read by others: chmod 600 it", path)
-	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("key file: %w", err)
-	}
-	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(raw)))
-	if err != nil {
-		return nil, fmt.Errorf("key file %s is no keyset: %v", path, err)
-	}
-	primitive, err := aead.New(handle)
-	if err != nil {
-		return nil, fmt.Errorf("key file %s: %v", path, err)
-	}
-	return &Master{aead: primitive}, nil
-}
-
-// NewMaster returns a master that is kept nowhere, for throw-away stores.
-func NewMaster() (*Master, error) {
-	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
-	if err != nil {
-		return nil, err
-	}
-	primitive, err := aead.New(handle)
-	if err != nil {
-		return nil, err
-	}
-	return &Master{aead: primitive}, nil
-}
-
-func writeNew(path string) error {
-	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
-	if err != nil {
-		return err
-	}
-	var buf bytes.Buffer
-	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&buf)); err != nil {
-		return err
-	}
-	return WriteSecretFile(path, buf.Bytes())
-}
 
 // WriteSecretFile writes a new file of mode 0600, durably, and fails when
 // there is one already.
@@ -111,7 +47,7 @@ func (m *Master) NewBoxKey(aad string) (wrapped []byte, err error) {
 	if _, err := rand.Read(key); err != nil {
 		return nil, err
 	}
-	return m.aead.Encrypt(key, []byte(aad))
+	return m.encrypt(key, []byte(aad))
 }
 
 // Box opens a wrapped key.
@@ -134,7 +70,7 @@ func (m *Master) Box(wrapped []byte, aad string) (*Box, error) {
 // unwrap returns the generations of a box's key, newest first, one after the
 // other.
 func (m *Master) unwrap(wrapped []byte, aad string) ([]byte, error) {
-	keys, err := m.aead.Decrypt(wrapped, []byte(aad))
+	keys, err := m.decrypt(wrapped, []byte(aad))
 	if err != nil || len(keys) == 0 || len(keys)%boxKeyBytes != 0 {
 		return nil, fmt.Errorf("key of %s does not open under this key file", aad)
 	}
@@ -147,7 +83,7 @@ func (m *Master) Rewrap(wrapped []byte, aad string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.aead.Encrypt(keys, []byte(aad))
+	return m.encrypt(keys, []byte(aad))
 }
 
 // maxGenerations bounds how many keys a box opens with: a rotation that began
@@ -168,7 +104,7 @@ func (m *Master) Renew(wrapped []byte, aad string) ([]byte, error) {
 	if _, err := rand.Read(fresh); err != nil {
 		return nil, err
 	}
-	return m.aead.Encrypt(append(fresh, keys...), []byte(aad))
+	return m.encrypt(append(fresh, keys...), []byte(aad))
 }
 
 // Retire drops every generation but the newest; what only they open is lost.
@@ -177,7 +113,7 @@ func (m *Master) Retire(wrapped []byte, aad string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.aead.Encrypt(keys[:boxKeyBytes], []byte(aad))
+	return m.encrypt(keys[:boxKeyBytes], []byte(aad))
 }
 
 // Box seals the rows of one tenant or subject. It is safe for concurrent use.

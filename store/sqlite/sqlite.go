@@ -17,13 +17,11 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
 
-	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver
 
 	"github.com/ringfence/ringfence"
@@ -107,16 +105,8 @@ func dsn(path, mode string) string {
 }
 
 func (s *Store) start(ctx context.Context, readers int) error {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
+	if err := migrate(ctx, s.db); err != nil {
 		return err
-	}
-	up, err := goose.NewProvider(goose.DialectSQLite3, s.db, sub)
-	if err != nil {
-		return fmt.Errorf("migrations: %w", err)
-	}
-	if _, err := up.Up(ctx); err != nil {
-		return fmt.Errorf("migrations: %w", err)
 	}
 	w, err := s.connect(ctx)
 	if err != nil {
