@@ -19,7 +19,10 @@ import (
 type Signature struct {
 	Person        ringfence.PersonID
 	Authenticator ringfence.AuthenticatorID
-	Assertion     []byte
+	// Key names an enrolled command-line key instead of a passkey. Only an epoch
+	// takes one: there may be no console to sign it in.
+	Key       string
+	Assertion []byte
 }
 
 // Import is subjects with everything about them. The first one, before any

@@ -31,13 +31,9 @@ type keyring struct {
 // openKeys reads the keys, and makes those that are missing.
 func openKeys(cfg config.Config) (keyring, error) {
 	dir := filepath.Join(cfg.Data, "keys")
-	storeKey := cfg.Store.KeyFile
-	if storeKey == "" {
-		storeKey = filepath.Join(dir, "store.json")
-	}
 	var k keyring
 	var err error
-	if k.master, err = seal.Open(storeKey, true); err != nil {
+	if k.master, err = keyFile(cfg).Open(true); err != nil {
 		return k, err
 	}
 	if k.permit, err = signingKey(filepath.Join(dir, "permit.pem")); err != nil {

@@ -27,6 +27,10 @@ type cli struct {
 	Ledger    ledgerCmd    `cmd:"" help:"Verify the audit record, offline."`
 	Executor  executorCmd  `cmd:"" help:"Integrate and test the system that does what was released."`
 	Reconcile reconcileCmd `cmd:"" help:"Hold an executor's journal against what was redeemed, offline."`
+	Backup    backupCmd    `cmd:"" help:"Copy the store while it is in use, and verify the copy."`
+	Restore   restoreCmd   `cmd:"" help:"Verify a copy of the store, and bring it back."`
+	Epoch     epochCmd     `cmd:"" help:"Let a restored store go on, signed by two persons."`
+	Keys      keysCmd      `cmd:"" help:"Rotate the keys of the store."`
 	Flow      flowCmd      `cmd:"" help:"Judge, test, play, read and draw the scripts."`
 	Stir      stirCmd      `cmd:"" help:"Verify, sign and explain call signatures (STIR/SHAKEN)."`
 }

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/flows/runner"
 	"github.com/ringfence/ringfence/ledger"
@@ -206,27 +204,15 @@ func (a *app) checkHead(ctx context.Context) error {
 	}
 	for _, t := range a.cfg.Tenants {
 		tenant := tenantOr(t.ID)
-		msg, err := os.ReadFile(outsideCheckpoint(dir, tenant))
-		if errors.Is(err, os.ErrNotExist) {
+		msg, err := outsideOf(a.cfg, tenant)
+		if err != nil {
+			return err
+		}
+		if msg == nil {
 			continue
 		}
-		if err != nil {
-			return err
-		}
-		vkey, err := a.signer.VerifierKey(tenant)
-		if err != nil {
-			return err
-		}
-		v, err := note.NewVerifier(vkey)
-		if err != nil {
-			return err
-		}
-		head, err := ledger.OpenCheckpoint(msg, v)
-		if err != nil {
-			return fmt.Errorf("checkpoint outside: %w", err)
-		}
-		if err := a.store.View(ctx, tenant, func(tx ledger.Tx) error { return ledger.Extends(ctx, tx, head) }); err != nil {
-			return fmt.Errorf("tenant %s: %w: the store is older than what was signed, or another; it is not served from", tenant, err)
+		if err := a.extends(ctx, tenant, msg); err != nil {
+			return fmt.Errorf("tenant %s: %w: the store is older than what was signed, or another; it is not served from until two persons have signed a new epoch (ringfence epoch)", tenant, err)
 		}
 	}
 	return nil

@@ -153,3 +153,16 @@ func persons(sigs []Approval) []ringfence.PersonID {
 	}
 	return out
 }
+
+// ErrSigner is returned by CheckKey for a signature that does not count.
+var ErrSigner = errors.New("shelf: not signed by an enrolled key of this person that may sign yet")
+
+// CheckKey verifies a signature by an enrolled key, in a transaction of
+// whoever asks. What the person may do is not judged here.
+func CheckKey(ctx context.Context, tx ledger.Tx, a Approval, msg [32]byte) error {
+	ok, err := keySigned(ctx, tx, a, msg)
+	if err == nil && !ok {
+		err = ErrSigner
+	}
+	return err
+}
