@@ -3,15 +3,18 @@ package flows
 import (
 	"bytes"
 	"crypto/sha256"
+	"embed"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ringfence/ringfence/policy"
 )
@@ -225,16 +228,22 @@ func readFiles(fsys fs.FS, d *diags) []File {
 	}
 	slices.Sort(names)
 	var out []File
-	buf := make([]byte, 64<<10)
+	hashes := hashAudio(fsys, slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !isAudio(name) }))
 	flows, total := 0, 0
 	for _, name := range names {
-		if !strings.HasPrefix(name, "audio/") {
-			if flows++; flows > maxFiles {
-				d.add(Pos{name, 1, 1}, "Y3", "", "there are more than %d files", maxFiles)
-				break
+		if isAudio(name) {
+			if h := hashes[name]; h.err != nil {
+				d.add(Pos{name, 1, 1}, "Y3", "", "cannot be read: %v", h.err)
+			} else {
+				out = append(out, File{Path: name, SHA: h.sha})
 			}
+			continue
 		}
-		f, err := readFile(fsys, name, buf)
+		if flows++; flows > maxFiles {
+			d.add(Pos{name, 1, 1}, "Y3", "", "there are more than %d files", maxFiles)
+			break
+		}
+		f, err := readFile(fsys, name)
 		if err != nil {
 			d.add(Pos{name, 1, 1}, "Y3", "", "cannot be read: %v", err)
 			continue
@@ -249,17 +258,66 @@ func readFiles(fsys fs.FS, d *diags) []File {
 	return out
 }
 
-func readFile(fsys fs.FS, name string, buf []byte) (File, error) {
+type hashed struct {
+	sha [32]byte
+	err error
+}
+
+// hashedOnce keeps the hashes of files that are built in: they never change.
+var hashedOnce sync.Map // builtInFile → hashed
+
+type builtInFile struct {
+	fsys embed.FS
+	path string
+}
+
+// hashAudio reads recordings for their hashes, several at a time: they are most
+// of the bytes of a set.
+func hashAudio(fsys fs.FS, names []string) map[string]hashed {
+	here, builtIn := fsys.(embed.FS)
+	list := make([]hashed, len(names))
+	var next atomic.Int64
+	var work sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(names)) {
+		work.Go(func() {
+			buf := make([]byte, 64<<10)
+			for i := next.Add(1) - 1; int(i) < len(names); i = next.Add(1) - 1 {
+				if known, ok := hashedOnce.Load(builtInFile{here, names[i]}); builtIn && ok {
+					list[i] = known.(hashed)
+					continue
+				}
+				list[i].sha, list[i].err = hashFile(fsys, names[i], buf)
+				if builtIn {
+					hashedOnce.Store(builtInFile{here, names[i]}, list[i])
+				}
+			}
+		})
+	}
+	work.Wait()
+	out := make(map[string]hashed, len(names))
+	for i, name := range names {
+		out[name] = list[i]
+	}
+	return out
+}
+
+func hashFile(fsys fs.FS, name string, buf []byte) (sha [32]byte, err error) {
+	in, err := fsys.Open(name)
+	if err != nil {
+		return sha, err
+	}
+	defer in.Close()
+	sum := sha256.New()
+	_, err = io.CopyBuffer(sum, struct{ io.Reader }{in}, buf)
+	return [32]byte(sum.Sum(nil)), err
+}
+
+func readFile(fsys fs.FS, name string) (File, error) {
 	in, err := fsys.Open(name)
 	if err != nil {
 		return File{}, err
 	}
 	defer in.Close()
-	if isAudio(name) {
-		sum := sha256.New()
-		_, err := io.CopyBuffer(sum, struct{ io.Reader }{in}, buf)
-		return File{Path: name, SHA: [32]byte(sum.Sum(nil))}, err
-	}
 	data, err := io.ReadAll(io.LimitReader(in, maxFileBytes+1))
 	if data == nil {
 		data = []byte{}

@@ -286,8 +286,9 @@ func (g *layout) route(e *mapEdge, ports [3]int, back int) (d string, labelX, la
 	return out.String(), labelX, labelY
 }
 
-// Mermaid writes the flow for tools that draw Mermaid.
-func (f *Flow) Mermaid() string {
+// Mermaid writes the flow for tools that draw Mermaid: red is what no test takes
+// and, thick, the way of a counter-example.
+func (f *Flow) Mermaid(o MapOptions) string {
 	var out strings.Builder
 	out.WriteString("flowchart TD\n")
 	clean := strings.NewReplacer(`"`, "#quot;", "\n", " ", "{", "#123;", "}", "#125;", "<", "#lt;", ">", "#gt;").Replace
@@ -298,7 +299,16 @@ func (f *Flow) Mermaid() string {
 		}
 		fmt.Fprintf(&out, "  s%d[\"%s\"]\n", s.Index, strings.Join(rows, "<br/>"))
 	}
-	for _, e := range mapEdges(f) {
+	edges := mapEdges(f)
+	(&layout{edges: edges}).mark(f, o)
+	var styles strings.Builder
+	for i, e := range edges {
+		switch {
+		case e.attack:
+			fmt.Fprintf(&styles, "  linkStyle %d stroke:#b42318,stroke-width:3px\n", i)
+		case o.Cover != nil && !e.taken:
+			fmt.Fprintf(&styles, "  linkStyle %d stroke:#b42318\n", i)
+		}
 		arrow := "-->"
 		if e.back {
 			arrow = "-.->"
@@ -309,5 +319,11 @@ func (f *Flow) Mermaid() string {
 			fmt.Fprintf(&out, "  s%d %s s%d\n", e.from, arrow, e.to)
 		}
 	}
+	for _, s := range f.Scenes {
+		if slices.ContainsFunc(o.Attack, func(p Place) bool { return p.Flow == f.Name && p.Scene == s.Name }) {
+			fmt.Fprintf(&styles, "  style s%d stroke:#b42318,stroke-width:3px\n", s.Index)
+		}
+	}
+	out.WriteString(styles.String())
 	return out.String()
 }

@@ -12,7 +12,7 @@ func TestReadAndMapOfShippedFlows(t *testing.T) {
 	b := shipped(t)
 	for _, f := range b.Flows() {
 		golden(t, "testdata/read/"+f.Name+".txt", f.Read())
-		golden(t, "testdata/map/"+f.Name+".mmd", f.Mermaid())
+		golden(t, "testdata/map/"+f.Name+".mmd", f.Mermaid(MapOptions{}))
 		svg := f.SVG(MapOptions{Cover: NewCoverage(b)})
 		dec := xml.NewDecoder(strings.NewReader(svg))
 		for {

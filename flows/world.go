@@ -86,10 +86,10 @@ func DefaultWorld(b *Bundle, f *Flow) World {
 
 // sample makes up a value of a type.
 func sample(t policy.Type) string {
-	least, _ := t.Bounds()
+	least, most := t.Bounds()
 	switch t.Base {
 	case policy.BaseDigits, policy.BaseAccount:
-		return strings.Repeat("10002000", 5)[:max(least, min(8, max(least, 8)))]
+		return strings.Repeat("10002000", 5)[:max(least, min(most, 8))]
 	case policy.BaseNumber:
 		return "12"
 	case policy.BaseMoney:

@@ -271,6 +271,7 @@ type flowMapCmd struct {
 	flowDir
 	Mermaid bool   `help:"Write Mermaid instead of SVG."`
 	Cover   bool   `help:"Colour what no flow test takes."`
+	Cex     int    `help:"Draw the call of the N-th finding of flow prove into it." placeholder:"N"`
 	Out     string `short:"o" help:"Write to a file." placeholder:"FILE"`
 }
 
@@ -292,9 +293,14 @@ func (c *flowMapCmd) Run() error {
 			o.Cover.Add(t.Run(b).Cover)
 		}
 	}
+	if c.Cex != 0 {
+		if o.Attack, err = attackOf(b, c.Cex); err != nil {
+			return err
+		}
+	}
 	text := f.SVG(o)
 	if c.Mermaid {
-		text = f.Mermaid()
+		text = f.Mermaid(o)
 	}
 	if c.Out != "" {
 		return os.WriteFile(c.Out, []byte(text), 0o644)

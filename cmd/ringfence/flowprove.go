@@ -126,6 +126,23 @@ func proveJSON(r flows.Report, raised []flows.RaisedGap) flowProveJSON {
 	return out
 }
 
+// attackOf is the way of the call of the n-th finding, counted from 1.
+func attackOf(b *flows.Bundle, n int) ([]flows.Place, error) {
+	r := flows.Prove(b)
+	if n < 1 || n > len(r.Findings) {
+		return nil, &exitError{1, fmt.Sprintf("--cex: flow prove has %d findings, there is no number %d", len(r.Findings), n)}
+	}
+	f := r.Findings[n-1]
+	if f.Call == nil {
+		return nil, &exitError{1, "--cex: this finding is of a line, not of a call: " + f.Diagnostic.String()}
+	}
+	var out []flows.Place
+	for _, s := range f.Call.Steps {
+		out = append(out, s.Line.Place())
+	}
+	return out, nil
+}
+
 // saveCalls writes the counter-examples as flow tests, and says which cannot
 // be.
 func saveCalls(dir string, b *flows.Bundle, r flows.Report) error {
