@@ -67,6 +67,8 @@ var access = []rule{
 	// pages and their files
 	{pattern: "GET /assets/{file...}", open: true},
 	{pattern: "GET /login", open: true},
+	{pattern: "GET /login/sso", open: true},
+	{pattern: "GET /login/sso/back", open: true},
 	{pattern: "GET /invite", open: true},
 	{pattern: "POST /csp-report", open: true},
 	{pattern: "GET /healthz", open: true},

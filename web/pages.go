@@ -11,6 +11,8 @@ func (s *Server) staffPages(m *guardedMux) {
 	}
 	m.HandleFunc("GET /flows", func(w http.ResponseWriter, r *http.Request) { s.page(w, r, "flows.html.tmpl", nil) })
 	m.HandleFunc("GET /login", s.loginPage(false))
+	m.HandleFunc("GET /login/sso", s.ssoBegin)
+	m.HandleFunc("GET /login/sso/back", s.ssoFinish)
 	m.HandleFunc("GET /invite", s.loginPage(true))
 }
 
@@ -19,7 +21,8 @@ func (s *Server) loginPage(invite bool) http.HandlerFunc {
 		s.page(w, r, "login.html.tmpl", struct {
 			Invite  bool
 			Company string
-		}{invite, s.cfg.Company(s.tenantOf(r))})
+			SSO, No bool
+		}{invite, s.cfg.Company(s.tenantOf(r)), s.sso != nil, r.URL.Query().Get("sso") == "no"})
 	}
 }
 

@@ -48,6 +48,8 @@ type Config struct {
 	// them; nil refuses.
 	Verifier *stirshaken.Verifier
 	Signer   *stirshaken.Signer
+	// SSO is the company's sign-on for staff; nil: passkeys only.
+	SSO *SSO
 	// PINs makes the first PINs that an import asks for; nil refuses them.
 	PINs *pin.Method
 	// StaffURL and PublicURL are the origins under which readers reach the two
@@ -83,6 +85,7 @@ type Server struct {
 	proofs  proofs
 	present presence
 	phones  phones
+	sso     *sso
 	asked   bell    // somebody was asked to approve
 	tries   limiter // four whispered digits
 	lookups limiter // subjects
@@ -109,6 +112,11 @@ func New(cfg Config) (*Server, error) {
 		s.cfg.Company = func(ringfence.TenantID) string { return "our company" }
 	}
 	var err error
+	if cfg.SSO != nil {
+		if s.sso, err = newSSO(*cfg.SSO); err != nil {
+			return nil, err
+		}
+	}
 	if s.files, err = loadAssets(); err != nil {
 		return nil, err
 	}

@@ -54,6 +54,9 @@ func (c *configCheckCmd) Run() error {
 	if err != nil {
 		return err
 	}
+	if _, err := staffSSO(cfg); err != nil {
+		return &exitError{code: 2, text: err.Error()}
+	}
 	base, err := loadBundle(cfg, nil)
 	if err != nil {
 		return err

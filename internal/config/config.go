@@ -126,6 +126,7 @@ type Web struct {
 	Staff   WebListener `koanf:"staff"`
 	Public  WebListener `koanf:"public"`
 	Metrics string      `koanf:"metrics"` // host:port; empty = none
+	OIDC    OIDC        `koanf:"oidc"`
 }
 
 // WebListener is one origin. Off localhost it needs TLS.
