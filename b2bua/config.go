@@ -13,6 +13,7 @@ import (
 
 	"github.com/ringfence/ringfence/b2bua/rtp"
 	"github.com/ringfence/ringfence/b2bua/sdp"
+	"github.com/ringfence/ringfence/b2bua/trace"
 )
 
 // Config is everything a UA is made of. The zero value takes and places no
@@ -29,6 +30,12 @@ type Config struct {
 	Limits Limits
 	// Strangers says what a message owes that comes from no trunk.
 	Strangers Strangers
+	// Book remembers messages and quality of the legs; nil = nobody does. Watch
+	// is shown every message that passes, as it is, and Measured the counters of
+	// each leg at its end (with a Book only); nil = nobody. Neither may wait.
+	Book     *trace.Book
+	Watch    func(trace.Message)
+	Measured func(trace.Totals)
 	// BrowserAddrs are the addresses under which browsers reach our media when
 	// they differ from the bound one, as behind NAT. They are told beside it.
 	BrowserAddrs []netip.Addr

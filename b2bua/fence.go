@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/ringfence/ringfence/b2bua/trace"
 )
 
 // fence judges every message of one listener before the SIP stack sees it.
@@ -21,6 +23,7 @@ type fence struct {
 	seed      maphash.Seed
 	sentBy    func() (host string, port uint16) // of our Via
 	gate      gate
+	wire      func(trace.Message) // shown what passes and what we send; nil = nobody
 	passed    atomic.Int64
 	refused   atomic.Int64
 	dropped   atomic.Int64
@@ -128,6 +131,7 @@ func (f *fence) message(m *message, r *refusal, source netip.AddrPort, t *Trunk,
 		out := m.render()
 		if len(out) <= maxMessageBytes {
 			f.passed.Add(1)
+			f.seen(true, source, out)
 			return result{forward: out}
 		}
 		r = refuse(413, "Request Entity Too Large")

@@ -29,6 +29,7 @@ func (c *packetConn) ReadFrom(p []byte) (int, net.Addr, error) {
 		source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
 		res := c.f.datagram(c.buf[:n], source)
 		if res.answer != nil {
+			c.f.seen(false, res.to, res.answer)
 			_, _ = c.WriteToUDPAddrPort(res.answer, res.to)
 		}
 		if res.forward != nil {
@@ -43,5 +44,6 @@ func (c *packetConn) WriteTo(p []byte, addr net.Addr) (int, error) {
 		c.f.dropped.Add(1)
 		return 0, errEgress
 	}
+	c.f.seen(false, a.AddrPort(), p)
 	return c.UDPConn.WriteTo(p, addr)
 }

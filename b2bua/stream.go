@@ -216,6 +216,7 @@ func (c *streamConn) Close() error {
 
 func (c *streamConn) Write(p []byte) (int, error) {
 	_ = c.SetWriteDeadline(time.Now().Add(writeTime))
+	c.l.f.seen(false, c.remote, p)
 	return c.Conn.Write(p)
 }
 

@@ -127,6 +127,9 @@ func (u *UA) Start(ctx context.Context) error {
 		}
 		u.sides = append(u.sides, s)
 	}
+	if u.cfg.Book != nil {
+		u.goLoose("quality", u.sample)
+	}
 	for i := range u.cfg.Trunks {
 		t := &u.cfg.Trunks[i]
 		if s := u.sideFor(t); s != nil {
@@ -322,6 +325,7 @@ func (u *UA) vacate(l *Leg) {
 // leave forgets l, once its signalling is over.
 func (u *UA) leave(l *Leg, key string) {
 	u.vacate(l)
+	l.booked()
 	u.mu.Lock()
 	if u.legs[l.info.ID] == l {
 		delete(u.legs, l.info.ID)
@@ -362,6 +366,9 @@ func (u *UA) register(l *Leg, callID, tag string) {
 	l.dialogKey = dialogKey(callID, tag)
 	u.dialogs[l.dialogKey] = l
 	u.legs[l.info.ID] = l
+	if u.cfg.Book != nil {
+		u.cfg.Book.Begin(l.info)
+	}
 }
 
 func dialogKey(callID, ourTag string) string { return callID + "\x00" + ourTag }

@@ -17,6 +17,7 @@ var (
 // mediaAPI registers what is done with the audio and the signalling of calls.
 func (s *Server) mediaAPI(a huma.API, m *guardedMux) {
 	s.superviseAPI(a)
+	s.traceAPI(a)
 	s.recordingAPI(a)
 	m.HandleFunc("GET /v1/recordings/audio/{pass}", s.audio)
 	describeAudio(a)

@@ -30,6 +30,8 @@ type Config struct {
 	Jobs Jobs
 	// Supervision lets supervisors into live calls; nil refuses them.
 	Supervision Supervision
+	// Traces tells how calls went on the wire; nil knows none.
+	Traces Traces
 	// Recordings keeps recorded calls; nil has none.
 	Recordings Recordings
 	// Checkpoint returns the newest signed checkpoint of a tenant's log; nil

@@ -75,7 +75,7 @@ type Recorder struct {
 	live, kept, partial, refused, lost atomic.Int64
 
 	mu     sync.Mutex
-	closed bool                     // guarded by mu, like all below
+	closed bool // guarded by mu, like all below
 	open   map[ringfence.LegID]*Session
 }
 

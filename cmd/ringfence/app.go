@@ -23,6 +23,7 @@ import (
 	"github.com/ringfence/ringfence/announce"
 	"github.com/ringfence/ringfence/b2bua"
 	"github.com/ringfence/ringfence/b2bua/record"
+	"github.com/ringfence/ringfence/b2bua/trace"
 	"github.com/ringfence/ringfence/b2bua/voice"
 	"github.com/ringfence/ringfence/flows"
 	"github.com/ringfence/ringfence/flows/runner"
@@ -77,6 +78,9 @@ type app struct {
 	runner   *runner.Runner
 	recorder *record.Recorder
 	supers   supervisions
+	book     *trace.Book
+	hep      *trace.HEP    // nil: no capture server
+	stopping chan struct{} // closed when the process stops
 	web      *web.Server
 	staff    *http.Server
 	public   *http.Server
@@ -88,7 +92,7 @@ type app struct {
 
 // newApp joins the rooms. It opens the store and binds nothing yet.
 func newApp(ctx context.Context, cfg config.Config, o appOptions) (_ *app, err error) {
-	a := &app{cfg: cfg, log: o.Log, life: context.WithoutCancel(ctx)}
+	a := &app{cfg: cfg, log: o.Log, life: context.WithoutCancel(ctx), stopping: make(chan struct{})}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
@@ -210,6 +214,10 @@ func (a *app) joinCalls(o appOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := a.joinTrace(&edge); err != nil {
+		return err
+	}
+	a.metrics.attending(a.recorder.Counts, a.hep)
 	if a.ua, err = b2bua.New(edge, b2bua.HandlerFunc(func(ctx context.Context, leg *b2bua.Leg) { a.runner.Inbound(ctx, leg) }), a.log); err != nil {
 		return err
 	}
@@ -424,6 +432,10 @@ func (a *app) close(ctx context.Context) error {
 		a.stopTick()
 	}
 	a.recorder.Close()
+	close(a.stopping)
+	if a.hep != nil {
+		a.hep.Close()
+	}
 	a.work.Wait()
 	a.stir.Close()
 	return errors.Join(err, a.store.Close())

@@ -25,6 +25,7 @@ var _ tapped = (*b2bua.Leg)(nil)
 func (a *app) attend(ctx context.Context, m runner.Moment) {
 	a.recordMoment(ctx, m)
 	a.supers.moment(a.ua, m)
+	a.traceMoment(ctx, m)
 }
 
 // lineOf is the configuration of a line.

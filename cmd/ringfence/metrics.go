@@ -23,6 +23,7 @@ type metrics struct {
 	cache   *prometheus.CounterVec   // result: hit, miss
 	fetches *prometheus.HistogramVec // reason
 	entries *prometheus.CounterVec   // event
+	*mediaMetrics
 }
 
 // newMetrics makes the counters; calls tells how many calls are live.
@@ -38,6 +39,7 @@ func newMetrics(calls func() int) *metrics {
 		entries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringfence_events_total",
 			Help: "Entries of the ledger since the start, by event: releases and challenges by what became of them, among others."}, []string{"event"}),
 	}
+	m.mediaMetrics = newMediaMetrics(m.reg)
 	m.reg.MustRegister(m.checks, m.cache, m.fetches, m.entries,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ringfence_calls_live", Help: "Calls in progress."},
 			func() float64 { return float64(calls()) }))

@@ -21,6 +21,7 @@ func (c *Config) Check() error {
 	c.checkRest(p)
 	c.checkWebhooks(p)
 	c.checkRecording(p)
+	c.checkTelemetry(p)
 	return errors.Join(p.all...)
 }
 

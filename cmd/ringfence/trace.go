@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/b2bua"
+	"github.com/ringfence/ringfence/b2bua/trace"
+	"github.com/ringfence/ringfence/flows/runner"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/web"
+)
+
+// kindTrace holds web.CallTrace of calls that ended.
+const kindTrace ledger.Kind = "call_trace"
+
+const (
+	// traceLife is how long the trace of a call is kept.
+	traceLife = 30 * 24 * time.Hour
+	// traceSettles is how long the last messages of a call may take.
+	traceSettles = 2 * time.Second
+)
+
+// joinTrace lets the edge write its book and, where configured, send copies to
+// a capture server.
+func (a *app) joinTrace(edge *b2bua.Config) error {
+	a.book = trace.NewBook()
+	edge.Book, edge.Measured = a.book, a.metrics.measured
+	watch := []func(trace.Message){a.metrics.message}
+	if h := a.cfg.Telemetry.HEP; h.Addr != "" {
+		hep, err := trace.NewHEP(a.life, trace.HEPConfig{Addr: h.Addr, Agent: h.Agent, Password: h.Password.Reveal()})
+		if err != nil {
+			return fmt.Errorf("telemetry.hep: %w", err)
+		}
+		a.hep = hep
+		watch = append(watch, hep.Message)
+	}
+	edge.Watch = func(m trace.Message) {
+		for _, w := range watch {
+			w(m)
+		}
+	}
+	return nil
+}
+
+// traceMoment keeps the trace of a call that ended.
+func (a *app) traceMoment(ctx context.Context, m runner.Moment) {
+	if m.Kind != runner.MomentEnded {
+		return
+	}
+	a.work.Go(func() {
+		select {
+		case <-time.After(traceSettles):
+		case <-a.stopping:
+		}
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		t, err := a.traceOf(ctx, m.Tenant, m.Traversal)
+		if err == nil {
+			err = a.store.Update(ctx, m.Tenant, func(tx ledger.Tx) error {
+				return ledger.Write(ctx, tx, &ledger.Record{Kind: kindTrace, ID: string(m.Traversal), Sort: tx.Now().UnixNano()}, t)
+			})
+		}
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) && !errors.Is(err, ledger.ErrConflict) {
+			a.log.Error("trace of a call not kept", "traversal", string(m.Traversal), "err", err)
+		}
+	})
+}
+
+// traceOf gathers what the book has of a call's legs; which they are stands in
+// the ledger.
+func (a *app) traceOf(ctx context.Context, tenant ringfence.TenantID, id ringfence.TraversalID) (web.CallTrace, error) {
+	out := web.CallTrace{Traversal: id, Legs: []web.TraceLeg{}}
+	var legs []ringfence.LegID
+	err := a.store.View(ctx, tenant, func(tx ledger.Tx) error {
+		legs = nil
+		entries, err := tx.Entries(ctx, ledger.EntryQuery{Traversal: id, Limit: 1000})
+		for _, e := range entries {
+			if e.Event == "traversal.began" || e.Event == "leg.placed" {
+				legs = append(legs, e.Leg)
+			}
+		}
+		return err
+	})
+	for _, leg := range legs {
+		if l, ok := a.book.Leg(leg); ok {
+			out.Legs = append(out.Legs, viewLeg(l))
+		}
+	}
+	if err == nil && len(out.Legs) == 0 {
+		err = ledger.ErrNotFound
+	}
+	return out, err
+}
+
+func viewLeg(l trace.Leg) web.TraceLeg {
+	v := web.TraceLeg{ID: l.ID, Direction: l.Direction, Trunk: l.Trunk, Transport: l.Transport, Cause: l.Cause, More: l.More,
+		Ladder: []web.TraceMessage{}, Quality: []web.TraceQuality{}, Whole: viewQuality(l.Whole)}
+	for _, m := range l.Lines {
+		v.Ladder = append(v.Ladder, web.TraceMessage(m))
+	}
+	for _, p := range l.Quality {
+		v.Quality = append(v.Quality, viewQuality(p))
+	}
+	return v
+}
+
+func viewQuality(p trace.Point) web.TraceQuality {
+	millis := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	return web.TraceQuality{At: p.At, Loss: p.Loss, RemoteLoss: p.Remote, JitterMS: millis(p.Jitter), RTTMS: millis(p.RTT), MOS: p.MOS, Packets: p.Packets}
+}
+
+// traces lets the web show how calls went.
+type traces struct{ a *app }
+
+// Trace implements web.Traces.
+func (t traces) Trace(ctx context.Context, tenant ringfence.TenantID, id ringfence.TraversalID) (web.CallTrace, error) {
+	var kept web.CallTrace
+	err := t.a.store.View(ctx, tenant, func(tx ledger.Tx) (err error) {
+		kept, _, err = ledger.Read[web.CallTrace](ctx, tx, kindTrace, string(id))
+		return err
+	})
+	if !errors.Is(err, ledger.ErrNotFound) {
+		return kept, err
+	}
+	return t.a.traceOf(ctx, tenant, id)
+}
+
+// sweepTraces forgets traces that are older than traceLife.
+func (a *app) sweepTraces(ctx context.Context, tenant ringfence.TenantID, now time.Time) error {
+	return a.store.Update(ctx, tenant, func(tx ledger.Tx) error {
+		rows, err := tx.List(ctx, kindTrace, ledger.Query{To: now.Add(-traceLife).UnixNano(), Limit: 500})
+		for _, r := range rows {
+			err = errors.Join(err, tx.Delete(ctx, kindTrace, r.ID, r.Version))
+		}
+		return err
+	})
+}
