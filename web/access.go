@@ -198,6 +198,8 @@ var access = []rule{
 	{pattern: "GET /v1/ledger/checkpoint", roles: records, scope: ScopeLedger},
 	{pattern: "GET /v1/ledger/entries", roles: records, scope: ScopeLedger},
 	{pattern: "GET /v1/ledger/proof", roles: records, scope: ScopeLedger},
+	{pattern: "GET /v1/ledger/consistency", roles: records, scope: ScopeLedger},
+	{pattern: "GET /v1/ledger/bundle", roles: records, scope: ScopeLedger},
 }
 
 // principal is who asks: a person with a session, or a service account.

@@ -56,6 +56,7 @@ func (s *Server) api(m *guardedMux) {
 	s.presenceAPI(a)
 	s.jobAPI(a)
 	s.checkpointAPI(a)
+	s.exportAPI(a, m)
 	s.stirAPI(a)
 	s.flowAPI(a)
 	s.mediaAPI(a, m)

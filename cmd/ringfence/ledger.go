@@ -13,12 +13,14 @@ import (
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/ledger"
-	"github.com/ringfence/ringfence/store/sqlite"
 )
 
 // ledgerCmd reads the audit record without a running ringfence.
 type ledgerCmd struct {
 	Verify ledgerVerifyCmd `cmd:"" help:"Check a data folder, or a copy of one, entry by entry."`
+	Prove  ledgerProveCmd  `cmd:"" help:"Prove that an entry stands in the signed log; or check such a proof."`
+	Export ledgerExportCmd `cmd:"" help:"Write the whole log into one file, which verify takes."`
+	Watch  ledgerWatchCmd  `cmd:"" help:"From another machine: follow a running ringfence's log, and alarm when it was cut, rolled back or forked."`
 	Key    ledgerKeyCmd    `cmd:"" help:"Print the public key with which an auditor verifies checkpoints."`
 }
 
@@ -52,7 +54,7 @@ func (c *ledgerKeyCmd) Run() error {
 
 // ledgerVerifyCmd verifies offline. Exit 0: nothing wrong; 1: findings.
 type ledgerVerifyCmd struct {
-	Dir        string   `arg:"" help:"Data folder." type:"existingdir"`
+	Dir        string   `arg:"" help:"Data folder, or an exported log." type:"path"`
 	Key        string   `help:"Verifier key, or a file with it. Default: from the folder's own keys, which proves less." placeholder:"KEY"`
 	Name       string   `default:"ringfence" help:"ledger.name of the configuration, when the key comes from the folder."`
 	Checkpoint []string `help:"Checkpoint kept outside; only such a one shows a cut tail or a rollback." placeholder:"FILE"`
@@ -74,12 +76,12 @@ func (c *ledgerVerifyCmd) Run(ctx context.Context) error {
 		}
 		outside = append(outside, msg)
 	}
-	audit, err := sqlite.OpenAudit(c.Dir)
+	src, done, err := openLog(c.Dir, ringfence.TenantID(c.Tenant))
 	if err != nil {
 		return &exitError{code: 2, text: err.Error()}
 	}
-	report, err := ledger.Verify(ctx, ringfence.TenantID(c.Tenant), audit.Log(ringfence.TenantID(c.Tenant)), v, outside)
-	if err = errors.Join(err, audit.Close()); err != nil {
+	report, err := ledger.Verify(ctx, ringfence.TenantID(c.Tenant), src, v, outside)
+	if err = errors.Join(err, done()); err != nil {
 		return err
 	}
 	return c.print(report)
@@ -106,22 +108,31 @@ func (c *ledgerVerifyCmd) print(r ledger.Report) error {
 
 // verifier takes the key that was given, else makes it from the folder's own.
 func (c *ledgerVerifyCmd) verifier() (note.Verifier, error) {
-	text := c.Key
-	if raw, err := os.ReadFile(c.Key); c.Key != "" && err == nil {
-		text = strings.TrimSpace(string(raw))
+	return logVerifier(c.Key, c.Dir, c.Name, ringfence.TenantID(c.Tenant))
+}
+
+// logVerifier reads a verifier key, or a file with it, or makes it from the
+// keys of a data folder.
+func logVerifier(key, dir, name string, tenant ringfence.TenantID) (note.Verifier, error) {
+	if raw, err := os.ReadFile(key); key != "" && err == nil {
+		key = strings.TrimSpace(string(raw))
 	}
-	if text == "" {
-		key, err := signingKey(filepath.Join(c.Dir, "keys", "ledger.pem"))
-		if err != nil {
-			return nil, fmt.Errorf("no --key, and none in the folder: %w", err)
+	if key == "" {
+		path := filepath.Join(dir, "keys", "ledger.pem")
+		if _, err := os.Stat(path); err != nil {
+			return nil, fmt.Errorf("no --key, and none in %s", dir)
 		}
-		signer, err := ledger.NewSigner(c.Name, key)
+		own, err := signingKey(path)
 		if err != nil {
 			return nil, err
 		}
-		if text, err = signer.VerifierKey(ringfence.TenantID(c.Tenant)); err != nil {
+		signer, err := ledger.NewSigner(name, own)
+		if err != nil {
+			return nil, err
+		}
+		if key, err = signer.VerifierKey(tenant); err != nil {
 			return nil, err
 		}
 	}
-	return note.NewVerifier(text)
+	return note.NewVerifier(key)
 }

@@ -43,6 +43,7 @@ func writeScripts(t testing.TB, dir string) {
 		t.Fatal(err)
 	}
 	policy = bytes.Replace(policy, []byte("\nactions:\n"), []byte("\nactions:"+brochure), 1)
+	policy = bytes.Replace(policy, []byte("\nspeak:\n"), []byte("\nspeak:\n  brochure.title: [callback]\n"), 1)
 	policy = fmt.Appendf(policy, "\nwaivers:\n")
 	for _, w := range []string{"rule: hold, value: 1s", "rule: staff_wait, value: 0s"} {
 		policy = fmt.Appendf(policy, "  - { %s, reason: end-to-end tests, until: %s }\n", w, time.Now().AddDate(0, 0, 30).Format(time.DateOnly))
