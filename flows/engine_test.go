@@ -35,7 +35,6 @@ type driver struct {
 	refs   []Ref
 	steps  int
 	faults []string
-	open   map[Ref]bool
 }
 
 func (d *driver) feed(effects []Effect) {

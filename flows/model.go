@@ -60,7 +60,6 @@ type Scene struct {
 	Index int // place in the file: edges that run down the page have a greater one
 	Lines []*Line
 	flow  *Flow
-	used  bool
 }
 
 // Line is one verb with its settings and edges.

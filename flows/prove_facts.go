@@ -32,20 +32,6 @@ func (s bitset) or(t bitset) bitset {
 	return s
 }
 
-func (s bitset) and(t bitset) bitset {
-	for i := range s {
-		s[i] &= t[i]
-	}
-	return s
-}
-
-func (s bitset) minus(t bitset) bitset {
-	for i := range s {
-		s[i] &^= t[i]
-	}
-	return s
-}
-
 // within reports whether every fact of s is in t.
 func (s bitset) within(t bitset) bool {
 	return s[0]&^t[0] == 0 && s[1]&^t[1] == 0 && s[2]&^t[2] == 0 && s[3]&^t[3] == 0

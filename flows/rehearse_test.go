@@ -88,8 +88,11 @@ func TestWeakestCallerIsEnough(t *testing.T) {
 		found[w.Action] = true
 		a, _ := b.Policy().Action(w.Action)
 		have := policy.NewFactSet(append(w.Proofs, ringfence.FactIdentified)...)
+		if a == nil {
+			t.Fatalf("%+v: no such action", w)
+		}
 		enough := slices.ContainsFunc(a.Ways(a.Class), have.Contains)
-		if a == nil || !enough || len(w.Proofs) == 0 || w.Call == nil || w.Call.Steps[len(w.Call.Steps)-1].Line.Verb != Release {
+		if !enough || len(w.Proofs) == 0 || w.Call == nil || w.Call.Steps[len(w.Call.Steps)-1].Line.Verb != Release {
 			t.Errorf("%+v", w)
 		}
 		if !strings.Contains(w.Call.Play(), "<== "+w.Pos.String()) {

@@ -55,7 +55,8 @@ func (m *Simulator) policyCase(action string) policy.Case {
 	epoch := time.Date(2026, 1, 5, 10, 0, 0, 0, time.UTC)
 	digest := ringfence.Digest{1}
 	c := policy.Case{Action: action, Release: "rel_sim", Digest: digest, Traversal: "trv_sim", Subject: "sub_sim", Kind: m.world.Kind,
-		Fields: map[string]string{}, HadPasskey: m.world.Passkey, Now: epoch.Add(m.now),
+		Fields: map[string]string{}, HadPasskey: m.world.Passkey,
+		HasAuthenticator: m.world.PIN != "" || m.world.TOTP || m.world.Passkey, Now: epoch.Add(m.now),
 		Signals: map[string]ringfence.Tri{"sim_swap": ringfence.No, "diversion": ringfence.No}}
 	if a, ok := m.bundle.pol.Action(action); ok {
 		c.Kind = a.About

@@ -74,9 +74,7 @@ type simLeg struct {
 	entry   []byte
 	keyAt   int // guards collector timers
 	text    string
-	script  []Beat
 	robot   bool
-	quiet   time.Duration
 	blocked bool // an action of the script is on its way
 }
 
@@ -96,7 +94,6 @@ type simProof struct {
 
 type simRelease struct {
 	approvals int
-	version   int
 	hold      time.Duration
 }
 

@@ -43,7 +43,7 @@ func TestRollbackRefuses(t *testing.T) {
 			t.Errorf("an agent: got %+v, want %q", got, RefuseSigner)
 		}
 		o.inForceIs(stricter(t))
-		if got := o.rollback(shipped(t), "olga"); got.Refused != Done || got.From.Sub(time.Now()) != 24*time.Hour {
+		if got := o.rollback(shipped(t), "olga"); got.Refused != Done || time.Until(got.From) != 24*time.Hour {
 			t.Errorf("two persons: got %+v, want in 24 h", got)
 		}
 		o.inForceIs(stricter(t))
@@ -115,7 +115,7 @@ func TestEnrolKey(t *testing.T) {
 		if got := o.publish(stricter(t), "nina"); got.Refused != RefuseKey {
 			t.Errorf("a key without signatures: got %+v, want %q", got, RefuseKey)
 		}
-		if got := enrol("adam"); got.Refused != Done || got.Since.Sub(time.Now()) != 24*time.Hour {
+		if got := enrol("adam"); got.Refused != Done || time.Until(got.Since) != 24*time.Hour {
 			t.Fatalf("got %+v, want a key that signs tomorrow", got)
 		}
 		if got := o.publish(stricter(t), "nina"); got.Refused != RefuseKey {

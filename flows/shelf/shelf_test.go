@@ -268,7 +268,7 @@ func TestLooserWaitsADay(t *testing.T) {
 		o := newOffice(t)
 		b := looser(t)
 		got := o.publish(b, "olga", "rita")
-		if got.Refused != Done || !got.Looser || got.From.Sub(time.Now()) != 24*time.Hour {
+		if got.Refused != Done || !got.Looser || time.Until(got.From) != 24*time.Hour {
 			t.Fatalf("got %+v, want in 24 h", got)
 		}
 		time.Sleep(24*time.Hour - time.Second)

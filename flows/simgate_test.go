@@ -1,0 +1,40 @@
+package flows
+
+import "testing"
+
+// The simulator's gate knows of a person's authenticators what the real one
+// does: the easier way to a first one is closed to whoever has any.
+func TestFirstAuthenticatorOnlyForWhoHasNone(t *testing.T) {
+	b := changedLoose(t, "policy.yaml", "says: set a new telephone PIN\n    about: customer\n    like: authenticator_reset\n    carries: { new_pin: secret digits 6 }\n    needs: [callback, confirmed, passkey or totp, approved]",
+		"says: set a new telephone PIN\n    about: customer\n    like: first_authenticator\n    carries: { new_pin: secret digits 6 }\n    needs: [callback, confirmed, approved]")
+	for _, c := range []struct {
+		name  string
+		world func(*World)
+		want  bool
+	}{
+		{"a PIN", func(w *World) { w.TOTP, w.Passkey = false, false }, false},
+		{"an app", func(w *World) { w.PIN, w.Passkey = "", false }, false},
+		{"a passkey", func(w *World) { w.PIN, w.TOTP = "", false }, false},
+		{"nothing", func(w *World) { w.PIN, w.TOTP, w.Passkey = "", false, false }, true},
+	} {
+		f, _ := b.Flow("enrol-pin")
+		w := DefaultWorld(b, f)
+		c.world(&w)
+		m, err := NewSimulator(b, "enrol-pin", w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.start(); err != nil {
+			t.Fatal(err)
+		}
+		m.releases["set_pin"] = &simRelease{approvals: 1}
+		m.state.NewLeg = true
+		m.prove("identified", "", 0)
+		m.prove("callback", "set_pin", 0)
+		m.prove("confirmed", "set_pin", 0)
+		got := b.pol.Evaluate(m.policyCase("set_pin"))
+		if got.Satisfied != c.want {
+			t.Errorf("who has %s: satisfied %v, want %v: %v", c.name, got.Satisfied, c.want, got.Reasons)
+		}
+	}
+}
