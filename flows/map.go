@@ -60,6 +60,8 @@ type MapLine struct {
 // MapEdge is everything that leads from one scene to another: the path as SVG
 // has it, and the middle of the foot of its label.
 type MapEdge struct {
+	From     string `json:"from"` // scene
+	To       string `json:"to"`
 	Path     string `json:"path"`
 	Back     bool   `json:"back,omitempty"`
 	Untested bool   `json:"untested,omitempty"`
@@ -86,7 +88,7 @@ func (f *Flow) Map(o MapOptions) Map {
 		if e.back {
 			backs++
 		}
-		one := MapEdge{Back: e.back, Attack: e.attack, Untested: o.Cover != nil && !e.taken, Label: short(strings.Join(e.labels, ", "), 34)}
+		one := MapEdge{From: f.Scenes[e.from].Name, To: f.Scenes[e.to].Name, Back: e.back, Attack: e.attack, Untested: o.Cover != nil && !e.taken, Label: short(strings.Join(e.labels, ", "), 34)}
 		one.Path, one.X, one.Y = g.route(e, ports[i], backs)
 		one.W = 7*utf8.RuneCountInString(one.Label) + 8
 		out.Edges = append(out.Edges, one)

@@ -96,7 +96,10 @@ func (r *player) play(moves []string) {
 		if quit {
 			break
 		}
-		s.run()
+		// Who waits for a page or a colleague may still act after a silence.
+		if !strings.HasPrefix(move, "/wait") || s.m.ended() || s.m.approving == nil && s.m.state.Wait.Phase != waitPage {
+			s.run()
+		}
 	}
 	r.out.Ended, r.out.Ends, r.out.Test = s.m.ended(), s.m.ends, s.Test("what this shows")
 	if leg := s.m.legs[s.at]; leg != nil && !r.out.Ended {

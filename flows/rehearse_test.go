@@ -75,6 +75,14 @@ func TestRehearsalPlaysTimeOuts(t *testing.T) {
 	if last := r.Steps[len(r.Steps)-1]; last.At < 18*time.Second {
 		t.Errorf("three silences of six seconds took %s", last.At)
 	}
+	// A page waits two minutes: after a short silence one may still approve.
+	paged := []string{"10002000", "the code", "2", "10002000", "/wait 20s"}
+	if r, err = Rehearse(shipped(t), "customer-line", nil, paged); err != nil || !slices.Contains(r.Options, "/page approves") {
+		t.Errorf("after 20 s of a page: %+v %v", r, err)
+	}
+	if r, err = Rehearse(shipped(t), "customer-line", nil, append(paged, "/wait 3m")); err != nil || !strings.HasPrefix(r.Ends, "connect") {
+		t.Errorf("after all of its time: %+v %v", r, err)
+	}
 	if r, err = Rehearse(shipped(t), "customer-line", nil, []string{"/hang"}); err != nil || !r.Ended || r.Ends != "gone" {
 		t.Errorf("a hang-up: %+v %v", r, err)
 	}

@@ -193,7 +193,7 @@ func js[T any](b *tab, expression string) T {
 // press clicks, with the mouse, the button or link that has exactly this text.
 func (b *tab) press(text string) {
 	b.t.Helper()
-	find := fmt.Sprintf(`[...document.querySelectorAll("button,a")].find(e => e.textContent.trim() === %q && e.checkVisibility())`, text)
+	find := fmt.Sprintf(`[...document.querySelectorAll("button,a,summary")].find(e => e.textContent.trim() === %q && e.checkVisibility())`, text)
 	b.until("!!"+find, "there is nothing to press that says "+text)
 	// It stands still, and nothing covers it: a person would wait for that too.
 	at := js[[]float64](b, `(async () => {

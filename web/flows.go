@@ -132,14 +132,22 @@ type (
 	}
 )
 
+type flowFilesOut struct {
+	Body struct {
+		Files map[string]string `json:"files" doc:"text by path"`
+	}
+}
+
 // flowAPI is the editor of flows: drafts of one person, what the tools say of
 // them, and the two signatures by which one of them goes live.
 func (s *Server) flowAPI(a huma.API) {
 	add(s, a, huma.Operation{Method: "GET", Path: "/v1/flows", Summary: "Flows in force, and what waits, is ramped, proposed or drafted"}, s.listFlows)
+	add(s, a, huma.Operation{Method: "GET", Path: "/v1/flows/current", Summary: "The files of what is in force"}, s.currentFiles)
 	s.flowDraftAPI(a)
 	s.flowToolAPI(a)
 	s.flowSignAPI(a)
 	s.flowAudioAPI(a)
+	s.flowReplayAPI(a)
 }
 
 // mayEdit: others who may open the editor only read.
@@ -182,6 +190,13 @@ func (s *Server) listFlows(ctx context.Context, _ *struct{}) (*flowsOut, error) 
 		out.Body.Drafts, err = s.ownDrafts(ctx, tx, p)
 		return err
 	})
+	return out, err
+}
+
+func (s *Server) currentFiles(ctx context.Context, _ *struct{}) (*flowFilesOut, error) {
+	set, err := s.set(ctx, flowSetIn{})
+	out := &flowFilesOut{}
+	out.Body.Files = set.texts()
 	return out, err
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/ringfence/ringfence/flows"
 	"github.com/ringfence/ringfence/flows/shelf"
 	"github.com/ringfence/ringfence/gate"
+	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/scripts"
 	"github.com/ringfence/ringfence/verify/passkey"
 )
@@ -59,6 +60,19 @@ func (testShelf) approval(sig gate.Signature) shelf.Approval {
 
 func (testShelf) result(r shelf.Result, err error) (BundleResult, error) {
 	return BundleResult{Refused: string(r.Refused), Proposed: r.Proposed, Signed: r.Signed, Changes: r.Changes, Looser: r.Looser, From: r.From}, err
+}
+
+func (e testShelf) StartShadow(ctx context.Context, tenant ringfence.TenantID, b *flows.Bundle, by ringfence.PersonID) (BundleResult, error) {
+	return e.result(e.Shelf.StartShadow(ctx, tenant, b, by, 0))
+}
+
+func (e testShelf) StopShadow(ctx context.Context, tenant ringfence.TenantID, by ringfence.PersonID) (BundleResult, error) {
+	return e.result(e.Shelf.StopShadow(ctx, tenant, by))
+}
+
+func (e testShelf) ShadowStatus(ctx context.Context, tenant ringfence.TenantID) (ShadowStatus, error) {
+	st, err := e.Shelf.ShadowStatus(ctx, tenant)
+	return ShadowStatus{Bundle: st.Bundle, Since: st.Since, Until: st.Until, Calls: st.Calls}, err
 }
 
 // testVoice takes what begins like a WAV file of 8 kHz.
@@ -121,6 +135,106 @@ func withFlows(t *testing.T) func(*Config) {
 			t.Fatal(err)
 		}
 		c.Bundles, c.FlowVoice, c.Scripts = testShelf{s}, testVoice{}, os.DirFS("../scripts")
+	}
+}
+
+// testReplays keeps one call: somebody was greeted and hung up.
+type testReplays struct{ told []string }
+
+const keptCall = ringfence.TraversalID("trv_00000000000000000000000001")
+
+func (r *testReplays) Recorded(context.Context, ringfence.TenantID) ([]RecordedCall, error) {
+	return []RecordedCall{{ID: keptCall, Reference: "K7M2P9QX", Line: "main", Flow: "customer-line", Runs: 1, At: time.Now()}}, nil
+}
+
+func (r *testReplays) Replay(_ context.Context, _ ringfence.TenantID, by ringfence.PersonID, id ringfence.TraversalID, b *flows.Bundle) ([]flows.Followed, error) {
+	if id != keptCall {
+		return nil, ledger.ErrNotFound
+	}
+	r.told = append(r.told, string(by))
+	base, _ := flows.LoadDir(scripts.FS)
+	facts := flows.Facts{Start: flows.StartsInbound, Call: flows.CallFacts{Attestation: "A", NumberShown: "yes", Direction: ringfence.Inbound, Weekday: "monday", Open: true}}
+	s, effects, err := flows.Start(base, "customer-line", facts)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	rec := flows.NewRecorder(base, "customer-line", facts, now)
+	rec.Saw(now, s, flows.Input{}, effects)
+	for _, in := range []flows.Input{{Kind: flows.InPlayed}, {Kind: flows.InHungUp}} {
+		for _, e := range effects {
+			if e.Kind == flows.EffSpeak {
+				in.Ref = e.Ref
+			}
+		}
+		effects = flows.Step(base, s, in)
+		rec.Saw(now.Add(3*time.Second), s, in, effects)
+	}
+	got, err := flows.Replay(b, rec.Trace())
+	return []flows.Followed{got}, err
+}
+
+func TestRealCallsAreReplayed(t *testing.T) {
+	kept := &testReplays{}
+	d := newDesktop(t, withFlows(t), func(c *Config) { c.Replays = kept })
+	omar := d.person("Omar", ringfence.RoleOps)
+	cookie := d.signIn(omar)
+	list := decode[struct{ Calls []flowCallView }](t, d.ask(cookie, "GET", "/v1/flows/calls", nil))
+	if len(list.Calls) != 1 || list.Calls[0].Flow != "customer-line" {
+		t.Fatalf("%+v", list)
+	}
+	type answer struct{ Runs []flowFollowed }
+	same := decode[answer](t, d.ask(cookie, "POST", "/v1/flows/replay", map[string]any{"set": map[string]any{}, "call": keptCall}))
+	if len(same.Runs) != 1 || same.Runs[0].Result != "same" || len(same.Runs[0].Steps) < 2 || same.Runs[0].Steps[0].Line != 20 {
+		t.Errorf("%+v", same)
+	}
+	other := strings.Replace(mustText(t, "../scripts/customer-line.yaml"), "Welcome to Acme.", "Good day.", 1)
+	words := decode[answer](t, d.ask(cookie, "POST", "/v1/flows/replay", map[string]any{"set": flowsOf("", map[string]string{"customer-line.yaml": strings.Replace(other, "translations: [de]", "", 1)}), "call": keptCall}))
+	if len(words.Runs) != 1 || words.Runs[0].Result != "words" || len(words.Runs[0].Differences) != 1 || !strings.Contains(words.Runs[0].Differences[0].Says, "Good day.") {
+		t.Errorf("%+v", words)
+	}
+	if w := d.ask(cookie, "POST", "/v1/flows/replay", map[string]any{"set": map[string]any{}, "call": "trv_x"}); w.Code != 404 {
+		t.Errorf("a call that nobody kept: %d", w.Code)
+	}
+	if w := d.ask(cookie, "POST", "/v1/flows/replay", map[string]any{"set": flowsOf("", map[string]string{"customer-line.yaml": "["}), "call": keptCall}); w.Code != 422 {
+		t.Errorf("against what does not load: %d", w.Code)
+	}
+	if !slices.Equal(kept.told, []string{string(omar.ID), string(omar.ID)}) {
+		t.Errorf("played in the name of %v", kept.told)
+	}
+}
+
+// A draft that follows live calls: only its own author starts it, and only as
+// it was looked at.
+func TestDraftFollowsLiveCalls(t *testing.T) {
+	d := newDesktop(t, withFlows(t))
+	omar, rita := d.signIn(d.person("Omar", ringfence.RoleOps)), d.signIn(d.person("Rita", ringfence.RoleRisk))
+	mine := d.flowsDraft(omar, "x")
+	path := "/v1/flows/drafts/" + mine.Draft.ID
+	shown := decode[struct{ Draft flowDraftView }](t, d.ask(omar, "POST", path+"/save", map[string]any{"version": mine.Draft.Version,
+		"change": map[string]any{"files": map[string]string{"accounts-line.yaml": mine.Files["accounts-line.yaml"] + "# other\n"}}}))
+	body := map[string]any{"version": shown.Draft.Version}
+	if w := d.ask(rita, "POST", path+"/shadow", body); w.Code != 404 {
+		t.Errorf("somebody else's draft: %d", w.Code)
+	}
+	if w := d.ask(omar, "POST", path+"/shadow", map[string]any{"version": 1000}); w.Code != 409 {
+		t.Errorf("another version: %d", w.Code)
+	}
+	if w := d.ask(omar, "POST", path+"/shadow", body); w.Code != 204 {
+		t.Fatalf("start: %d %s", w.Code, w.Body)
+	}
+	type shadow struct {
+		Runs  bool
+		Calls int
+	}
+	if st := decode[shadow](t, d.ask(rita, "GET", "/v1/flows/shadow", nil)); !st.Runs {
+		t.Errorf("%+v", st)
+	}
+	if w := d.ask(rita, "POST", "/v1/flows/shadow/stop", nil); w.Code != 204 {
+		t.Errorf("stop: %d %s", w.Code, w.Body)
+	}
+	if st := decode[shadow](t, d.ask(rita, "GET", "/v1/flows/shadow", nil)); st.Runs {
+		t.Errorf("stopped: %+v", st)
 	}
 }
 

@@ -30,7 +30,7 @@ func (s *Server) loginPage(invite bool) http.HandlerFunc {
 // of the navigation.
 func pagesOf(p principal) []string {
 	out := []string{}
-	for _, name := range []string{"console", "board", "calls", "audit", "people", "import", "approvals"} {
+	for _, name := range []string{"console", "board", "calls", "audit", "flows", "people", "import", "approvals"} {
 		for _, r := range access {
 			if r.pattern == "GET /"+name && r.may(p) {
 				out = append(out, name)

@@ -68,6 +68,8 @@ type Config struct {
 	// Scripts is the folder that the installation's own flows came from: its
 	// tests and recordings; nil = none.
 	Scripts fs.FS
+	// Replays knows what is kept of past calls; nil: nothing.
+	Replays Replays
 	// FlowVoice is what callers hear; nil takes and plays no recordings.
 	FlowVoice Voice
 	// Log takes one line for what went wrong; nil discards.

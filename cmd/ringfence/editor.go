@@ -12,9 +12,11 @@ import (
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/b2bua/voice"
 	"github.com/ringfence/ringfence/flows"
+	"github.com/ringfence/ringfence/flows/runner"
 	"github.com/ringfence/ringfence/flows/shelf"
 	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/internal/config"
+	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/scripts"
 	"github.com/ringfence/ringfence/web"
 )
@@ -22,7 +24,7 @@ import (
 // joinEditor gives the flow editor the shelf, the voice that callers hear, and
 // the folder that the installation's own flows came from.
 func (a *app) joinEditor(cfg *web.Config) {
-	cfg.Bundles, cfg.FlowVoice, cfg.Scripts = editorShelf{a.shelf}, editorVoice{a.speech}, a.scripts
+	cfg.Bundles, cfg.FlowVoice, cfg.Scripts, cfg.Replays = editorShelf{a.shelf}, editorVoice{a.speech}, a.scripts, editorReplays{a.store}
 }
 
 // scriptsOf is what replaces the scripts of the configuration, else those, else
@@ -94,6 +96,51 @@ func resultOut(r shelf.Result, err error) (web.BundleResult, error) {
 		out.Refused += ": " + r.Why
 	}
 	return out, err
+}
+
+// shadowLife is how long a draft follows calls that begin.
+const shadowLife = 24 * time.Hour
+
+// StartShadow implements web.Shadows.
+func (e editorShelf) StartShadow(ctx context.Context, tenant ringfence.TenantID, b *flows.Bundle, by ringfence.PersonID) (web.BundleResult, error) {
+	return resultOut(e.Shelf.StartShadow(ctx, tenant, b, by, shadowLife))
+}
+
+// StopShadow implements web.Shadows.
+func (e editorShelf) StopShadow(ctx context.Context, tenant ringfence.TenantID, by ringfence.PersonID) (web.BundleResult, error) {
+	return resultOut(e.Shelf.StopShadow(ctx, tenant, by))
+}
+
+// ShadowStatus implements web.Shadows.
+func (e editorShelf) ShadowStatus(ctx context.Context, tenant ringfence.TenantID) (web.ShadowStatus, error) {
+	st, err := e.Shelf.ShadowStatus(ctx, tenant)
+	out := web.ShadowStatus{Bundle: st.Bundle, Since: st.Since, Until: st.Until, Calls: st.Calls, Same: st.Same, Words: st.Words, Differs: st.Differs, Unknown: st.Unknown}
+	for _, d := range st.Differences {
+		out.Differences = append(out.Differences, web.ShadowPoint{Says: d.String(), Calls: d.Calls})
+	}
+	return out, err
+}
+
+// editorReplays shows what is kept of past calls.
+type editorReplays struct{ store ledger.Store }
+
+// Recorded implements web.Replays.
+func (e editorReplays) Recorded(ctx context.Context, tenant ringfence.TenantID) ([]web.RecordedCall, error) {
+	all, err := runner.Recordings(ctx, e.store, tenant)
+	var out []web.RecordedCall
+	for _, r := range all {
+		one := web.RecordedCall{ID: r.Traversal, Reference: r.Reference, Line: r.Line, Runs: len(r.Runs), At: r.At}
+		if len(r.Runs) > 0 {
+			one.Flow = r.Runs[0].Flow
+		}
+		out = append(out, one)
+	}
+	return out, err
+}
+
+// Replay implements web.Replays.
+func (e editorReplays) Replay(ctx context.Context, tenant ringfence.TenantID, by ringfence.PersonID, id ringfence.TraversalID, b *flows.Bundle) ([]flows.Followed, error) {
+	return runner.ReplayRecording(ctx, e.store, tenant, by, id, b)
 }
 
 // editorVoice lets people who write flows hear what callers hear.

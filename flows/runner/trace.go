@@ -29,6 +29,7 @@ type Recording struct {
 	Reference string                `json:"reference"`
 	Line      string                `json:"line"`
 	Runs      []flows.Trace         `json:"runs"` // the line's flow, then console flows
+	At        time.Time             `json:"-"`    // when it was kept; filled by Recordings
 }
 
 // Shadows is what Bundles may implement too: a bundle that follows new calls
@@ -211,6 +212,7 @@ func Recordings(ctx context.Context, store ledger.Store, tenant ringfence.Tenant
 			if err != nil {
 				return err
 			}
+			rec.At = time.Unix(0, row.Sort).UTC()
 			out = append(out, rec)
 		}
 		return nil

@@ -10,13 +10,12 @@ import { PeoplePage } from "./people";
 import { RecordsPage } from "./records";
 import { calls, link, now, phone, start, waiting } from "./live";
 import { attempt, Bar, Panel, tell } from "./parts";
+import { TITLES } from "./titles";
 import { lasts, stateName } from "./words";
 import type { Me } from "./types";
 
 const me = signal<Me | null>(null);
 const selected = signal("");
-
-const TITLES: Record<string, string> = { console: "Console", board: "Board", calls: "Calls", audit: "Audit", people: "People", import: "Import", approvals: "Approvals" };
 
 function Header() {
   const m = me.value!;
