@@ -39,6 +39,9 @@ type Config struct {
 	// BrowserAddrs are the addresses under which browsers reach our media when
 	// they differ from the bound one, as behind NAT. They are told beside it.
 	BrowserAddrs []netip.Addr
+	// CDR is given the record of each leg when it is over. Nil means nobody is.
+	// It must not block.
+	CDR func(CDR)
 	// Resolver answers for trunks that are named by Host alone. Nil means
 	// SystemDNS.
 	Resolver Resolver

@@ -226,6 +226,9 @@ func (in *inbound) respond200(extra []sip.Header) error {
 
 // limit starts what bounds an answered leg.
 func (l *Leg) limit() {
+	l.mu.Lock()
+	l.answeredAt = time.Now()
+	l.mu.Unlock()
 	l.after(l.u.cfg.Limits.CallTime, func() { l.finish(ringfence.EndLimit, 0) })
 	l.watchSession()
 }

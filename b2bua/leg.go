@@ -53,25 +53,27 @@ type Leg struct {
 	byes      atomic.Bool   // a BYE of ours is out
 	pracks    atomic.Uint32 // PRACKs of ours, which the stack does not count
 
-	mu       sync.Mutex // guards everything below
-	agreed   sdp.Agreed
-	hasMedia bool // agreed is set
-	firm     bool // and a change of it is one of the far end
-	answered bool
-	ended    bool
-	cause    ringfence.EndCause
-	code     int
-	offered  bool // our last description was an offer that awaits an answer
-	origin   string
-	theirTag string
-	theirSeq uint32            // highest CSeq of the far end's requests
-	asserted string            // PAI of the dialog so far
-	contact  *sip.Uri          // the far end's newest; nil = as in the INVITE or its 2xx
-	lastAck  *sip.Request      // of our latest re-INVITE
-	reAck    chan *sip.Request // awaits the ACK of a re-INVITE; nil = none
-	pending  chan struct{}     // open while an offer of ours or theirs is under way; nil = none
-	timers   []*time.Timer
-	session  sessionTimer
+	mu         sync.Mutex // guards everything below
+	agreed     sdp.Agreed
+	hasMedia   bool // agreed is set
+	firm       bool // and a change of it is one of the far end
+	answered   bool
+	ended      bool
+	cause      ringfence.EndCause
+	code       int
+	offered    bool // our last description was an offer that awaits an answer
+	origin     string
+	theirTag   string
+	theirSeq   uint32            // highest CSeq of the far end's requests
+	asserted   string            // PAI of the dialog so far
+	contact    *sip.Uri          // the far end's newest; nil = as in the INVITE or its 2xx
+	lastAck    *sip.Request      // of our latest re-INVITE
+	reAck      chan *sip.Request // awaits the ACK of a re-INVITE; nil = none
+	pending    chan struct{}     // open while an offer of ours or theirs is under way; nil = none
+	timers     []*time.Timer
+	traversal  ringfence.TraversalID // whose leg it is
+	answeredAt time.Time
+	session    sessionTimer
 }
 
 // signalling is what differs between a leg that came and one that we placed.
@@ -245,6 +247,9 @@ func (l *Leg) pump() {
 		case rtp.EventDead:
 			l.finish(ringfence.EndMedia, 0)
 		}
+	}
+	if l.u.cfg.CDR != nil {
+		l.u.cfg.CDR(l.record(time.Now()))
 	}
 	l.mu.Lock()
 	l.events <- ringfence.LegEvent{Kind: ringfence.LegEnded, Cause: l.cause, Code: l.code, At: time.Now()}

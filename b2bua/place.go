@@ -2,6 +2,7 @@ package b2bua
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -180,7 +181,7 @@ func (o *outbound) extra(share bool, headers [][2]string) ([]sip.Header, error) 
 		}
 	}
 	if o.p.UUI != "" {
-		if err := add("User-to-User", o.p.UUI); err != nil {
+		if err := add("User-to-User", userToUser(o.p.UUI)); err != nil {
 			return nil, err
 		}
 	}
@@ -195,6 +196,15 @@ func (o *outbound) extra(share bool, headers [][2]string) ([]sip.Header, error) 
 		out = append(out, sip.NewHeader("Date", time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")))
 	}
 	return out, nil
+}
+
+// userToUser is a reference as RFC 7433, section 4.1, has it. A value that names
+// its encoding goes as it is.
+func userToUser(v string) string {
+	if strings.Contains(v, ";") {
+		return v
+	}
+	return hex.EncodeToString([]byte(v)) + ";encoding=hex"
 }
 
 func (o *outbound) uri(s *side, at netip.AddrPort) *sip.Uri {

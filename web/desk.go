@@ -62,6 +62,8 @@ type (
 		Body struct {
 			Ours bool      `json:"ours"`
 			At   time.Time `json:"at,omitzero"`
+			// Live is there for service accounts while the call goes on.
+			Live *callEvidence `json:"live,omitempty"`
 		}
 	}
 )
@@ -162,6 +164,7 @@ func (s *Server) deskAPI(a huma.API) {
 			if !out.Body.Ours {
 				out.Body.At = time.Time{}
 			}
+			out.Body.Live = s.evidenceOf(p, reference(in.Ref))
 			return out, err
 		})
 }

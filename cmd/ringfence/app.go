@@ -75,6 +75,7 @@ type app struct {
 	metrics  *metrics
 	meter    *http.Server // serves the metrics; nil: nobody asked for them
 	ua       *b2bua.UA
+	cdrs     *cdrs // nil: no call records are kept
 	runner   *runner.Runner
 	recorder *record.Recorder
 	supers   supervisions
@@ -218,6 +219,12 @@ func (a *app) joinCalls(o appOptions) error {
 		return err
 	}
 	a.metrics.attending(a.recorder.Counts, a.hep)
+	if a.cdrs, err = newCDRs(a.cfg.SIP.CDR, a.log); err != nil {
+		return err
+	}
+	if a.cdrs != nil {
+		edge.CDR = a.cdrs.add
+	}
 	if a.ua, err = b2bua.New(edge, b2bua.HandlerFunc(func(ctx context.Context, leg *b2bua.Leg) { a.runner.Inbound(ctx, leg) }), a.log); err != nil {
 		return err
 	}
@@ -305,6 +312,9 @@ func (a *app) start(ctx context.Context) error {
 	tick, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a.stopTick = stop
 	a.work.Go(func() { a.watchSTIR(tick) })
+	if a.cdrs != nil {
+		a.work.Go(func() { a.cdrs.run(tick) })
+	}
 	for _, t := range a.cfg.Tenants {
 		tenant := tenantOr(t.ID)
 		if err := a.shelf.Remember(ctx, tenant); err != nil {

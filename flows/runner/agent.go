@@ -136,6 +136,7 @@ func (t *traversal) ring(ctx context.Context, p Place) {
 		return
 	}
 	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "leg.placed", Traversal: t.id, Leg: leg.ID(), Person: p.Person})
+	t.claims(leg)
 	a := &agent{leg: leg, place: p}
 	t.ringing = append(t.ringing, a)
 	t.helper.Go(func() {

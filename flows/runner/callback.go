@@ -139,6 +139,7 @@ func (t *traversal) dial(ctx context.Context, c *challenge, s *slot, d dialing) 
 		t.dialOutcome(ctx, s, d, flows.Down)
 		return
 	}
+	t.claims(placed)
 	t.keepReference(ctx)
 	t.note("calling the number on file back", false)
 	s.leg, s.up, s.changed = placed, false, false

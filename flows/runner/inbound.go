@@ -16,6 +16,7 @@ import (
 func (t *traversal) inbound(ctx context.Context, leg Leg, gone chan struct{}) {
 	info := leg.Info()
 	t.first, t.live.Direction = leg, ringfence.Inbound
+	t.claims(leg)
 	t.slots[0] = &slot{t: t, leg: leg}
 	t.pump(ctx, 0, leg, gone)
 	t.caller = t.r.cfg.Identity.Check(ctx, info, time.Now())

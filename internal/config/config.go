@@ -52,6 +52,7 @@ type SIP struct {
 	Trunks    []Trunk    `koanf:"trunks"`
 	Limits    SIPLimits  `koanf:"limits"`
 	Emergency Emergency  `koanf:"emergency"`
+	CDR       string     `koanf:"cdr"` // folder of call records, one line a leg; empty = none
 }
 
 // Listener is one address on which SIP is taken.
