@@ -102,6 +102,19 @@ type LegInfo struct {
 	UUI        string   // User-to-User
 	CallID     string
 	ReceivedAt time.Time
+
+	// Emergency says that one of our own phones called an emergency number. No
+	// flow takes such a call: it goes to the emergency trunk at once.
+	Emergency bool
+	Location  *Location // where that phone says it is; nil = it does not say
+}
+
+// Location is where a phone says that it is (RFC 6442), passed on as it came.
+type Location struct {
+	Geolocation []string
+	Routing     string // Geolocation-Routing: yes, no or empty
+	ContentID   string // of PIDFLO, to which Geolocation may point
+	PIDFLO      []byte // application/pidf+xml; nil = by reference only
 }
 
 // LegEventKind is what happened on a leg.
@@ -167,6 +180,8 @@ type Placement struct {
 	// Contact reports that this leg is a call-back to a contact point: a 3xx,
 	// 181, Diversion or History-Info ends it as diverted.
 	Contact bool
+	// Location goes with an emergency call.
+	Location *Location
 	// Whisper legs of agents are allowed early media and hold; the field is
 	// for the call's record only.
 	Purpose string // "agent", "callback", "job", "emergency"

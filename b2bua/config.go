@@ -39,6 +39,8 @@ type Config struct {
 	// BrowserAddrs are the addresses under which browsers reach our media when
 	// they differ from the bound one, as behind NAT. They are told beside it.
 	BrowserAddrs []netip.Addr
+	// Emergency are the numbers that Phones may call at any time, digits only.
+	Emergency []string
 	// CDR is given the record of each leg when it is over. Nil means nobody is.
 	// It must not block.
 	CDR func(CDR)
@@ -125,6 +127,9 @@ type Trunk struct {
 	// never; less than 1 s is an error.
 	Ping time.Duration
 
+	// Phones says that the trunk is one of our own phones: an INVITE to an
+	// emergency number is taken whatever the caps say.
+	Phones bool
 	// DelayedOffer leaves the description out of our INVITE; the peer's answer
 	// has the offer and our ACK the answer (RFC 3264, section 4).
 	DelayedOffer bool

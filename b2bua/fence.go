@@ -34,6 +34,8 @@ type gate interface {
 	// admits says whether a new INVITE may start a call now. known is true for
 	// one that already has: a retransmission.
 	admits(t *Trunk, key string) (ok, known bool)
+	// urgent says whether a call of user is an emergency call of our own phone.
+	urgent(t *Trunk, user string) bool
 	// available says whether a call would be taken now.
 	available() bool
 }
@@ -158,6 +160,9 @@ func (f *fence) request(m *message, t *Trunk) *refusal {
 		return &refusal{code: 200, reason: "OK", headers: []field{allowField, {"Accept", "application/sdp"},
 			{"Supported", strings.Join(understood, ", ")}}}
 	case "INVITE":
+		if f.gate.urgent(t, userOfURI(m.uri)) {
+			return nil
+		}
 		if ok, known := f.gate.admits(t, m.key()); !ok && !known {
 			return f.unavailable()
 		}

@@ -15,6 +15,7 @@ import (
 type fakeGate struct{ full, known bool }
 
 func (g fakeGate) admits(*Trunk, string) (ok, known bool) { return !g.full, g.known }
+func (g fakeGate) urgent(t *Trunk, user string) bool      { return user == "112" }
 func (g fakeGate) available() bool                        { return !g.full }
 
 var trunkAddr = netip.MustParseAddrPort("192.0.2.10:5060")

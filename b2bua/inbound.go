@@ -43,11 +43,16 @@ func (in *inbound) offer(req *sip.Request, tx sip.ServerTransaction) bool {
 		respond(req, tx, r.code, r.reason, sip.NewHeader(r.headers[0].name, r.headers[0].value))
 		return false
 	}
-	if len(req.Body()) == 0 {
+	sdp, ok := described(value(req, "Content-Type"), req.Body())
+	if !ok {
+		respond(req, tx, 415, "Unsupported Media Type", sip.NewHeader("Accept", "application/sdp, multipart/mixed"))
+		return false
+	}
+	if len(sdp) == 0 {
 		l.offered = true
 		return true
 	}
-	body, err := l.answerTo(req.Body(), in.infoOK)
+	body, err := l.answerTo(sdp, in.infoOK)
 	if err != nil {
 		l.u.log.Info("offer refused", "leg", l.info.ID, "trunk", l.info.Trunk, "error", err)
 		respond(req, tx, 488, "Not Acceptable Here", sip.NewHeader("Warning", "305 "+l.u.cfg.Name+" \"incompatible media\""))

@@ -198,7 +198,7 @@ func (m *message) content() *refusal {
 	default:
 		return nil // the body of a BYE or an OPTIONS is not read
 	}
-	if ct := mediaType(m.first("Content-Type")); ct != want {
+	if ct := mediaType(m.first("Content-Type")); ct != want && (ct != "multipart/mixed" || m.method != "INVITE" || m.to.tag() != "") {
 		return &refusal{code: 415, reason: "Unsupported Media Type", headers: []field{{"Accept", want}}}
 	}
 	return nil

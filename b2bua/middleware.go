@@ -126,6 +126,9 @@ func (s *side) inboundInfo(req *sip.Request, from netip.AddrPort, t *Trunk) ring
 	if t.Register != nil && info.Called == t.Register.User {
 		info.Called = req.To().Address.User // the registrar has written our Contact over what was called
 	}
+	if info.Emergency = s.u.cfg.urgent(t, req.Recipient.User); info.Emergency {
+		info.Location = location(req)
+	}
 	if t.TrustIdentity {
 		info.Attested = value(req, "P-Attestation-Indicator")
 		return info

@@ -156,6 +156,9 @@ func (o *outbound) build(req *sip.Request) {
 	}
 	req.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
 	req.SetBody(l.offer())
+	if o.p.Location != nil {
+		setLocation(req, o.p.Location)
+	}
 }
 
 // domain is the host of the Request-URI: the trunk's domain for a number, the

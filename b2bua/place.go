@@ -52,9 +52,9 @@ func (u *UA) PlaceWith(ctx context.Context, p ringfence.Placement, headers ...[2
 	}
 	info := ringfence.LegInfo{ID: p.Leg, Direction: ringfence.Outbound, Trunk: trunk.Name, Listener: s.l.Name, Transport: s.l.Transport,
 		Source: addrs[0], TrustedIDs: trunk.TrustIdentity, Called: user, RequestURI: o.uri(s, addrs[0]).String(), UUI: p.UUI,
-		CallID: o.callID, ReceivedAt: time.Now()}
+		CallID: o.callID, ReceivedAt: time.Now(), Emergency: p.Purpose == "emergency"}
 	u.mu.Lock()
-	parent, running := u.ctx, u.started && !u.draining
+	parent, running := u.ctx, u.started && !u.closed && (!u.draining || info.Emergency)
 	_, taken := u.legs[p.Leg]
 	u.mu.Unlock()
 	if !running {

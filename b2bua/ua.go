@@ -239,6 +239,9 @@ func (u *UA) available() bool {
 	return !u.draining && u.active < u.cfg.Limits.Calls
 }
 
+// urgent implements gate.
+func (u *UA) urgent(t *Trunk, user string) bool { return u.cfg.urgent(t, user) }
+
 // admits implements gate: the fence's cheap look before the stack spends
 // anything on an INVITE.
 func (u *UA) admits(t *Trunk, key string) (ok, known bool) {
@@ -278,7 +281,7 @@ func (u *UA) enter(l *Leg, key, branch string) error {
 			return errMerged
 		}
 	}
-	if err := u.roomLocked(l.trunk); err != nil {
+	if err := u.roomLocked(l.trunk); err != nil && (!l.info.Emergency || u.closed) {
 		return err
 	}
 	if key != "" {

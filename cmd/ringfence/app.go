@@ -225,7 +225,7 @@ func (a *app) joinCalls(o appOptions) error {
 	if a.cdrs != nil {
 		edge.CDR = a.cdrs.add
 	}
-	if a.ua, err = b2bua.New(edge, b2bua.HandlerFunc(func(ctx context.Context, leg *b2bua.Leg) { a.runner.Inbound(ctx, leg) }), a.log); err != nil {
+	if a.ua, err = b2bua.New(edge, b2bua.HandlerFunc(a.inbound), a.log); err != nil {
 		return err
 	}
 	if a.sign, err = newSigner(a.cfg.STIR); err != nil {

@@ -14,7 +14,7 @@ import (
 func edgeConfig(cfg config.Config) (b2bua.Config, error) {
 	out := b2bua.Config{Media: rtp.Config{PortMin: cfg.Media.PortMin, PortMax: cfg.Media.PortMax, DeadAfter: cfg.SIP.Limits.SilentAfter},
 		Limits: b2bua.Limits{Calls: cfg.SIP.Limits.Calls, CallTime: cfg.SIP.Limits.MaxDuration,
-			CallRate: cfg.SIP.Limits.PerSecond, StrangerRate: cfg.SIP.Limits.PerSource}, Strangers: b2bua.StrangersDrop}
+			CallRate: cfg.SIP.Limits.PerSecond, StrangerRate: cfg.SIP.Limits.PerSource}, Strangers: b2bua.StrangersDrop, Emergency: cfg.SIP.Emergency.Numbers}
 	if cfg.SIP.Limits.AnswerStranger {
 		out.Strangers = b2bua.StrangersRefuse
 	}
@@ -51,7 +51,7 @@ func edgeConfig(cfg config.Config) (b2bua.Config, error) {
 func edgeTrunk(t config.Trunk) (b2bua.Trunk, error) {
 	out := b2bua.Trunk{Name: t.Name, Addrs: t.Addrs, Host: t.Host, Proxy: t.Proxy, Transport: t.Transport, Sources: t.Sources,
 		Username: t.Username, Password: t.Password.Reveal(), Realm: t.Realm, PeerName: t.PeerName, TrustIdentity: t.Trusted, SRTP: t.SRTP,
-		Codecs: t.Codecs, From: t.From, Outbound: t.Outbound || t.Agents, Calls: t.Calls, Bare: t.Bare, Ping: t.Every(), DelayedOffer: t.Delayed}
+		Codecs: t.Codecs, From: t.From, Outbound: t.Outbound || t.Agents, Calls: t.Calls, Bare: t.Bare, Ping: t.Every(), DelayedOffer: t.Delayed, Phones: t.Agents}
 	if t.Register {
 		user := t.Username
 		if user == "" {

@@ -78,6 +78,7 @@ func (c *Config) checkSIP(p *problems) {
 		}
 	}
 	c.checkPeers(p)
+	c.checkEmergency(p)
 	seen := map[string]bool{}
 	for _, l := range c.SIP.Listeners {
 		key := "sip.listeners." + l.Name
