@@ -89,7 +89,9 @@ func newSSO(o SSO) (*sso, error) {
 		return nil, fmt.Errorf("web: sso: %w", err)
 	}
 	return &sso{SSO: o, client: &http.Client{Timeout: ssoTimeout, Transport: boundedTransport{},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return errors.New("sso: the provider answers with a redirect") }}}, nil
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return errors.New("sso: the provider answers with a redirect")
+		}}}, nil
 }
 
 // boundedTransport cuts answers that no provider needs.

@@ -16,7 +16,7 @@ import (
 func TestNamedRecording(t *testing.T) {
 	sound := make(ringfence.Clip, 4*FrameSamples)
 	for i := range sound {
-		sound[i] = int16(i*7+3)
+		sound[i] = int16(i*7 + 3)
 	}
 	wav := MuLawWAV(sound)
 	sha := ringfence.Digest(sha256.Sum256(wav))

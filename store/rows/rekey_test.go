@@ -92,7 +92,10 @@ func rekey(t *testing.T, s ledger.Store, what rows.Change) {
 
 func walk(t *testing.T, s ledger.Store, from rows.Place, limit int) (last rows.Place, n, changed int) {
 	t.Helper()
-	update(t, s, func(tx ledger.Tx) (err error) { last, n, changed, err = rows.Walk(t.Context(), tx, from, limit, true); return err })
+	update(t, s, func(tx ledger.Tx) (err error) {
+		last, n, changed, err = rows.Walk(t.Context(), tx, from, limit, true)
+		return err
+	})
 	return last, n, changed
 }
 
