@@ -242,6 +242,10 @@ func TestKeysRotateBesideServe(t *testing.T) {
 	o := newOffice(t)
 	a := o.app()
 	defer a.store.Close()
+	recorded, _, err := recordKeys{a}.New(t.Context(), ringfence.DefaultTenant, "rec_a")
+	if err != nil {
+		t.Fatal(err)
+	}
 	before, err := os.ReadFile(keyFile(o.cfg).Path)
 	if err != nil {
 		t.Fatal(err)
@@ -265,6 +269,9 @@ func TestKeysRotateBesideServe(t *testing.T) {
 	defer again.store.Close()
 	if p, err := again.personByEmail(t.Context(), ringfence.DefaultTenant, "ada@example.com"); err != nil || p.ID == "" {
 		t.Errorf("a fresh process finds %+v, %v", p, err)
+	}
+	if _, err := (recordKeys{again}).Open(t.Context(), ringfence.DefaultTenant, "rec_a", recorded); err != nil {
+		t.Errorf("a recording from before: %v", err)
 	}
 	o.refused("two rotations at once", (&keysRotateCmd{Rows: true, Only: "add"}).run(t.Context(), o.cfg), "one after the other")
 }

@@ -104,9 +104,11 @@ func (c *keysRotateCmd) turn(ctx context.Context, cfg config.Config) error {
 	defer s.Close()
 	for _, t := range cfg.Tenants {
 		tenant := tenantOr(t.ID)
-		change := rotateMaster
-		if c.Rows {
-			change = rotateRows
+		change := rotateRows
+		if !c.Rows {
+			change = func(ctx context.Context, s ledger.Store, tenant ringfence.TenantID) (int, error) {
+				return rotateMaster(ctx, s, keys.master, tenant)
+			}
 		}
 		n, err := change(ctx, s, tenant)
 		if err != nil {
@@ -123,8 +125,11 @@ func (c *keysRotateCmd) turn(ctx context.Context, cfg config.Config) error {
 	return nil
 }
 
-// rotateMaster wraps every key anew.
-func rotateMaster(ctx context.Context, s ledger.Store, tenant ringfence.TenantID) (int, error) {
+// rotateMaster wraps anew every key that the master wrapped.
+func rotateMaster(ctx context.Context, s ledger.Store, master *seal.Master, tenant ringfence.TenantID) (int, error) {
+	if err := rewrapRecordings(ctx, s, master, tenant); err != nil {
+		return 0, err
+	}
 	return rekeyAll(ctx, s, tenant, rows.Rewrap)
 }
 

@@ -30,6 +30,26 @@ func (a *app) joinRecorder() error {
 // by the master.
 const kindRecordingKey ledger.Kind = "recording_key"
 
+func recordingOwner(tenant ringfence.TenantID) string { return "recordings/" + string(tenant) }
+
+// rewrapRecordings wraps a tenant's key of recordings anew, after the master
+// was rotated.
+func rewrapRecordings(ctx context.Context, s ledger.Store, master *seal.Master, tenant ringfence.TenantID) error {
+	return s.Update(ctx, tenant, func(tx ledger.Tx) error {
+		wrapped, version, err := ledger.Read[[]byte](ctx, tx, kindRecordingKey, "1")
+		if errors.Is(err, ledger.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if wrapped, err = master.Rewrap(wrapped, recordingOwner(tenant)); err != nil {
+			return err
+		}
+		return ledger.Write(ctx, tx, &ledger.Record{Kind: kindRecordingKey, ID: "1", Version: version}, wrapped)
+	})
+}
+
 // recordKeys is the hierarchy of keys: the master wraps one key a tenant, that
 // wraps one key a recording.
 type recordKeys struct{ a *app }
@@ -40,7 +60,7 @@ func recordingRow(tenant ringfence.TenantID, id string) seal.Row {
 
 // box opens the tenant's key, and makes it where make is set and there is none.
 func (k recordKeys) box(ctx context.Context, tenant ringfence.TenantID, make bool) (*seal.Box, error) {
-	owner := "recordings/" + string(tenant)
+	owner := recordingOwner(tenant)
 	var wrapped []byte
 	read := func(tx ledger.Tx) (err error) {
 		wrapped, _, err = ledger.Read[[]byte](ctx, tx, kindRecordingKey, "1")

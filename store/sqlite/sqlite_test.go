@@ -194,3 +194,40 @@ func BenchmarkUpdate(b *testing.B) {
 		}
 	})
 }
+
+// TestLostSettingsRefuse opens a connection whose durability was turned down.
+func TestLostSettingsRefuse(t *testing.T) {
+	for setting, pragmas := range map[string]string{
+		"synchronous":  "journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)",
+		"foreign_keys": "journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(0)",
+		"journal_mode": "journal_mode(DELETE)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)",
+	} {
+		db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), fileName)+"?_pragma="+pragmas)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if c, err := (&Store{db: db}).connect(t.Context()); err == nil || !strings.Contains(err.Error(), setting) {
+			if err == nil {
+				c.close()
+			}
+			t.Errorf("%s: %v, want a refusal that names it", pragmas, err)
+		}
+	}
+}
+
+func TestFileSystemsThatForgetAreNamed(t *testing.T) {
+	for number, name := range map[int64]string{0x01021994: "tmpfs", 0x858458f6: "ramfs", 0x6969: "NFS", 0xff534d42: "CIFS", 0xfe534d42: "SMB2"} {
+		if refusedFileSystems[number] != name {
+			t.Errorf("%#x is %q, want %s (statfs(2))", number, refusedFileSystems[number], name)
+		}
+	}
+	s, err := Open(t.Context(), Config{Dir: "/dev/shm/ringfence-test", Master: newMaster(t)})
+	if err == nil {
+		s.Close()
+		t.Error("a store on tmpfs was opened")
+	}
+	if err := os.RemoveAll("/dev/shm/ringfence-test"); err != nil {
+		t.Error(err)
+	}
+}
