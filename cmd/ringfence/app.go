@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -60,6 +61,7 @@ type app struct {
 	life     context.Context // ends with the process; for what outlives one call
 	keys     keyring
 	store    truth
+	shared   io.Closer // what nodes share and may lose; nil: nothing
 	signer   *ledger.Signer
 	base     *flows.Bundle // in force where nothing was published
 	scripts  fs.FS         // what base was read from
@@ -131,7 +133,7 @@ func newApp(ctx context.Context, cfg config.Config, o appOptions) (_ *app, err e
 	if err = a.joinRecorder(); err != nil {
 		return nil, err
 	}
-	if err = a.joinCalls(o); err != nil {
+	if err = a.joinCalls(ctx, o); err != nil {
 		return nil, err
 	}
 	return a, a.joinWeb()
@@ -187,7 +189,7 @@ func (a *app) executorOf(tenant ringfence.TenantID, action string) string {
 }
 
 // joinCalls joins the telephone edge, the signature check and the runner.
-func (a *app) joinCalls(o appOptions) error {
+func (a *app) joinCalls(ctx context.Context, o appOptions) error {
 	trust := o.Roots
 	if trust == nil && a.cfg.STIR.Roots != "" {
 		list, err := stirshaken.LoadTrustList(a.cfg.STIR.Roots)
@@ -202,8 +204,11 @@ func (a *app) joinCalls(o appOptions) error {
 		}
 		return a.runner.Active()
 	})
-	var err error
-	if a.stir, err = stirshaken.NewVerifier(stirshaken.Config{Trust: trust, Freshness: a.cfg.STIR.MaxAge,
+	marks, err := a.marks(ctx)
+	if err != nil {
+		return err
+	}
+	if a.stir, err = stirshaken.NewVerifier(stirshaken.Config{Trust: trust, Freshness: a.cfg.STIR.MaxAge, Marks: marks,
 		Home: home(a.cfg.STIR.Home), Observer: a.metrics,
 		Fetch: stirshaken.FetchConfig{LabCertificateHosts: a.cfg.STIR.LabHosts}}); err != nil {
 		return fmt.Errorf("stirshaken: %w", err)
@@ -448,6 +453,9 @@ func (a *app) close(ctx context.Context) error {
 	}
 	a.work.Wait()
 	a.stir.Close()
+	if a.shared != nil {
+		err = errors.Join(err, a.shared.Close())
+	}
 	return errors.Join(err, a.store.Close())
 }
 

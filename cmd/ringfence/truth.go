@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/ringfence/ringfence"
@@ -9,7 +10,9 @@ import (
 	"github.com/ringfence/ringfence/internal/seal"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/policy"
+	"github.com/ringfence/ringfence/stirshaken"
 	"github.com/ringfence/ringfence/store/postgres"
+	"github.com/ringfence/ringfence/store/redis"
 	"github.com/ringfence/ringfence/store/sqlite"
 )
 
@@ -33,6 +36,20 @@ func openTruth(ctx context.Context, cfg config.Config, master *seal.Master, o op
 			Conns: cfg.Store.Connections, Tool: o.tool, NoStandby: cfg.Store.Standby == "waived"})
 	}
 	return sqlite.Open(ctx, sqlite.Config{Dir: cfg.Data, Master: master, Volatile: o.volatile})
+}
+
+// marks is where PASSporTs that were presented are remembered; nil is this
+// process's memory.
+func (a *app) marks(ctx context.Context) (stirshaken.Marks, error) {
+	if a.cfg.Store.Redis == "" {
+		return nil, nil
+	}
+	s, err := redis.Open(ctx, redis.Config{URL: a.cfg.Store.Redis, Password: a.cfg.Store.RedisPassword.Reveal()})
+	if err != nil {
+		return nil, fmt.Errorf("store.redis: %w", err)
+	}
+	a.shared = s
+	return s.Marks(), nil
 }
 
 // whenFit answers GET /healthz with 503 while this node's database or clock is

