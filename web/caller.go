@@ -77,26 +77,30 @@ func language(accept string) string {
 }
 
 // reallyUs answers "is this really you?" by call reference, as a plain form
-// that needs no script. It says only whether we placed that call, and when.
+// that needs no script. It says only whether we placed that call, to a number
+// with these last four digits, and when; five tries a source in a quarter of an
+// hour.
 func (s *Server) reallyUs(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<10)
 	if err := r.ParseForm(); err != nil {
 		s.refuse(w, r, problem.New(problem.InvalidBody, ""))
 		return
 	}
-	if err := s.guesses.spend(remoteOf(r)); err != nil {
+	if err := s.checks.spend(sourceOf(r)); err != nil {
 		s.refuse(w, r, err)
 		return
 	}
 	v := s.view(r, "call")
 	v.Reference, v.Asked = plainWords(r.PostForm.Get("ref"), 12), true
 	if ref := reference(v.Reference); len(ref) == 8 {
-		at, ours, err := s.cfg.Calls.Placed(r.Context(), s.tenantOf(r), ref)
+		at, ours, err := s.cfg.Calls.Confirm(r.Context(), s.tenantOf(r), ref, strings.TrimSpace(r.PostForm.Get("tail")))
 		if err != nil {
 			s.refuse(w, r, err)
 			return
 		}
-		v.Ours, v.At = ours, at.UTC()
+		if v.Ours = ours; ours {
+			v.At = at.UTC()
+		}
 	}
 	s.page(w, r, "caller.html.tmpl", v)
 }

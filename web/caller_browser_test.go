@@ -243,11 +243,12 @@ func TestIsThisReallyUs(t *testing.T) {
 	b := open(t, c.origin)
 	b.visit("/call")
 	b.looks("really-us")
-	b.keys("refin", "k7m2 p9qx\r")
+	b.fill("refin", "k7m2 p9qx")
+	b.keys("tailin", "0123\r")
 	b.see("this call was placed by us")
 	b.looks("really-us-yes")
 	b.fill("refin", "AAAABBBB")
-	b.keys("refin", "\r")
+	b.keys("tailin", "0123\r")
 	b.see("We know no call of ours")
 	b.looks("really-us-no")
 	b.visit("/")
@@ -291,6 +292,41 @@ func TestNoticeStopsTheAction(t *testing.T) {
 	b.looks("stop-done")
 	if stopped != 1 {
 		t.Errorf("stopped %d times", stopped)
+	}
+}
+
+// Five tries a source; a wrong reference and a wrong number are answered alike.
+func TestMutualCheckTellsNothingElse(t *testing.T) {
+	c := newCallers(t)
+	post := func(from, form string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		r := request(t, "POST", "/call", form, "Content-Type", "application/x-www-form-urlencoded")
+		r.RemoteAddr = from
+		c.Public().ServeHTTP(w, r)
+		return w
+	}
+	right := post("192.0.2.1:1", "ref=K7M2P9QX&tail=0123")
+	if !strings.Contains(right.Body.String(), "placed by us") {
+		t.Fatal(right.Code, right.Body)
+	}
+	wrong := post("192.0.2.1:1", "ref=K7M2P9QX&tail=0124").Body.String()
+	unknown := post("192.0.2.1:1", "ref=AAAABBBB&tail=0123").Body.String()
+	if wrong != strings.ReplaceAll(unknown, "AAAABBBB", "K7M2P9QX") || strings.Contains(wrong, "placed by us") {
+		t.Error("a wrong number is answered otherwise than an unknown call")
+	}
+	for range 2 {
+		post("192.0.2.1:2", "ref=K7M2P9QX&tail=0123")
+	}
+	if w := post("192.0.2.1:3", "ref=K7M2P9QX&tail=0123"); w.Code != 429 {
+		t.Errorf("the sixth try answered %d", w.Code)
+	}
+	if w := post("192.0.2.2:1", "ref=K7M2P9QX&tail=0123"); w.Code != 200 {
+		t.Errorf("another source answered %d", w.Code)
+	}
+	for i := range 6 {
+		if w := post(fmt.Sprintf("[2001:db8::%d]:1", i+1), "ref=AAAABBBB&tail=0123"); i == 5 && w.Code != 429 {
+			t.Errorf("the sixth address of one network answered %d", w.Code)
+		}
 	}
 }
 

@@ -40,6 +40,9 @@ type Board interface {
 	Watch(ringfence.TenantID) (changed <-chan struct{}, stop func())
 	// Placed reports whether the reference (8 characters, upper case, without
 	// blanks) is that of a call WE placed within 30 days, and when.
+	// Confirm is Placed for whoever was rung: it asks for the last four digits of
+	// the number that rang, and forgets the call 15 minutes after its end.
+	Confirm(ctx context.Context, tenant ringfence.TenantID, reference, tail string) (at time.Time, ours bool, err error)
 	Placed(ctx context.Context, tenant ringfence.TenantID, reference string) (at time.Time, ours bool, err error)
 }
 

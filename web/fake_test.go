@@ -82,6 +82,10 @@ func (f *fakeCalls) Placed(_ context.Context, _ ringfence.TenantID, ref string) 
 	return time.Now().Add(-2 * time.Minute), ref == "K7M2P9QX", nil
 }
 
+func (f *fakeCalls) Confirm(_ context.Context, _ ringfence.TenantID, ref, tail string) (time.Time, bool, error) {
+	return time.Now().Add(-2 * time.Minute), ref == "K7M2P9QX" && tail == "0123", nil
+}
+
 func (f *fakeCalls) tell(who Act, what string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"net/netip"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -213,6 +214,20 @@ func remoteOf(r *http.Request) string {
 		return r.RemoteAddr
 	}
 	return host
+}
+
+// sourceOf is remoteOf for a stranger: an IPv6 network counts as one, because
+// whoever has an address there has them all.
+func sourceOf(r *http.Request) string {
+	addr, err := netip.ParseAddr(remoteOf(r))
+	if err != nil || addr.Unmap().Is4() {
+		return remoteOf(r)
+	}
+	net, err := addr.Prefix(64)
+	if err != nil {
+		return remoteOf(r)
+	}
+	return net.String()
 }
 
 // vocabulary is what the policy in force knows: action types with their

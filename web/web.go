@@ -97,6 +97,7 @@ type Server struct {
 	stirs   limiter // signatures of calls, by service account
 	benches limiter // checks, plays and tests of flows
 	bench   chan struct{}
+	checks  limiter      // "is this really you?", by source
 	guesses limiter      // whoever is not signed in, by address
 	reports atomic.Int64 // content policy violations reported by browsers
 }
@@ -107,7 +108,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("web: a store, calls, a gate and its policies are needed")
 	}
 	s := &Server{cfg: cfg, log: cfg.Log, boards: boards{calls: cfg.Calls},
-		tries: limiter{every: 6 * time.Second, burst: 5}, lookups: limiter{every: time.Second, burst: 20}, loads: limiter{every: 5 * time.Second, burst: 10}, stirs: limiter{every: 5 * time.Millisecond, burst: 400}, guesses: limiter{every: 2 * time.Second, burst: 30},
+		tries: limiter{every: 6 * time.Second, burst: 5}, lookups: limiter{every: time.Second, burst: 20}, loads: limiter{every: 5 * time.Second, burst: 10}, stirs: limiter{every: 5 * time.Millisecond, burst: 400}, checks: limiter{every: 3 * time.Minute, burst: 5}, guesses: limiter{every: 2 * time.Second, burst: 30},
 		benches: limiter{every: 100 * time.Millisecond, burst: 60}, bench: make(chan struct{}, 2)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

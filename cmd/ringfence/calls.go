@@ -42,6 +42,10 @@ func (c calls) Placed(ctx context.Context, t ringfence.TenantID, reference strin
 	return c.r.PlacedBy(ctx, t, reference)
 }
 
+func (c calls) Confirm(ctx context.Context, t ringfence.TenantID, reference, tail string) (time.Time, bool, error) {
+	return c.r.Confirm(ctx, t, reference, tail)
+}
+
 func (c calls) Take(ctx context.Context, t ringfence.TenantID, by ringfence.PersonID, code string) (ringfence.TraversalID, error) {
 	id, err := c.r.Take(ctx, t, by, code)
 	return id, forWeb(err)

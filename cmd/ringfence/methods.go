@@ -75,7 +75,7 @@ func newMethods(cfg config.Config, keys keyring, store ledger.Store, log *slog.L
 	if err != nil {
 		return m, err
 	}
-	if m.verifier, err = verify.New(verify.Config{Store: store, Pepper: keys.pepper, Deliver: carriers, Prefixes: prefixes(cfg), Firm: firm, Log: log}, all...); err != nil {
+	if m.verifier, err = verify.New(verify.Config{Store: store, Pepper: keys.pepper, Deliver: carriers, Prefixes: prefixes(cfg), Limits: limits(cfg), Firm: firm, Log: log}, all...); err != nil {
 		return m, err
 	}
 	m.desk = callback.NewDesk(m.verifier, back, confirm)
@@ -88,9 +88,16 @@ func newMethods(cfg config.Config, keys keyring, store ledger.Store, log *slog.L
 func prefixes(cfg config.Config) []verify.Prefix {
 	var out []verify.Prefix
 	for _, p := range cfg.Verify.Prefixes {
-		out = append(out, verify.Prefix{Digits: digitsOf(p)})
+		out = append(out, verify.Prefix{Digits: digitsOf(p), PerHour: cfg.Verify.Limits.Cap(digitsOf(p))})
 	}
 	return out
+}
+
+// limits are the caps on what leaves the house.
+func limits(cfg config.Config) verify.Limits {
+	l := cfg.Verify.Limits
+	return verify.Limits{PerContactHour: l.ContactHour, PerContactDay: l.ContactDay, PerAgentMinute: l.AgentMinute, TenantHour: l.TenantHour,
+		CallsHour: l.CallsHour, CallsDay: l.CallsDay, Spray: l.Spray}
 }
 
 // carriers are what messages travel by; the lab's outbox wins where it is on.

@@ -141,6 +141,7 @@ func (t *traversal) dial(ctx context.Context, c *challenge, s *slot, d dialing) 
 	}
 	t.claims(placed)
 	t.keepReference(ctx)
+	t.keepReference(ctx, p.To)
 	t.note("calling the number on file back", false)
 	s.leg, s.up, s.changed = placed, false, false
 	t.pump(t.ctx, s.at, placed, nil)

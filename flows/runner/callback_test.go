@@ -383,6 +383,18 @@ func TestJob(t *testing.T) {
 			if _, ours, err := w.r.PlacedBy(ctx, ten, got.Reference); err != nil || !ours {
 				t.Errorf("the call we placed is not confirmed: %v %v", ours, err)
 			}
+			for tail, want := range map[string]bool{string(mobile[len(mobile)-4:]): true, "0000": false, "": false, "123": false} {
+				if _, ours, err := w.r.Confirm(ctx, ten, got.Reference, tail); err != nil || ours != want {
+					t.Errorf("confirmed to …%s: %v %v", tail, ours, err)
+				}
+			}
+			time.Sleep(confirmLife) // in the bubble
+			if _, ours, _ := w.r.Confirm(ctx, ten, got.Reference, string(mobile[len(mobile)-4:])); ours {
+				t.Error("a call is confirmed a quarter of an hour after its end")
+			}
+			if _, ours, _ := w.r.Confirm(ctx, ten, "22222222", string(mobile[len(mobile)-4:])); ours {
+				t.Error("a call that is none is confirmed")
+			}
 			if _, ours, err := w.r.PlacedBy(ctx, ten, "22222222"); err != nil || ours {
 				t.Errorf("a reference of nobody's is confirmed: %v %v", ours, err)
 			}

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"strings"
@@ -271,10 +272,68 @@ type storedReference struct {
 	Reference string                `json:"reference"`
 	Traversal ringfence.TraversalID `json:"traversal"`
 	At        time.Time             `json:"at"`
+	Tail      string                `json:"tail,omitempty"` // last four digits of the number that was rung
+	Ended     time.Time             `json:"ended,omitzero"`
+}
+
+// confirmLife is how long after its end a call is confirmed to whoever was rung.
+const confirmLife = 15 * time.Minute
+
+// tailOf is the last four digits of a number.
+func tailOf(number string) string {
+	if len(number) < 4 {
+		return ""
+	}
+	return number[len(number)-4:]
+}
+
+// endReference ends the time in which a placed call is confirmed.
+func (t *traversal) endReference(ctx context.Context) {
+	err := t.r.cfg.Store.Update(ctx, t.tenant, func(tx ledger.Tx) error {
+		row, version, err := ledger.Read[storedReference](ctx, tx, kindReference, string(t.id))
+		if errors.Is(err, ledger.ErrNotFound) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		row.Ended = tx.Now()
+		rec := ledger.Record{Kind: kindReference, ID: string(t.id), Version: version, Sort: row.At.UnixNano(), Keys: map[string]string{"reference": row.Reference}}
+		return ledger.Write(ctx, tx, &rec, row)
+	})
+	if err != nil {
+		t.r.cfg.Log.Error("end of a placed call not kept", "traversal", string(t.id), "err", err)
+	}
+}
+
+// Confirm tells whoever was rung that a call was ours: one that WE placed, to a
+// number with these last four digits, which goes on still or ended within 15
+// minutes. A wrong reference and a wrong number are answered alike.
+func (r *Runner) Confirm(ctx context.Context, tenant ringfence.TenantID, reference, tail string) (at time.Time, ours bool, err error) {
+	err = r.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
+		at, ours = time.Time{}, false
+		recs, err := tx.List(ctx, kindReference, ledger.Query{Key: "reference", Value: reference, Desc: true, Limit: 1,
+			From: tx.Now().Add(-referenceLife).UnixNano()})
+		if err != nil || len(recs) == 0 {
+			return err
+		}
+		row, _, err := ledger.Read[storedReference](ctx, tx, kindReference, recs[0].ID)
+		if err != nil {
+			return err
+		}
+		until := row.Ended.Add(confirmLife)
+		if row.Ended.IsZero() { // it goes on, here or on another node, or its node died
+			until = row.At.Add(30*time.Minute + confirmLife)
+		}
+		if ours = len(tail) == 4 && subtle.ConstantTimeCompare([]byte(tail), []byte(row.Tail)) == 1 && tx.Now().Before(until); ours {
+			at = row.At
+		}
+		return nil
+	})
+	return at, ours && err == nil, err
 }
 
 // keepReference makes a placed call checkable by its reference.
-func (t *traversal) keepReference(ctx context.Context) {
+func (t *traversal) keepReference(ctx context.Context, number string) {
 	err := t.r.cfg.Store.Update(ctx, t.tenant, func(tx ledger.Tx) error {
 		rec := ledger.Record{Kind: kindReference, ID: string(t.id), Sort: tx.Now().UnixNano(), Keys: map[string]string{"reference": t.live.Reference}}
 		if old, err := tx.Get(ctx, kindReference, rec.ID); err == nil {
@@ -282,7 +341,7 @@ func (t *traversal) keepReference(ctx context.Context) {
 		} else if !errors.Is(err, ledger.ErrNotFound) {
 			return err
 		}
-		return ledger.Write(ctx, tx, &rec, storedReference{Reference: t.live.Reference, Traversal: t.id, At: tx.Now()})
+		return ledger.Write(ctx, tx, &rec, storedReference{Reference: t.live.Reference, Traversal: t.id, At: tx.Now(), Tail: tailOf(number)})
 	})
 	if err != nil {
 		t.r.cfg.Log.Error("call reference not kept", "traversal", string(t.id), "err", err)

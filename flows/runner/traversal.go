@@ -274,6 +274,7 @@ func (t *traversal) finish(ctx context.Context, cancelWork context.CancelFunc) {
 	if !left {
 		t.closeOpen(ctx)
 	}
+	t.endReference(ctx)
 	t.live.State = "ended"
 	t.publish()
 }

@@ -22,6 +22,7 @@ func (c *Config) Check() error {
 	c.checkWebhooks(p)
 	c.checkRecording(p)
 	c.checkTelemetry(p)
+	c.checkLimits(p)
 	return errors.Join(p.all...)
 }
 

@@ -164,6 +164,8 @@ type Verify struct {
 	Prefixes []string `koanf:"prefixes"` // E.164 prefixes that may be rung or written to
 	RPID     string   `koanf:"passkey_rp_id"`
 	Pepper   Secret   `koanf:"pepper"` // empty = kept in the data folder
+	// Limits are the caps on messages and calls.
+	Limits VerifyLimits `koanf:"limits"`
 }
 
 // Deliver is how messages travel.
