@@ -23,9 +23,11 @@ export async function sign(path: string, begin: unknown, finish: Record<string, 
 
 export const shareSays = (s?: Share) => (s?.percent ? `${s.percent} % of the calls` : s?.numbers?.length ? `calls to ${s.numbers.length === 1 ? "one number" : `${s.numbers.length} numbers`}` : "all calls");
 
+export const when = (at: string) => new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+
 export function signedSays(s: Signed) {
   if (!s.done) return s.waiting ?? "Signed. A second person has to sign as well.";
-  return s.from && Date.parse(s.from) > Date.now() ? `Signed. It is looser, so it takes effect on ${new Date(s.from).toLocaleString()}.` : "Signed. It holds for new calls now.";
+  return s.from && Date.parse(s.from) > Date.now() ? `Signed. It is looser, so it takes effect on ${when(s.from)}.` : "Signed. It holds for new calls now.";
 }
 
 export function DiffView({ diff }: { diff: Diff }) {

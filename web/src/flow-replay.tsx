@@ -5,6 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get, post } from "./api";
 import { attempt, Button, Pill, tell } from "./parts";
 import { age } from "./words";
+import { when } from "./flow-changes";
 import type { Place, Set } from "./flow-types";
 
 interface Call { id: string; reference: string; at: string; line: string; flow: string; runs: number }
@@ -82,7 +83,7 @@ function ShadowView({ draft, version }: { draft: string; version: () => Promise<
       <p>The draft hears what callers answer on live calls and goes through its own scenes with it. Nothing of it is spoken, sent or released.</p>
       {s.bundle && (
         <>
-          <p class="pills"><Pill how={s.runs ? "ok" : "plain"}>{s.runs ? `Follows calls until ${new Date(s.until!).toLocaleString()}` : "Stopped"}</Pill><Pill how="plain">{s.calls} calls</Pill><Pill how="ok">{s.same + s.words} the same</Pill><Pill how={s.differs ? "warn" : "plain"}>{s.differs} differ</Pill></p>
+          <p class="pills"><Pill how={s.runs ? "ok" : "plain"}>{s.runs ? `Follows calls until ${when(s.until!)}` : "Stopped"}</Pill><Pill how="plain">{s.calls} calls</Pill><Pill how="ok">{s.same + s.words} the same</Pill><Pill how={s.differs ? "warn" : "plain"}>{s.differs} differ</Pill></p>
           {s.differences.length > 0 && <ul class="faults">{s.differences.map((d) => <li><span class="where">{d.calls}×</span> {d.says}</li>)}</ul>}
         </>
       )}

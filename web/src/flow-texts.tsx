@@ -41,7 +41,8 @@ export function TextsView({ set, draft, version, open, write, saved }: {
     write(got.file, got.text);
     tell(said || audio.length ? "Written. It is kept with the draft." : "Taken out.");
   });
-  const shown = all.strings.filter((r) => !only || r.state === "missing" || r.state === "differs" || r.state === "stale");
+  const work = (r: Row) => ["missing", "differs", "stale"].indexOf(r.state) + 1 || 9;
+  const shown = all.strings.filter((r) => !only || work(r) < 9).sort((a, b) => work(a) - work(b)); // what needs work comes first
   const open1 = all.strings.filter((r) => r.state === "missing" || r.state === "differs").length;
   const stale = all.strings.filter((r) => r.state === "stale").length;
   return (

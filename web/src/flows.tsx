@@ -8,7 +8,7 @@ import { get, post, Refused } from "./api";
 import { attempt, Bar, Button, Panel, Pill, tell } from "./parts";
 import { age } from "./words";
 import { EditorPage } from "./flow-editor";
-import { DiffView, ProposalPage, shareSays, sign, signedSays } from "./flow-changes";
+import { DiffView, ProposalPage, shareSays, sign, signedSays, when } from "./flow-changes";
 import { TITLES } from "./titles";
 import type { Bundle, Diff, Overview } from "./flow-types";
 import type { Me } from "./types";
@@ -114,7 +114,7 @@ function InForce({ all, load }: { all: Overview; load: () => void }) {
   const n = Number(percent);
   return (
     <>
-      {all.next && <Panel title="Takes effect later"><p>{all.next.title || <code>{short(all.next.bundle)}</code>}, on {new Date(all.next.at!).toLocaleString()}, for {shareSays(all.next.share)}. Signed by {all.next.by.join(" and ")}.</p><p class="aside">It is looser, so it waits. A rollback to what is in force drops it.</p></Panel>}
+      {all.next && <Panel title="Takes effect later"><p>{all.next.title || <code>{short(all.next.bundle)}</code>}, on {when(all.next.at!)}, for {shareSays(all.next.share)}. Signed by {all.next.by.join(" and ")}.</p><p class="aside">It is looser, so it waits. A rollback to what is in force drops it.</p></Panel>}
       {all.ramp && (
         <Panel title="Ramp" side={<span class="pills"><Pill how={all.ramp.stopped ? "bad" : "ok"}>{all.ramp.stopped ? "No new calls" : shareSays(all.ramp.share)}</Pill></span>}>
           <p><code>{short(all.ramp.bundle)}</code> since {age(all.ramp.at!, Date.now())}. While it runs, a release needs what both policies ask. It stops by itself when it does worse: more denials, more codes that do not arrive, more hang-ups.</p>
