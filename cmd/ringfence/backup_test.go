@@ -83,8 +83,8 @@ func (o *office) refused(what string, err error, word string) {
 }
 
 func (o *office) sign(email, file, reason string) error {
-	c := epochCmd{Tenant: "default", File: file, Reason: reason}
-	c.As, c.Key = email, o.keys[email]
+	c := epochCmd{File: file, Reason: reason}
+	c.Tenant, c.As, c.Key = "default", email, o.keys[email]
 	return c.run(o.t.Context(), o.cfg)
 }
 

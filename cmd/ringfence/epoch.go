@@ -20,9 +20,7 @@ import (
 // epochCmd lets a restored store go on: two persons sign that they know it is
 // behind what was signed before, and everything that was open is void.
 type epochCmd struct {
-	configFlag
 	signFlags
-	Tenant string `default:"default" help:"Tenant."`
 	Reason string `help:"Why the store was restored; the first who signs says it."`
 	File   string `arg:"" help:"Where the first signature waits for the second."`
 }
