@@ -140,7 +140,6 @@ func (t *traversal) dial(ctx context.Context, c *challenge, s *slot, d dialing) 
 		return
 	}
 	t.claims(placed)
-	t.keepReference(ctx)
 	t.keepReference(ctx, p.To)
 	t.note("calling the number on file back", false)
 	s.leg, s.up, s.changed = placed, false, false
