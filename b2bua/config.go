@@ -39,6 +39,9 @@ type Config struct {
 	// BrowserAddrs are the addresses under which browsers reach our media when
 	// they differ from the bound one, as behind NAT. They are told beside it.
 	BrowserAddrs []netip.Addr
+	// DSCP marks the signalling that leaves. Zero means 24, negative none; media
+	// has its own mark.
+	DSCP int
 	// Emergency are the numbers that Phones may call at any time, digits only.
 	Emergency []string
 	// CDR is given the record of each leg when it is over. Nil means nobody is.
@@ -209,6 +212,9 @@ func (c Config) check() (Config, error) {
 		return c, errors.New("sip: no listener: add one to sip.listeners")
 	}
 	c.Limits = c.Limits.withDefaults()
+	if c.DSCP == 0 {
+		c.DSCP = 24 // class selector 3 (RFC 4594, section 3.2: signalling)
+	}
 	if c.Resolver == nil {
 		c.Resolver = SystemDNS{}
 	}

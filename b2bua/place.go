@@ -180,6 +180,9 @@ func (o *outbound) extra(share bool, headers [][2]string) ([]sip.Header, error) 
 			return nil, err
 		}
 	}
+	if hasControl(o.p.UUI) {
+		return nil, errors.New("sip: place: control character in the User-to-User value")
+	}
 	if o.p.UUI != "" {
 		if err := add("User-to-User", userToUser(o.p.UUI)); err != nil {
 			return nil, err

@@ -55,6 +55,7 @@ func (u *UA) open(l Listener) (*side, error) {
 			return nil, err
 		}
 		_ = c.SetReadBuffer(4 << 20)
+		mark(c, at.Addr(), u.cfg.DSCP)
 		s.addr = c.LocalAddr().(*net.UDPAddr).AddrPort()
 		s.pc = &packetConn{UDPConn: c, f: s.f}
 	default:
@@ -63,7 +64,7 @@ func (u *UA) open(l Listener) (*side, error) {
 			return nil, err
 		}
 		s.addr = ln.Addr().(*net.TCPAddr).AddrPort()
-		s.ln = newStreamListener(ln, s.f, serverTLS(l.TLS), u.busy, u.unbound)
+		s.ln = newStreamListener(ln, s.f, serverTLS(l.TLS), connOwner{busy: u.busy, gone: u.unbound, dscp: u.cfg.DSCP})
 	}
 	s.addr = netip.AddrPortFrom(s.addr.Addr().Unmap(), s.addr.Port())
 	s.ext = s.addr

@@ -20,10 +20,9 @@ const writeTime = 5 * time.Second
 // those that we opened to place a call (inject), so that the stack never dials.
 type streamListener struct {
 	net.Listener
-	f       *fence
-	tls     *tls.Config // nil for TCP
-	busy    func(netip.AddrPort) bool
-	gone    func(netip.AddrPort) // told when a connection is closed
+	f   *fence
+	tls *tls.Config // nil for TCP
+	connOwner
 	ready   chan net.Conn
 	done    chan struct{}
 	wg      sync.WaitGroup
@@ -34,8 +33,15 @@ type streamListener struct {
 	count map[netip.Addr]int
 }
 
-func newStreamListener(ln net.Listener, f *fence, conf *tls.Config, busy func(netip.AddrPort) bool, gone func(netip.AddrPort)) *streamListener {
-	l := &streamListener{Listener: ln, f: f, tls: conf, busy: busy, gone: gone, ready: make(chan net.Conn), done: make(chan struct{}),
+// connOwner is what a listener must know of the UA.
+type connOwner struct {
+	busy func(netip.AddrPort) bool // a call or a binding needs the connection
+	gone func(netip.AddrPort)      // told when a connection is closed
+	dscp int                       // of what is sent
+}
+
+func newStreamListener(ln net.Listener, f *fence, conf *tls.Config, owner connOwner) *streamListener {
+	l := &streamListener{Listener: ln, f: f, tls: conf, connOwner: owner, ready: make(chan net.Conn), done: make(chan struct{}),
 		open: map[netip.AddrPort]*streamConn{}, count: map[netip.Addr]int{}}
 	l.wg.Add(1)
 	go l.acceptLoop() // ends with Close, which waits for it
@@ -111,6 +117,7 @@ func (l *streamListener) register(c net.Conn) *streamConn {
 	if l.open[remote] != nil || len(l.open) >= l.f.limits.Connections || l.count[remote.Addr()] >= l.f.limits.PerSource {
 		return nil
 	}
+	mark(c, remote.Addr(), l.dscp)
 	sc := &streamConn{Conn: c, l: l, remote: remote}
 	l.open[remote] = sc
 	l.count[remote.Addr()]++

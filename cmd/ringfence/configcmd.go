@@ -93,6 +93,7 @@ func warnings(cfg config.Config) []string {
 	add(cfg.Deliver.Twilio.AccountSID == "" && !cfg.Deliver.Outbox && cfg.Deliver.Webhook.URL == "", "deliver has no carrier of SMS: codes and links to phones cannot be sent")
 	add(len(cfg.Executors) == 0, "no executors: releases stay ready and nothing is executed")
 	add(cfg.SingleOperator, "single_operator: one person alone may add staff and publish")
+	out = append(out, silentListeners(cfg)...)
 	add(slices.ContainsFunc(cfg.SIP.Listeners, func(l config.Listener) bool { return l.Plaintext == "allowed" }), "SIP in plain text is allowed off loopback")
 	return out
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/ringfence/ringfence/b2bua"
 	"github.com/ringfence/ringfence/b2bua/rtp"
@@ -83,4 +85,19 @@ func edgeTrunk(t config.Trunk) (b2bua.Trunk, error) {
 	}
 	out.TLS.GetClientCertificate = load
 	return out, nil
+}
+
+// silentListeners names the listeners that no trunk can use: everybody who calls
+// there gets silence.
+func silentListeners(cfg config.Config) []string {
+	var out []string
+	for _, l := range cfg.SIP.Listeners {
+		if !slices.ContainsFunc(cfg.SIP.Trunks, func(t config.Trunk) bool {
+			transport := cmp.Or(t.Transport, "udp")
+			return transport == l.Transport && (len(l.Trunks) == 0 || slices.Contains(l.Trunks, t.Name))
+		}) {
+			out = append(out, "sip.listeners."+l.Name+": no trunk has transport "+l.Transport+", so whoever calls there gets no answer")
+		}
+	}
+	return out
 }

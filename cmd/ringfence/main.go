@@ -31,6 +31,7 @@ type cli struct {
 	Restore   restoreCmd   `cmd:"" help:"Verify a copy of the store, and bring it back."`
 	Epoch     epochCmd     `cmd:"" help:"Let a restored store go on, signed by two persons."`
 	Keys      keysCmd      `cmd:"" help:"Rotate the keys of the store."`
+	Call      callCmd      `cmd:"" help:"Place a test call and say how it went, once or again and again."`
 	Flow      flowCmd      `cmd:"" help:"Judge, test, play, read and draw the scripts."`
 	Stir      stirCmd      `cmd:"" help:"Verify, sign and explain call signatures (STIR/SHAKEN)."`
 }
