@@ -18,6 +18,9 @@ func inWorld(t *testing.T, f func(*world)) {
 	synctest.Test(t, func(t *testing.T) { f(newWorld(t)) })
 }
 
+// pass lets time go by inside a bubble.
+func pass(d time.Duration) { time.Sleep(d) }
+
 func TestNewRefusesMissingParts(t *testing.T) {
 	if _, err := New(Config{}); err == nil {
 		t.Fatal("a runner without rooms was made")
