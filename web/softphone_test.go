@@ -23,6 +23,7 @@ type fakePhones struct {
 	bell    chan struct{}
 	told    []string
 	refuses error
+	heard   chan struct{} // closed when told grows
 }
 
 func newFakePhones() *fakePhones {
@@ -59,7 +60,17 @@ func (f *fakePhones) do(tenant ringfence.TenantID, who ringfence.PersonID, leg r
 		return ErrNoCall
 	}
 	f.told = append(f.told, what)
+	close(f.toldBell())
+	f.heard = nil
 	return f.refuses
+}
+
+// toldBell is closed when the edge is told something. mu is held.
+func (f *fakePhones) toldBell() chan struct{} {
+	if f.heard == nil {
+		f.heard = make(chan struct{})
+	}
+	return f.heard
 }
 
 func (f *fakePhones) Link(t ringfence.TenantID, who ringfence.PersonID, leg ringfence.LegID, offer string) (string, error) {

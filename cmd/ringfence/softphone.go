@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/ringfence/ringfence/b2bua"
 	"github.com/ringfence/ringfence/flows/runner"
 	"github.com/ringfence/ringfence/internal/config"
+	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/web"
 )
 
@@ -76,6 +78,23 @@ func (r *routing) place(tenant ringfence.TenantID, p ringfence.Person) (runner.P
 	}
 	return runner.Place{Person: p.ID, URI: b2bua.BrowserPlace + browserUser(tenant, p.ID)}, true
 }
+
+// PlaceOf implements runner.Places: where somebody of the staff takes calls. Whether
+// they are free is not asked; whoever hands a call over has asked them.
+func (r *routing) PlaceOf(ctx context.Context, tenant ringfence.TenantID, id ringfence.PersonID) (place runner.Place, ok bool) {
+	err := r.store.View(ctx, tenant, func(tx ledger.Tx) error {
+		p, _, err := ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, string(id))
+		if err != nil {
+			return err
+		}
+		place, ok = r.place(tenant, p)
+		ok = ok && p.Status == ringfence.StatusActive
+		return nil
+	})
+	return place, ok && err == nil
+}
+
+var _ runner.Places = (*routing)(nil)
 
 // browserAddrs are the configured addresses of our media; a wrong one was
 // refused with the configuration.

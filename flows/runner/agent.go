@@ -121,8 +121,25 @@ func (t *traversal) ringNext(ctx context.Context, w *connectWait) {
 	}
 }
 
-// ring places one leg to a place.
+// ring places one leg to a place of a queue.
 func (t *traversal) ring(ctx context.Context, p Place) {
+	if a := t.placeAgent(ctx, p); a != nil {
+		t.ringing = append(t.ringing, a)
+		t.hear(a, func(ctx context.Context, ev ringfence.LegEvent) { t.agentEvent(ctx, a, ev) })
+	}
+}
+
+// hear takes a leg's events, one after the other.
+func (t *traversal) hear(a *agent, take func(context.Context, ringfence.LegEvent)) {
+	t.helper.Go(func() {
+		for ev := range a.leg.Events() {
+			t.post(func() { take(t.ctx, ev) })
+		}
+	})
+}
+
+// placeAgent places one leg to a place; nil when it could not be.
+func (t *traversal) placeAgent(ctx context.Context, p Place) *agent {
 	place := ringfence.Placement{Trunk: p.Trunk, To: p.URI, From: t.agentFrom(), Name: "ringfence", UUI: t.live.Reference, Purpose: "agent"}
 	if place.From != anonymous {
 		place.Verstat = t.caller.Verstat
@@ -133,17 +150,11 @@ func (t *traversal) ring(ctx context.Context, p Place) {
 	leg, err := t.r.cfg.Phone.Place(ctx, place)
 	if err != nil {
 		t.r.cfg.Log.Info("agent leg", "traversal", string(t.id), "err", err)
-		return
+		return nil
 	}
 	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "leg.placed", Traversal: t.id, Leg: leg.ID(), Person: p.Person})
 	t.claims(leg)
-	a := &agent{leg: leg, place: p}
-	t.ringing = append(t.ringing, a)
-	t.helper.Go(func() {
-		for ev := range leg.Events() {
-			t.post(func() { t.agentEvent(t.ctx, a, ev) })
-		}
-	})
+	return &agent{leg: leg, place: p}
 }
 
 // agentFrom is what an agent's phone shows: a number, never a caller's text.
@@ -229,6 +240,9 @@ func (t *traversal) agentEnded(ctx context.Context, a *agent, ev ringfence.LegEv
 		t.loseAgent()
 		if t.session != nil && t.session.console {
 			t.note("the agent hung up; the check goes on", false)
+			return
+		}
+		if t.awaitColleague() {
 			return
 		}
 		t.note("the agent hung up", false)
@@ -334,6 +348,7 @@ func (t *traversal) dropAgents(cause ringfence.EndCause) {
 		w.forget()
 	}
 	t.dropRinging(cause)
+	t.dropMoving(cause)
 	if a := t.agent; a != nil {
 		t.loseAgent()
 		a.leg.Hangup(cause)

@@ -153,6 +153,8 @@ func (t *traversal) putBack(ctx context.Context, by ringfence.PersonID) {
 	switch {
 	case t.agent != nil && t.agent.up:
 		t.joinAgent()
+	case t.moving != nil:
+		t.holdCaller(s)
 	case t.cameFrom != "":
 		t.connectQueue(ctx, connectWait{queue: t.cameFrom, first: by})
 	default:
@@ -204,20 +206,6 @@ func (r *Runner) Identify(ctx context.Context, who Act, kind ringfence.SubjectKi
 			return err
 		}
 		t.claim(ctx, s, known, who.By)
-		return nil
-	})
-}
-
-// HandOver makes a colleague the owner, with all evidence and releases. A
-// supervisor may take over a call that is not theirs.
-func (r *Runner) HandOver(ctx context.Context, who Act, to ringfence.PersonID) error {
-	return r.do(ctx, who.Tenant, who.Traversal, func(ctx context.Context, t *traversal) error {
-		mine := t.live.Owner == who.By && who.By != ""
-		if !mine && !(who.Supervisor && to == who.By) || to == "" {
-			return ErrNoCall
-		}
-		t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.transferred", Traversal: t.id, Person: who.By, Object: string(to)})
-		t.own(ctx, to)
 		return nil
 	})
 }

@@ -53,6 +53,7 @@ type traversal struct {
 	releases []releaseRef
 
 	agent     *agent
+	moving    *handover // a colleague who is rung for the call
 	ringing   []*agent
 	waiting   *connectWait
 	cameFrom  string // queue the call was put through to
@@ -221,6 +222,7 @@ func (t *traversal) settle() {
 		return
 	}
 	t.dropRinging(ringfence.EndHangup)
+	t.dropMoving(ringfence.EndHangup)
 	if t.agent != nil && !t.agent.told() {
 		t.agent.leg.Loop(nil)
 		return

@@ -88,16 +88,17 @@ type world struct {
 
 	customer ringfence.SubjectID
 
-	mu     sync.Mutex
-	legs   []*line // guarded by mu
-	calls  chan *line
-	phones map[string]string // what a number does when it is rung: answers, busy, silent, diverted, declined; by its digits or URI
-	auto   func(l *line, text string)
-	caller Caller
-	queues map[string]Queue
-	lines  map[string]Line
-	events int // that legs told
-	shadow *flows.Bundle
+	mu      sync.Mutex
+	legs    []*line // guarded by mu
+	calls   chan *line
+	phoneOf map[ringfence.PersonID]string // where a person is rung for a call that is handed over
+	phones  map[string]string             // what a number does when it is rung: answers, busy, silent, diverted, declined; by its digits or URI
+	auto    func(l *line, text string)
+	caller  Caller
+	queues  map[string]Queue
+	lines   map[string]Line
+	events  int // that legs told
+	shadow  *flows.Bundle
 	// followed is what shadows told.
 	followed []flows.Followed
 	cutAt    int
@@ -280,6 +281,14 @@ func (w *world) Line(_, called string) (Line, bool) {
 func (w *world) Queue(_ ringfence.TenantID, name string) (Queue, bool) {
 	q, ok := w.queues[name]
 	return q, ok
+}
+
+// PlaceOf implements Places for those to whom the test gave a phone.
+func (w *world) PlaceOf(_ context.Context, _ ringfence.TenantID, id ringfence.PersonID) (Place, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	uri, ok := w.phoneOf[id]
+	return Place{Person: id, URI: uri}, ok
 }
 
 func (w *world) Outbound(ringfence.TenantID) (trunk, from string) { return "carrier", "442079460001" }

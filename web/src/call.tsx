@@ -169,7 +169,7 @@ function Leave({ call, mine, me }: { call: Call; mine: boolean; me: Me }) {
         {mine && <Button quiet act={() => pressure(call)}>I am under pressure</Button>}
       </div>
       {open === "over" && (
-        <form class="inline" onSubmit={(e) => { e.preventDefault(); void attempt(async () => { await post(path(call, "hand-over"), { to }); setOpen(""); tell("The call is your colleague’s now, with everything proved."); }); }}>
+        <form class="inline" onSubmit={(e) => { e.preventDefault(); void attempt(async () => { await post(path(call, "hand-over"), { to }); setOpen(""); tell("A colleague with a phone is rung now: the call is theirs, with everything proved, when they answer. Without one it is theirs at once."); }); }}>
           <label for="to">Colleague</label>
           <select id="to" value={to} onChange={(e) => setTo(e.currentTarget.value)} required>
             <option value="">Choose …</option>
