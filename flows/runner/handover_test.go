@@ -59,10 +59,10 @@ func TestHandOverRingsTheColleague(t *testing.T) {
 		}
 		bens.answer()
 		agent.gone()
-		w.until("Ben has it", func(v ringfence.LiveCall) bool { return v.Owner == ben && v.State == "talking" })
-		if _, _, _, peer := caller.state(); peer != bens.id {
-			t.Error("the caller does not hear the colleague")
-		}
+		w.until("the caller hears the colleague", func(v ringfence.LiveCall) bool {
+			_, _, _, peer := caller.state()
+			return v.Owner == ben && v.State == "talking" && peer == bens.id
+		})
 		if err := w.r.HangUp(context.Background(), w.act(v)); err != ErrNoCall {
 			t.Errorf("the agent still acts on it: %v", err)
 		}
@@ -88,15 +88,14 @@ func TestHandOverBlind(t *testing.T) {
 			last := bens
 			if taken {
 				bens.answer()
-				w.until("Ben has it", func(v ringfence.LiveCall) bool { return v.Owner == ben })
 			} else {
 				bens.end(ringfence.EndDeclined)
 				last = w.placed() // the queue that the call came from
-				w.until("talking", func(v ringfence.LiveCall) bool { return v.State == "talking" })
 			}
-			if _, _, _, peer := caller.state(); peer != last.id {
-				t.Error("the caller speaks with nobody")
-			}
+			w.until("the caller speaks with somebody", func(v ringfence.LiveCall) bool {
+				_, _, _, peer := caller.state()
+				return peer == last.id && v.State == "talking" && (v.Owner == ben) == taken
+			})
 			caller.end(ringfence.EndBye)
 			last.gone()
 			w.ended()
@@ -115,10 +114,10 @@ func TestHandOverDuringACheck(t *testing.T) {
 		bens := w.placed()
 		bens.answer()
 		agent.gone()
-		w.until("Ben has it", func(v ringfence.LiveCall) bool { return v.Owner == ben && v.State == "step_up" })
-		if _, _, looped, peer := bens.state(); peer != "" || !looped {
-			t.Error("the colleague is not parked")
-		}
+		w.until("the colleague is parked", func(v ringfence.LiveCall) bool {
+			_, _, looped, peer := bens.state()
+			return v.Owner == ben && v.State == "step_up" && looped && peer == ""
+		})
 		caller.end(ringfence.EndBye)
 		bens.gone()
 		w.ended()
