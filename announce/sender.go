@@ -23,6 +23,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/internal/failpoint"
 	"github.com/ringfence/ringfence/ledger"
 )
 
@@ -199,6 +200,7 @@ func (s *Sender) sendDue(ctx context.Context, tenant ringfence.TenantID, e *endp
 		if ctx.Err() != nil {
 			return nil // stopped in the middle: it is owed still
 		}
+		failpoint.Hit(failpoint.AnnounceSent)
 		err = s.settle(ctx, tenant, due[i].ID, a)
 		if a.Status == 0 {
 			return err

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ringfence/ringfence/internal/failpoint"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/web/problem"
 )
@@ -65,16 +66,19 @@ func (s *Server) idempotent(once bool, most int64, next http.HandlerFunc) http.H
 			w.Write(row.Answer)
 			return
 		}
+		failpoint.Hit(failpoint.AnswerClaimed)
 		kept := &keeper{ResponseWriter: w, status: http.StatusOK}
 		next(kept, r)
 		row.Status, row.Type, row.Answer = kept.status, w.Header().Get("Content-Type"), kept.body.Bytes()
 		if once && kept.status < 300 {
 			row.Answer, row.Spent = nil, true
 		}
+		failpoint.Hit(failpoint.AnswerDone)
 		if err := s.settle(context.WithoutCancel(r.Context()), p, id, row); err != nil {
 			s.refuse(w, r, problem.New(problem.InDoubt, ""))
 			return
 		}
+		failpoint.Hit(failpoint.AnswerKept)
 		w.WriteHeader(kept.status)
 		w.Write(kept.body.Bytes())
 	}

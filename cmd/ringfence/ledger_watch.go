@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/internal/failpoint"
 	"github.com/ringfence/ringfence/ledger"
 )
 
@@ -216,12 +216,13 @@ func (w *watch) get(ctx context.Context, path string) ([]byte, error) {
 
 // writeAtomic replaces a file as a whole, durably.
 func writeAtomic(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".")
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(content)
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		failpoint.Hit(failpoint.CheckpointHalf)
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/flows/runner"
+	"github.com/ringfence/ringfence/internal/failpoint"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/verify"
 	"github.com/ringfence/ringfence/verify/approve"
@@ -169,9 +170,11 @@ func (a *app) checkpoint(ctx context.Context, tenant ringfence.TenantID, size in
 	if err != nil {
 		return size, err
 	}
+	failpoint.Hit(failpoint.CheckpointSigned)
 	if err := a.store.SaveCheckpoint(ctx, tenant, head.Size, msg); err != nil {
 		return size, err
 	}
+	failpoint.Hit(failpoint.CheckpointKept)
 	return head.Size, a.copyOut(tenant, msg)
 }
 
@@ -184,11 +187,7 @@ func (a *app) copyOut(tenant ringfence.TenantID, msg []byte) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	path := outsideCheckpoint(dir, tenant)
-	if err := os.WriteFile(path+".new", msg, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return writeAtomic(outsideCheckpoint(dir, tenant), msg)
 }
 
 func outsideCheckpoint(dir string, tenant ringfence.TenantID) string {

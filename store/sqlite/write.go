@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/internal/failpoint"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/store/rows"
 )
@@ -98,21 +99,25 @@ func (s *Store) batch(ctx context.Context, c *conn, jobs []*job) {
 		}
 	}
 	if err == nil {
+		failpoint.Hit(failpoint.StoreBegun)
 		for _, j := range jobs {
 			j.err = s.run(ctx, c, j)
 		}
+		failpoint.Hit(failpoint.StoreFilled)
 		if err = c.Exec(ctx, rows.Any, "COMMIT"); err != nil {
 			err = fmt.Errorf("commit: %w", errors.Join(err, c.Exec(ctx, rows.Any, "ROLLBACK")))
 			s.keys.Forget()
 			clear(s.recent)
 		}
 	}
+	failpoint.Hit(failpoint.StoreCommitted)
 	for _, j := range jobs {
 		if err != nil {
 			j.err = err
 		}
 		close(j.done)
 	}
+	failpoint.Hit(failpoint.StoreAnswered)
 }
 
 // check forgets everything when another connection has changed the file since.

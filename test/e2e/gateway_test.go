@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -43,6 +44,8 @@ type gateway struct {
 	set      settings
 	cmd      *exec.Cmd
 	log      *logLines
+	program  string        // another build of ringfence; "" = the one that people run
+	env      []string      // of the process, beside the test's own
 	done     chan struct{} // closed when the process has ended
 	finished error
 }
@@ -106,9 +109,21 @@ func (g *gateway) run(args ...string) (output string, code int) {
 // of the test.
 func (g *gateway) start(ctx context.Context) {
 	g.t.Helper()
+	if !g.boot(ctx) {
+		g.t.Fatalf("ringfence ended instead of serving: %v\n%s", g.finished, g.log.tail(20))
+	}
+}
+
+// boot is start for a process that may die before it is ready.
+func (g *gateway) boot(ctx context.Context) (ready bool) {
+	g.t.Helper()
 	g.log = &logLines{}
-	g.cmd = exec.Command(program, "serve", "--drain", "20s")
-	g.cmd.Dir = g.set.Dir
+	path := program
+	if g.program != "" {
+		path = g.program
+	}
+	g.cmd = exec.Command(path, "serve", "--drain", "20s")
+	g.cmd.Dir, g.cmd.Env = g.set.Dir, append(os.Environ(), g.env...)
 	pipe, err := g.cmd.StderrPipe()
 	if err != nil {
 		g.t.Fatal(err)
@@ -133,17 +148,19 @@ func (g *gateway) start(ctx context.Context) {
 	until(ctx, g.t, "ringfence becomes ready", func() bool {
 		select {
 		case <-done:
-			g.t.Fatalf("ringfence ended instead of serving: %v\n%s", g.finished, g.log.tail(20))
+			return true
 		default:
 		}
-		return g.log.has("ready")
+		ready = g.log.has("ready")
+		return ready
 	})
+	return ready
 }
 
 // kill ends the process as a power cut would.
 func (g *gateway) kill() {
 	g.t.Helper()
-	if err := g.cmd.Process.Kill(); err != nil {
+	if err := g.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		g.t.Fatal(err)
 	}
 	<-g.done

@@ -6,14 +6,18 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/internal/failpoint"
+	"github.com/ringfence/ringfence/test/binary"
 )
 
 // step is how far a release is known to have come, because the server said so.
@@ -54,30 +58,74 @@ func TestKill(t *testing.T) {
 		rounds = n
 	}
 	ctx := within(t, time.Duration(rounds)*20*time.Second)
-	g := newGateway(t, settings{})
-	k := &killing{t: t, g: g, d: g.seed(ctx)}
+	deadly, remove, err := binary.Build("../..", "failpoints")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(remove)
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	defer hook.Close()
+	g := newGateway(t, settings{Hook: hook.URL})
+	k := &killing{t: t, g: g, d: g.seed(ctx), deaths: map[string]int{}}
 	for round := range rounds {
-		g.start(ctx)
-		k.settle(ctx)
-		k.round(ctx, 20+rand.IntN(200))
+		k.point(deadly, round)
+		began := time.Now()
+		if !g.boot(ctx) { // it died on the way up
+			k.deaths[k.armed]++
+			k.calm()
+			g.start(ctx)
+		}
+		k.slowest = max(k.slowest, time.Since(began))
+		if k.settle(ctx) {
+			k.round(ctx, 20+rand.IntN(200))
+		} else {
+			k.deaths[k.armed]++
+		}
+		g.kill()
 		if round%5 == 0 {
 			k.verify()
 		}
 	}
+	k.calm()
 	g.start(ctx)
-	k.settle(ctx)
+	if !k.settle(ctx) {
+		t.Fatal("the server does not answer")
+	}
 	k.replay(ctx)
 	g.stop(ctx)
 	k.verify()
 	k.compare(ctx)
-	t.Logf("%d rounds, %d orders, %d redeemed", rounds, len(k.orders), k.done())
+	t.Logf("%d rounds, %d orders, %d redeemed; slowest start %s; deaths at failpoints: %v", rounds, len(k.orders), k.done(), k.slowest.Round(time.Millisecond), k.deaths)
 }
+
+// point arms one failpoint in two rounds of three; in the third the process is
+// killed from outside, at whatever it is doing.
+func (k *killing) point(program string, round int) {
+	k.calm()
+	if round%3 == 2 {
+		return
+	}
+	k.armed = failpoint.All[(round-round/3)%len(failpoint.All)]
+	most := 120
+	if strings.HasPrefix(k.armed, "checkpoint") {
+		most = 2 // there is one a second
+	}
+	k.g.program, k.g.env = program, []string{fmt.Sprintf("RINGFENCE_FAILPOINT=%s:%d", k.armed, 1+rand.IntN(most))}
+}
+
+// calm disarms.
+func (k *killing) calm() { k.armed, k.g.program, k.g.env = "", "", nil }
 
 type killing struct {
 	t      *testing.T
 	g      *gateway
 	d      directory
 	orders []*order
+
+	armed   string         // the failpoint of this round; "" = none
+	deaths  map[string]int // by failpoint
+	slowest time.Duration  // until ready
+	entries int            // of the log, when last counted
 }
 
 // round makes orders with eight hands until some steps were acknowledged, and
@@ -108,6 +156,12 @@ func (k *killing) round(ctx context.Context, steps int) {
 	}
 	select {
 	case <-enough:
+	case <-k.g.done:
+		if k.armed == "" {
+			k.t.Error("the program ended by itself")
+		} else {
+			k.deaths[k.armed]++
+		}
 	case <-ctx.Done():
 		k.t.Errorf("the round made no progress: %v", context.Cause(ctx))
 	}
@@ -166,14 +220,19 @@ func (k *killing) advance(ctx context.Context, o *order) bool {
 	}
 }
 
-// settle asks again what was on its way when the program was killed.
-func (k *killing) settle(ctx context.Context) {
+// settle asks again what was on its way when the program was killed. It
+// reports false when the program died of a failpoint meanwhile.
+func (k *killing) settle(ctx context.Context) bool {
 	k.t.Helper()
 	for _, o := range k.orders {
 		if o.acked < reported && !o.lost && !k.advance(ctx, o) {
-			k.t.Fatalf("order %d: the server does not answer", o.n)
+			if k.armed == "" || ctx.Err() != nil {
+				k.t.Fatalf("order %d: the server does not answer", o.n)
+			}
+			return false
 		}
 	}
+	return true
 }
 
 // replay redeems every permit once more, as a thief of the bank's journal
@@ -210,6 +269,11 @@ func (k *killing) verify() {
 	if out, code := k.g.run(append(args, "data")...); code != 0 {
 		k.t.Errorf("ledger verify: exit %d\n%s", code, out)
 	}
+	now := len(k.g.entries(k.t.Context()))
+	if now < k.entries {
+		k.t.Errorf("the log has %d entries, it had %d", now, k.entries)
+	}
+	k.entries = now
 }
 
 // compare holds what was acknowledged against what is recorded.
