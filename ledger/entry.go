@@ -65,6 +65,7 @@ var events = func() map[Event]bool {
 		"key":           {"used", "rotated"},
 		"recording":     {"started", "gap", "ended", "played", "exported", "deleted"},
 		"capture":       {"shown", "exported"},
+		"signal":        {"observed"},
 		"checkpoint":    {"signed"},
 	} {
 		for _, w := range words {

@@ -238,7 +238,7 @@ func (l *loader) extra(a *Action, n *yaml.Node) {
 
 // knownSignals are those the gate can ask for.
 var knownSignals = []string{"sim_swap", "diversion", "forwarding", "velocity", "prepaid", "number_match",
-	"line_type", "name_check", "new_payee", "out_of_hours", "contact_changed", "refusals"}
+	"line_type", "name_check", "new_payee", "out_of_hours", "contact_changed", "refusals", "synthetic_voice", "voice_match"}
 
 func (l *loader) signals(a *Action, n *yaml.Node) {
 	for _, p := range l.pairs(n, "signals") {

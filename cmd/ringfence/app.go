@@ -81,6 +81,7 @@ type app struct {
 	runner   *runner.Runner
 	recorder *record.Recorder
 	supers   supervisions
+	forks    forks
 	book     *trace.Book
 	hep      *trace.HEP    // nil: no capture server
 	stopping chan struct{} // closed when the process stops
@@ -169,7 +170,7 @@ func (a *app) joinGate() error {
 	}
 	a.gate, err = gate.New(gate.Config{
 		Store: a.store, Policies: policies{a.shelf}, Key: a.keys.permit, Issuer: a.cfg.Ledger.Name, Log: a.signer,
-		Executor: a.executorOf, Signals: a.verify.signals, Keep: a.verify.keep, CheckApproval: check, SingleOperator: a.cfg.SingleOperator, Frozen: a.frozen, CheckKey: checkKey, Announce: a.announce,
+		Executor: a.executorOf, Signals: a.signals, Keep: a.verify.keep, CheckApproval: check, SingleOperator: a.cfg.SingleOperator, Frozen: a.frozen, CheckKey: checkKey, Announce: a.announce,
 	})
 	return err
 }

@@ -51,7 +51,7 @@ func (r *routing) line(l config.Line) runner.Line {
 		zone = time.UTC
 	}
 	out := runner.Line{Name: l.Name, Tenant: tenantOr(l.Tenant), Flow: l.Flow, Fallback: l.Fallback, Zone: zone, Language: l.Language}
-	if l.Record.On && l.Record.Consent != "flow" {
+	if (l.Record.On || r.cfg.Forks(l.Name)) && l.Record.Consent != "flow" {
 		out.Notice = l.Record.Notice
 		if l.Record.Decline != "" {
 			out.Decline = l.Record.Decline[0]

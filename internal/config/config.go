@@ -120,6 +120,8 @@ type Media struct {
 	SilentSupervision bool `koanf:"silent_supervision"`
 	// Recording is where recorded calls lie.
 	Recording Recording `koanf:"recording"`
+	// Forks are services that listen.
+	Forks []Fork `koanf:"forks"`
 }
 
 // Web is the two listeners and the metrics.

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/b2bua/fork"
+	"github.com/ringfence/ringfence/flows/runner"
+	"github.com/ringfence/ringfence/gate"
+	"github.com/ringfence/ringfence/internal/config"
+	"github.com/ringfence/ringfence/ledger"
+)
+
+// kindSignal holds callSignal: what a service that listened said of a call.
+// Its id is traversal, fork and name; keys: traversal.
+const kindSignal ledger.Kind = "call_signal"
+
+// callSignal is one score with where it came from.
+type callSignal struct {
+	Name   string        `json:"name"`
+	Value  ringfence.Tri `json:"value"`
+	Score  float64       `json:"score"`  // negative = none was given
+	Source string        `json:"source"` // the fork's name
+	At     time.Time     `json:"at"`
+}
+
+// forks are the streams that run now, so that a call has one a service.
+type forks struct {
+	mu   sync.Mutex
+	live map[string]bool // by leg and fork; guarded by mu
+}
+
+func (f *forks) begin(key string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.live[key] {
+		return false
+	}
+	if f.live == nil {
+		f.live = map[string]bool{}
+	}
+	f.live[key] = true
+	return true
+}
+
+func (f *forks) end(key string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.live, key)
+}
+
+// forkMoment copies a call's audio to the services of its line, once an agent
+// speaks, where the caller was told and did not say no.
+func (a *app) forkMoment(ctx context.Context, m runner.Moment) {
+	line, ok := a.lineOf(m.Line.Name)
+	leg, isTapped := m.Caller.(tapped)
+	if m.Kind != runner.MomentJoined || !ok || !isTapped || !a.mayRecord(line, m) {
+		return
+	}
+	for _, f := range a.cfg.Media.Forks {
+		key := string(leg.ID()) + "/" + f.Name
+		if !slices.Contains(f.Lines, line.Name) || !a.forks.begin(key) {
+			continue
+		}
+		tap := leg.Tap()
+		a.work.Go(func() {
+			defer a.forks.end(key)
+			cfg := fork.Config{URL: f.URL, Token: ringfence.Secret(f.Token.Reveal()), Scores: f.Signals}
+			err := fork.Run(ctx, cfg, fork.Call{Reference: m.Reference, Leg: leg.ID()}, tap, func(s fork.Score) { a.scored(ctx, m, f, s) })
+			if err != nil {
+				a.log.Warn("a service stopped listening", "fork", f.Name, "traversal", string(m.Traversal), "err", err)
+			}
+		})
+	}
+}
+
+// scored keeps a score, with its entry. A service that says the same again says
+// nothing new.
+func (a *app) scored(ctx context.Context, m runner.Moment, f config.Fork, s fork.Score) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	id := string(m.Traversal) + "/" + f.Name + "/" + s.Name
+	err := a.store.Update(ctx, m.Tenant, func(tx ledger.Tx) error {
+		old, version, err := ledger.Read[callSignal](ctx, tx, kindSignal, id)
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return err
+		}
+		if err == nil && old.Value == s.Value {
+			return nil
+		}
+		rec := ledger.Record{Kind: kindSignal, ID: id, Version: version, Sort: tx.Now().UnixNano(), Keys: map[string]string{"traversal": string(m.Traversal)}}
+		if err := ledger.Write(ctx, tx, &rec, callSignal{Name: s.Name, Value: s.Value, Score: s.Score, Source: f.Name, At: tx.Now()}); err != nil {
+			return err
+		}
+		_, err = tx.Append(ctx, ledger.Entry{Event: "signal.observed", Traversal: m.Traversal, Leg: m.Caller.ID(),
+			Data: map[string]string{"name": s.Name, "value": s.Value.String(), "score": strconv.FormatFloat(s.Score, 'f', 3, 64), "source": f.Name}})
+		return err
+	})
+	if err != nil {
+		a.log.Error("score not kept", "fork", f.Name, "traversal", string(m.Traversal), "err", err)
+	}
+}
+
+// signals are what the network says of a subject's numbers, and what services
+// that listened say of the call. Neither satisfies anything: they can only
+// refuse, or ask for more.
+func (a *app) signals(ctx context.Context, r gate.Release) map[string]ringfence.Tri {
+	out := maps.Clone(a.verify.signals(ctx, r))
+	if out == nil {
+		out = map[string]ringfence.Tri{}
+	}
+	if r.Traversal == "" {
+		return out
+	}
+	_ = a.store.View(ctx, r.Tenant, func(tx ledger.Tx) error { // not finding out leaves them unknown
+		rows, err := tx.List(ctx, kindSignal, ledger.Query{Key: "traversal", Value: string(r.Traversal)})
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			s, _, err := ledger.Read[callSignal](ctx, tx, kindSignal, row.ID)
+			if err != nil || !slices.Contains(config.ForkSignals, s.Name) {
+				return fmt.Errorf("signal %s: %v", row.ID, err)
+			}
+			out[s.Name] = worseOf(out, s)
+		}
+		return nil
+	})
+	return out
+}
+
+// worseOf joins what several services say: the sign that asks for more wins.
+func worseOf(have map[string]ringfence.Tri, s callSignal) ringfence.Tri {
+	bad := ringfence.Yes
+	if s.Name == "voice_match" {
+		bad = ringfence.No
+	}
+	old, asked := have[s.Name]
+	switch {
+	case !asked || old == s.Value:
+		return s.Value
+	case old == bad || s.Value == bad:
+		return bad
+	default:
+		return ringfence.Unknown
+	}
+}

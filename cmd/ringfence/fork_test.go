@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/gate"
+	"github.com/ringfence/ringfence/internal/config"
+)
+
+// A service listens to a call whose caller was told; what it says is a Signal
+// of that call with where it came from, and of no other call.
+func TestAServiceListensAndScores(t *testing.T) {
+	heard := make(chan bool, 1)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, _, err := ws.UpgradeHTTP(r, w)
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		said := false
+		for {
+			raw, _, err := wsutil.ReadClientData(conn)
+			if err != nil {
+				return
+			}
+			var m struct{ Event string }
+			if json.Unmarshal(raw, &m) == nil && m.Event == "media" && !said {
+				said = true
+				heard <- true
+				_ = wsutil.WriteServerText(conn, []byte(`{"event":"score","name":"synthetic_voice","value":"yes","score":0.9}`))
+			}
+		}
+	}))
+	defer srv.Close()
+	agents := newPeer(t, "agents")
+	ringing := answering(t, agents)
+	a := started(t, agents, func(c *config.Config) {
+		c.Lines[0].Record = config.LineRecord{Notice: "This call is recorded."}
+		c.Media.Forks = []config.Fork{{Name: "ears", URL: "ws" + strings.TrimPrefix(srv.URL, "http"), Lines: []string{"accounts"}, Signals: []string{"synthetic_voice"}}}
+	})
+	call := dial(t, a)
+	agent := <-ringing
+	<-heard
+	id := a.runner.Live(ringfence.DefaultTenant)[0].Traversal
+	waitFor(t, "the score is a signal", func() bool {
+		return a.signals(t.Context(), gate.Release{Tenant: ringfence.DefaultTenant, Traversal: id})["synthetic_voice"] == ringfence.Yes
+	})
+	if s := a.signals(t.Context(), gate.Release{Tenant: ringfence.DefaultTenant, Traversal: "trv_other"}); len(s) != 0 {
+		t.Errorf("another call: %v", s)
+	}
+	if r := a.recordingsOf(t); len(r) != 0 {
+		t.Errorf("recorded too: %+v", r)
+	}
+	call.Hangup()
+	<-agent.Done()
+}
+
+func TestTheWorseSignCounts(t *testing.T) {
+	yes, no, unknown := ringfence.Yes, ringfence.No, ringfence.Unknown
+	for _, tt := range []struct {
+		name       string
+		a, b, want ringfence.Tri
+	}{{"synthetic_voice", yes, no, yes}, {"synthetic_voice", no, unknown, unknown}, {"synthetic_voice", no, no, no}, {"voice_match", yes, no, no}, {"voice_match", yes, unknown, unknown}} {
+		for _, order := range [][2]ringfence.Tri{{tt.a, tt.b}, {tt.b, tt.a}} {
+			if have := worseOf(map[string]ringfence.Tri{tt.name: order[0]}, callSignal{Name: tt.name, Value: order[1]}); have != tt.want {
+				t.Errorf("%s of %v: %v, want %v", tt.name, order, have, tt.want)
+			}
+		}
+	}
+	if worseOf(map[string]ringfence.Tri{}, callSignal{Name: "voice_match", Value: yes}) != yes {
+		t.Error("the only one")
+	}
+}
