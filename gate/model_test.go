@@ -33,10 +33,15 @@ type seen struct {
 	froze     time.Time
 	cooled    time.Time
 	stopped   bool // rejected, and nobody lifted it
-	rejected  int  // alarms about it
 	duress    bool
 	changed   bool // a contact point changed after it was opened
 	redeemed  int
+}
+
+// refused is one "it was not me", about the release it was said of.
+type refused struct {
+	of *seen
+	at time.Time
 }
 
 type minted struct {
@@ -52,7 +57,7 @@ type model struct {
 	releases map[ringfence.ReleaseID]*seen
 	order    []ringfence.ReleaseID
 	pin      time.Time // of ann, on the one traversal
-	rejects  map[ringfence.SubjectID][]time.Time
+	rejects  map[ringfence.SubjectID][]refused
 	permits  []*minted
 	steps    int
 }
@@ -91,12 +96,12 @@ func (m *model) approved(s *seen) bool {
 // stop reports that nothing of this release may go on now.
 func (m *model) stop(s *seen) bool {
 	n := 0
-	for _, at := range m.rejects[s.subject] {
-		if m.now.Sub(at) <= sumWindow {
+	for _, r := range m.rejects[s.subject] {
+		if r.of != s && m.now.Sub(r.at) <= sumWindow {
 			n++
 		}
 	}
-	return s.stopped || s.changed || n-s.rejected >= 2
+	return s.stopped || s.changed || n >= 2
 }
 
 func (m *model) pick() (ringfence.ReleaseID, *seen) {
@@ -217,8 +222,7 @@ func (m *model) step() {
 		}
 	case "reject":
 		m.alarm(alarm{Kind: alarmRejected, Release: id, Traversal: trv, Subject: s.subject})
-		m.rejects[s.subject] = append(m.rejects[s.subject], m.now)
-		s.rejected++
+		m.rejects[s.subject] = append(m.rejects[s.subject], refused{s, m.now})
 		s.stopped = s.stopped || s.redeemed == 0
 	case "late reject":
 		if _, err := m.g.Reject(ctx, ten, id, Actor{Client: "link"}); err == nil {
@@ -435,7 +439,7 @@ func playModel(t *testing.T, p *policy.Policy) {
 		w.g = w.open(w.store)
 		w.seed()
 		w.knownPayee()
-		m := &model{world: w, rt: rt, releases: map[ringfence.ReleaseID]*seen{}, rejects: map[ringfence.SubjectID][]time.Time{}}
+		m := &model{world: w, rt: rt, releases: map[ringfence.ReleaseID]*seen{}, rejects: map[ringfence.SubjectID][]refused{}}
 		for range stepsOfOneWorld {
 			m.steps++
 			m.step()
