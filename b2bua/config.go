@@ -115,7 +115,7 @@ type Trunk struct {
 	// (P-Asserted-Identity, verstat) may be believed.
 	TrustIdentity bool
 	SRTP          string   // required, optional or off; empty means required with tls, else off
-	Codecs        []string // PCMU, PCMA; empty means both
+	Codecs        []string // PCMU, PCMA, G722, best first; empty means the first two
 	// From is the number or user part shown when a placement names none.
 	From string
 	// Outbound allows placing calls through this trunk.
@@ -314,8 +314,8 @@ func (t *Trunk) check() error {
 		}
 	}
 	for _, c := range t.Codecs {
-		if c != "PCMU" && c != "PCMA" {
-			return fmt.Errorf("codec %q: use PCMU or PCMA", c)
+		if codecs[c] == rtp.NoCodec {
+			return fmt.Errorf("codec %q: use PCMU, PCMA or G722", c)
 		}
 	}
 	if t.Ping != 0 && t.Ping < time.Second {

@@ -24,7 +24,10 @@ import (
 // patience bounds every wait of a test; nothing is expected to take it.
 const patience = 30 * time.Second
 
-var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+var (
+	loopback  = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	loopback6 = []netip.Prefix{netip.MustParsePrefix("::1/128")}
+)
 
 // testTLS is a certificate for 127.0.0.1 and a client that trusts it.
 func testTLS(t testing.TB) (server, client *tls.Config) {

@@ -297,8 +297,8 @@ func (l *Leg) ack() { l.ackOnce.Do(func() { close(l.acked) }) }
 // apply gives the media what was agreed. infoToo says that the far end takes INFO.
 func (l *Leg) apply(a sdp.Agreed, origin string, infoToo bool) error {
 	p := rtp.Params{Remote: a.Remote, RemoteRTCP: a.RemoteRTCP, RTCPMux: a.RTCPMux,
-		Payloads: []rtp.Payload{{Type: a.Codec.PT, Codec: codecs[a.Codec.Name]}},
-		Ptime:    time.Duration(a.PTime) * time.Millisecond, Direction: directions[a.Direction]}
+		Payloads: []rtp.Payload{{Type: a.Codec.PT, Codec: codecs[a.Codec.Name]}}, ComfortNoise: a.Noise,
+		Ptime: time.Duration(a.PTime) * time.Millisecond, Direction: directions[a.Direction]}
 	p.Allow = append(p.Allow, l.trunk.Sources...)
 	for _, at := range l.trunk.targets() {
 		p.Allow = append(p.Allow, netip.PrefixFrom(at.Addr(), at.Addr().BitLen()))
@@ -331,7 +331,10 @@ func (l *Leg) apply(a sdp.Agreed, origin string, infoToo bool) error {
 	return nil
 }
 
-var codecs = map[string]rtp.Codec{"PCMU": rtp.PCMU, "PCMA": rtp.PCMA}
+// codecs are those that we decode and encode, so that a prompt, a recording and
+// a supervisor work with each. Opus is not among them: see
+// docs/decisions/2026-11-22-codecs.md.
+var codecs = map[string]rtp.Codec{"PCMU": rtp.PCMU, "PCMA": rtp.PCMA, "G722": rtp.G722}
 
 var directions = map[sdp.Direction]rtp.Direction{"": rtp.SendRecv, sdp.SendRecv: rtp.SendRecv, sdp.SendOnly: rtp.SendOnly,
 	sdp.RecvOnly: rtp.RecvOnly, sdp.Inactive: rtp.Inactive}

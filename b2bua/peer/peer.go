@@ -36,7 +36,7 @@ type Config struct {
 	// Networks are who may call and be called; empty means loopback.
 	Networks []netip.Prefix
 	SRTP     string   // required, optional or off; empty means off
-	Codecs   []string // PCMU, PCMA; empty means both, PCMU first
+	Codecs   []string // PCMU, PCMA, G722; empty means the first two, PCMU first
 	// Username and Password answer a digest challenge of Realm.
 	Username, Password, Realm string
 	Log                       *slog.Logger // nil means none

@@ -29,7 +29,7 @@ const (
 type Local struct {
 	Addr      netip.AddrPort // where we receive RTP
 	RTCPPort  uint16         // 0 = the next port
-	Codecs    []string       // allowed, most preferred first: PCMU, PCMA; empty = both, PCMU first
+	Codecs    []string       // allowed, most preferred first: PCMU, PCMA, G722; empty = the first two
 	SRTP      SRTP
 	Keys      []Crypto // ours, most preferred suite first; at least one unless SRTP is off
 	PTime     int      // milliseconds; 0 = 20
@@ -46,6 +46,7 @@ type Agreed struct {
 	Codec      Codec
 	Event      uint8 // payload type of telephone-event
 	HasEvent   bool  // telephone-event was agreed
+	Noise      bool  // comfort noise was agreed, at payload type 13 (RFC 3389)
 	PTime      int   // milliseconds, of what we send
 	Direction  Direction
 	RTCPMux    bool
@@ -59,6 +60,11 @@ type Agreed struct {
 func (a Agreed) Held() bool { return !a.Direction.Sends() }
 
 const eventName = "TELEPHONE-EVENT"
+
+// comfortNoise is the payload type of comfort noise at 8000 Hz (RFC 3551,
+// section 6). We take it where the peer offers it and never ask for it: it
+// makes holes in what is recorded and saves us nothing.
+const comfortNoise = 13
 
 // Answer chooses from offer and writes our answer, line for line (RFC 3264,
 // section 6). Errors wrap ErrUnacceptable.
@@ -214,8 +220,8 @@ func (l Local) allowed() []string {
 	return l.Codecs
 }
 
-// codecs chooses the peer's first codec that we allow, and telephone-event at
-// whatever payload type it has.
+// codecs chooses the peer's first codec that we allow, telephone-event at
+// whatever payload type it has, and comfort noise where the peer wants it.
 func (l Local) codecs(m *Media, a *Agreed) error {
 	found := false
 	for _, c := range m.Codecs {
@@ -224,6 +230,8 @@ func (l Local) codecs(m *Media, a *Agreed) error {
 			a.Codec, found = c, true
 		case !a.HasEvent && c.Name == eventName && c.Rate == 8000 && c.PT >= 96:
 			a.Event, a.HasEvent = c.PT, true
+		case c.PT == comfortNoise:
+			a.Noise = true
 		}
 	}
 	if !found {
@@ -342,6 +350,9 @@ func (l Local) head() *writer {
 
 func (w *writer) audio(l Local, proto string, a Agreed, key *Crypto) {
 	pts := strconv.Itoa(int(a.Codec.PT))
+	if a.Noise {
+		pts += " " + strconv.Itoa(comfortNoise)
+	}
 	if a.HasEvent {
 		pts += " " + strconv.Itoa(int(a.Event))
 	}

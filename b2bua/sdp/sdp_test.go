@@ -285,3 +285,54 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestAnswerKeepsTo: what an offer may ask for beside its codec, and what it gets.
+func TestAnswerKeepsTo(t *testing.T) {
+	offer := func(format string, extra ...string) []byte {
+		return text(append([]string{"v=0", "o=- 1 1 IN IP4 192.0.2.1", "s=-", "c=IN IP4 192.0.2.1", "t=0 0", "m=audio 49170 RTP/AVP " + format}, extra...)...)
+	}
+	wide := us()
+	wide.Codecs = []string{"PCMU", "PCMA", "G722"}
+	for _, tt := range []struct {
+		name      string
+		have      []byte
+		local     Local
+		want, not string
+	}{
+		{"G.722 where it is allowed", offer("9 8 0"), wide, "m=audio 20000 RTP/AVP 9\r\na=rtpmap:9 G722/8000", ""},
+		{"G.722 where it is not", offer("9 8 0"), us(), "RTP/AVP 8\r\n", "G722"},
+		{"opus, which we cannot decode", offer("111 0", "a=rtpmap:111 opus/48000/2"), wide, "RTP/AVP 0\r\n", "opus"},
+		{"comfort noise", offer("0 13"), us(), "RTP/AVP 0 13\r\n", ""},
+		{"comfort noise at another rate", offer("0 98", "a=rtpmap:98 CN/16000"), us(), "RTP/AVP 0\r\n", "CN"},
+		{"no comfort noise", offer("0"), us(), "RTP/AVP 0\r\n", " 13"},
+		{"RTCP on the same port", offer("0", "a=rtcp-mux"), us(), "a=rtcp-mux\r\n", ""},
+		{"RTCP on its own port", offer("0"), us(), "RTP/AVP 0", "rtcp"},
+		{"packets of 10 ms", offer("0", "a=ptime:10"), us(), "a=ptime:10\r\n", ""},
+		{"packets of 60 ms", offer("0", "a=ptime:60"), us(), "a=ptime:60\r\n", ""},
+		{"packets of 200 ms", offer("0", "a=ptime:200"), us(), "a=ptime:20\r\n", ""},
+		{"packets of 15 ms", offer("0", "a=ptime:15"), us(), "a=ptime:20\r\n", ""},
+		{"packets of 40 ms, but at most 30", offer("0", "a=ptime:40", "a=maxptime:30"), us(), "a=ptime:30\r\n", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d, err := Parse(tt.have)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, agreed, err := Answer(d, tt.local)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(string(got), tt.want) || tt.not != "" && strings.Contains(string(got), tt.not) {
+				t.Errorf("answer\n%s\nwant %q, not %q", got, tt.want, tt.not)
+			}
+			if agreed.Noise != strings.Contains(string(got), " 13\r\n") {
+				t.Errorf("agreed %+v for\n%s", agreed, got)
+			}
+		})
+	}
+	if d, err := Parse(offer("111", "a=rtpmap:111 opus/48000/2")); err != nil {
+		t.Fatal(err)
+	} else if _, _, err := Answer(d, wide); !errors.Is(err, ErrUnacceptable) {
+		t.Errorf("opus alone: %v", err)
+	}
+}

@@ -21,7 +21,7 @@ type callCmd struct {
 	To     string        `arg:"" help:"Whom to call: a SIP URI with an IP address, such as sip:442079460000@192.0.2.1:5060."`
 	From   string        `help:"Number shown." default:"anonymous"`
 	Listen string        `help:"Address to call from; its source must be a trunk's." default:"127.0.0.1:0"`
-	Codec  string        `help:"Only this codec." enum:",PCMU,PCMA" default:""`
+	Codec  string        `help:"Only this codec." enum:",PCMU,PCMA,G722" default:""`
 	Keys   string        `help:"Keys to press once the call is answered."`
 	Talk   time.Duration `help:"How long to listen after the answer." default:"5s"`
 	Ring   time.Duration `help:"How long to wait for an answer." default:"30s"`
