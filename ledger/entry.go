@@ -50,7 +50,7 @@ var events = func() map[Event]bool {
 		"hold":          {"placed", "lifted"},
 		"alert":         {"raised"},
 		"epoch":         {"signed"},
-		"drill":         {"sealed"},
+		"drill":         {"sealed", "started", "ended"},
 		"replay":        {"run"},
 		"clock":         {"frozen", "confirmed"},
 		"release":       {"requested", "evaluated", "held", "cooling", "ready", "permitted", "redeemed", "executed", "failed", "unknown", "reconciled", "invalidated", "cancelled", "expired", "denied"},

@@ -186,6 +186,9 @@ var access = []rule{
 	{pattern: "POST /v1/stir/sign", scope: ScopeStir, again: true, body: maxStirBody},
 	{pattern: "POST /v1/traversals/{id}/supervise", roles: supervisors},
 	{pattern: "GET /v1/traversals/{id}/trace", roles: overview},
+	// drills
+	{pattern: "GET /v1/drills", roles: watchers},
+	{pattern: "POST /v1/drills", roles: keepers},
 	// recorded calls
 	{pattern: "GET /v1/recordings", roles: records},
 	{pattern: "POST /v1/recordings/{id}/play", roles: records, once: true},

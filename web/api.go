@@ -58,6 +58,7 @@ func (s *Server) api(m *guardedMux) {
 	s.checkpointAPI(a)
 	s.exportAPI(a, m)
 	s.stirAPI(a)
+	s.drillAPI(a)
 	s.flowAPI(a)
 	s.mediaAPI(a, m)
 	m.HandleFunc("GET /v1/events", s.events)

@@ -32,6 +32,8 @@ type Config struct {
 	Supervision Supervision
 	// Traces tells how calls went on the wire; nil knows none.
 	Traces Traces
+	// Drills runs attacks against this configuration; nil runs none.
+	Drills Drills
 	// Recordings keeps recorded calls; nil has none.
 	Recordings Recordings
 	// Checkpoint returns the newest signed checkpoint of a tenant's log; nil
