@@ -32,6 +32,9 @@ func TestDiff(t *testing.T) {
 			for i, f := range files {
 				if f.Path == tt.file {
 					files[i].Data = bytes.Replace(f.Data, []byte(tt.from), []byte(tt.to), 1)
+					if strings.Contains(tt.name, "a text") { // whose translation is stale now
+						files[i].Data = bytes.Replace(files[i].Data, []byte("translations: [de]\n"), nil, 1)
+					}
 				}
 			}
 			next, list := LoadFiles(files)

@@ -63,8 +63,14 @@ func spoken(e voice.Entry, signs map[string]string) string {
 	if e.Kind == voice.KindLetter && signs[e.Text] != "" {
 		return signs[e.Text]
 	}
+	if word := words[e.Text]; word != "" {
+		return word
+	}
 	return e.Text
 }
+
+// words are values whose name in the policy is not what people call them.
+var words = map[string]string{"totp": "authenticator app"}
 
 var englishPhones = map[string]string{
 	"a": "ey", "b": "b iy", "c": "s iy", "d": "d iy", "e": "iy", "f": "eh f", "g": "jh iy", "h": "ey ch",
