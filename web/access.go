@@ -203,12 +203,18 @@ var access = []rule{
 	{pattern: "GET /v1/contact-points", roles: floor, scope: ScopeDirectory},
 	{pattern: "GET /v1/colleagues", roles: floor},
 	{pattern: "GET /v1/board", roles: overview},
+	{pattern: "GET /v1/board/charts", roles: overview},
 	// ledger
 	{pattern: "GET /v1/ledger/checkpoint", roles: records, scope: ScopeLedger},
 	{pattern: "GET /v1/ledger/entries", roles: records, scope: ScopeLedger},
 	{pattern: "GET /v1/ledger/proof", roles: records, scope: ScopeLedger},
 	{pattern: "GET /v1/ledger/consistency", roles: records, scope: ScopeLedger},
 	{pattern: "GET /v1/ledger/bundle", roles: records, scope: ScopeLedger},
+	{pattern: "GET /v1/ledger/proofs", roles: records, scope: ScopeLedger},
+	// past calls
+	{pattern: "GET /v1/history", roles: records},
+	{pattern: "GET /v1/history/{id}", roles: records},
+	{pattern: "GET /v1/history/{id}/flow", roles: records},
 }
 
 // principal is who asks: a person with a session, or a service account.

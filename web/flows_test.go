@@ -152,11 +152,30 @@ func (r *testReplays) Replay(_ context.Context, _ ringfence.TenantID, by ringfen
 		return nil, ledger.ErrNotFound
 	}
 	r.told = append(r.told, string(by))
+	trace, err := keptTrace()
+	if err != nil {
+		return nil, err
+	}
+	got, err := flows.Replay(b, trace)
+	return []flows.Followed{got}, err
+}
+
+// FlowTraces implements web.FlowTraces.
+func (r *testReplays) FlowTraces(_ context.Context, _ ringfence.TenantID, id ringfence.TraversalID) ([]flows.Trace, error) {
+	if id != keptCall {
+		return nil, ledger.ErrNotFound
+	}
+	trace, err := keptTrace()
+	return []flows.Trace{trace}, err
+}
+
+// keptTrace is what the recorder makes of that call.
+func keptTrace() (flows.Trace, error) {
 	base, _ := flows.LoadDir(scripts.FS)
 	facts := flows.Facts{Start: flows.StartsInbound, Call: flows.CallFacts{Attestation: "A", NumberShown: "yes", Direction: ringfence.Inbound, Weekday: "monday", Open: true}}
 	s, effects, err := flows.Start(base, "customer-line", facts)
 	if err != nil {
-		return nil, err
+		return flows.Trace{}, err
 	}
 	now := time.Now()
 	rec := flows.NewRecorder(base, "customer-line", facts, now)
@@ -170,8 +189,7 @@ func (r *testReplays) Replay(_ context.Context, _ ringfence.TenantID, by ringfen
 		effects = flows.Step(base, s, in)
 		rec.Saw(now.Add(3*time.Second), s, in, effects)
 	}
-	got, err := flows.Replay(b, rec.Trace())
-	return []flows.Followed{got}, err
+	return rec.Trace(), nil
 }
 
 func TestRealCallsAreReplayed(t *testing.T) {

@@ -52,6 +52,8 @@ type Config struct {
 	// them; nil refuses.
 	Verifier *stirshaken.Verifier
 	Signer   *stirshaken.Signer
+	// Home says how the numbers that people look for are read.
+	Home stirshaken.Home
 	// SSO is the company's sign-on for staff; nil: passkeys only.
 	SSO *SSO
 	// PINs makes the first PINs that an import asks for; nil refuses them.
@@ -89,6 +91,7 @@ type Server struct {
 	routes  *guardedMux
 	boards  boards
 	proofs  proofs
+	charts  charts
 	present presence
 	phones  phones
 	sso     *sso

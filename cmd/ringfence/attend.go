@@ -26,6 +26,7 @@ func (a *app) attend(ctx context.Context, m runner.Moment) {
 	a.recordMoment(ctx, m)
 	a.supers.moment(a.ua, m)
 	a.traceMoment(ctx, m)
+	a.pastMoment(ctx, m)
 	a.forkMoment(ctx, m)
 }
 

@@ -143,6 +143,12 @@ func (e editorReplays) Replay(ctx context.Context, tenant ringfence.TenantID, by
 	return runner.ReplayRecording(ctx, e.store, tenant, by, id, b)
 }
 
+// FlowTraces implements web.FlowTraces.
+func (e editorReplays) FlowTraces(ctx context.Context, tenant ringfence.TenantID, id ringfence.TraversalID) ([]flows.Trace, error) {
+	rec, err := runner.ReadRecording(ctx, e.store, tenant, id)
+	return rec.Runs, err
+}
+
 // editorVoice lets people who write flows hear what callers hear.
 type editorVoice struct{ *voice.Voice }
 

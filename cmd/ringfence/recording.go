@@ -113,7 +113,7 @@ func (a *app) keepRecordings(ctx context.Context, tenant ringfence.TenantID) {
 	for {
 		now := time.Now()
 		n, err := a.recorder.Sweep(ctx, tenant, now)
-		if err = errors.Join(err, a.recorder.SweepAccess(ctx, tenant, now), a.sweepTraces(ctx, tenant, now)); err != nil && ctx.Err() == nil {
+		if err = errors.Join(err, a.recorder.SweepAccess(ctx, tenant, now), a.sweepTraces(ctx, tenant, now), a.web.SweepPast(ctx, tenant, now)); err != nil && ctx.Err() == nil {
 			a.log.Error("recordings not swept", "tenant", string(tenant), "err", err)
 		}
 		if n > 0 {

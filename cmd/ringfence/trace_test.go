@@ -8,6 +8,7 @@ import (
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/b2bua/trace"
+	"github.com/ringfence/ringfence/flows"
 	"github.com/ringfence/ringfence/internal/config"
 	"github.com/ringfence/ringfence/web"
 )
@@ -59,6 +60,31 @@ func TestHowACallWent(t *testing.T) {
 	n, err := server.Read(buf)
 	if err != nil || !strings.HasPrefix(string(buf[:n]), "HEP3") || strings.Contains(string(buf[:n]), "7700900") {
 		t.Errorf("the capture server gets %q, %v", buf[:n], err)
+	}
+	looked := func() (out struct {
+		Calls []struct {
+			web.PastCall
+			Live bool
+		}
+	}) {
+		t.Helper()
+		if err := sup.Ask(t.Context(), "GET", "/v1/history?text=%2B447700900123", nil, &out); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	waitFor(t, "the call is found by its number", func() bool { all := looked().Calls; return len(all) == 1 && !all[0].Ended.IsZero() })
+	if c := looked().Calls[0]; c.Traversal != id || strings.Contains(c.Caller, "7700") || c.Line == "" {
+		t.Errorf("%+v", c)
+	}
+	var way struct {
+		Runs []struct {
+			Map   *flows.Map
+			Steps []struct{ Line int }
+		}
+	}
+	if err := sup.Ask(t.Context(), "GET", "/v1/history/"+string(id)+"/flow", nil, &way); err != nil || len(way.Runs) == 0 || way.Runs[0].Map == nil || len(way.Runs[0].Steps) == 0 || way.Runs[0].Steps[0].Line == 0 {
+		t.Errorf("the way through the flow: %+v %v", way, err)
 	}
 	if err := a.sweepTraces(t.Context(), ringfence.DefaultTenant, time.Now().Add(traceLife+time.Minute)); err != nil {
 		t.Fatal(err)

@@ -32,6 +32,8 @@ type Moment struct {
 	// Consented says that the line's notice was heard to its end and not
 	// declined. Without a notice it is false.
 	Consented bool
+	// Call is the call as the console shows it at this moment.
+	Call ringfence.LiveCall
 }
 
 // attend tells of a moment.
@@ -40,6 +42,7 @@ func (t *traversal) attend(m Moment) {
 		return
 	}
 	m.Tenant, m.Traversal, m.Reference, m.Line, m.Consented = t.tenant, t.id, t.live.Reference, t.line, t.consented
+	m.Call = t.view()
 	if s := t.slots[0]; s != nil && m.Caller == nil {
 		m.Caller = s.leg
 	}

@@ -312,11 +312,15 @@ func (t *traversal) note(text string, bad bool) {
 // publish shows a copy of the view; slices that stand in an earlier copy are
 // never written to again.
 func (t *traversal) publish() {
+	t.live.Version++
+	t.r.publish(t.view())
+}
+
+// view is a copy that nothing changes any more.
+func (t *traversal) view() ringfence.LiveCall {
 	v := t.live
-	v.Version++
-	t.live.Version = v.Version
 	v.Evidence = slices.Clone(v.Evidence)
 	v.Releases = slices.Clone(v.Releases)
 	v.Timeline = slices.Clone(v.Timeline)
-	t.r.publish(v)
+	return v
 }
