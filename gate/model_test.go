@@ -17,7 +17,7 @@ import (
 // modelSteps is how many random events TestModel plays in all: 60,000 take
 // about 10 s of processor time; `make test` asks for 200,000 and `make chaos`
 // for a million.
-var modelSteps = flag.Int("gate.steps", 60_000, "random events that TestModel plays")
+var modelSteps = flag.Int("gate.steps", 200_000, "random events that TestModel plays")
 
 const stepsOfOneWorld = 250
 
