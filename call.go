@@ -129,6 +129,7 @@ const (
 	LegDiverted LegEventKind = "diverted" // an outbound leg: 181, 3xx, History-Info or Diversion in an answer; the leg never counts
 	LegChanged  LegEventKind = "changed"  // the far end is somebody else now: facts of this leg are void
 	LegHeld     LegEventKind = "held"     // the far end put us on media hold, or took us back (Whole = back)
+	LegTransfer LegEventKind = "transfer" // the far end of a leg that may asks that the call goes on elsewhere: Refer
 	LegEnded    LegEventKind = "ended"    // Cause and Code say why
 )
 
@@ -157,8 +158,19 @@ type LegEvent struct {
 	Play  uint64 // LegPlayed
 	Whole bool   // LegPlayed, LegHeld
 	Cause EndCause
-	Code  int // SIP status of a failed outbound leg; 0 otherwise
+	Code  int      // SIP status of a failed outbound leg; 0 otherwise
+	Refer Referral // LegTransfer
 	At    time.Time
+}
+
+// Referral is what a REFER asks for (RFC 3515). It is the far end's text: it
+// names a place, and whether calls may go on there is for the configuration to
+// say.
+type Referral struct {
+	To string // user part of Refer-To, never empty
+	// Replaces is a Replaces header field value (RFC 3891) for the new leg, well
+	// formed: the far end has asked the new party and joins that call to ours.
+	Replaces string
 }
 
 // Placement asks for an outbound leg. To is never a caller's text: it is a
@@ -182,6 +194,10 @@ type Placement struct {
 	Contact bool
 	// Location goes with an emergency call.
 	Location *Location
+	// MayTransfer says that the far end may ask by REFER that the call goes on
+	// elsewhere; LegTransfer tells of it. Otherwise REFER is refused.
+	MayTransfer bool
+	Replaces    string // Replaces header field value of an attended transfer, or empty
 	// Whisper legs of agents are allowed early media and hold; the field is
 	// for the call's record only.
 	Purpose string // "agent", "callback", "job", "emergency"

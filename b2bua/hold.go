@@ -45,7 +45,7 @@ func (l *Leg) renegotiate(ctx context.Context) error {
 			return ErrEnded
 		}
 		req := sip.NewRequest(sip.INVITE, l.call.target())
-		for _, h := range append(l.sessionFields(), l.s.contact(), sip.NewHeader(allowField.name, allowField.value)) {
+		for _, h := range append(l.sessionFields(), l.s.contact(), l.allow()) {
 			req.AppendHeader(h)
 		}
 		res, err := l.reoffer(ctx, req)

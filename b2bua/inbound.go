@@ -222,7 +222,7 @@ func (l *Leg) Answer(ctx context.Context, headers ...[2]string) error {
 
 // respond200 sends the 200 and its retransmissions until the ACK.
 func (in *inbound) respond200(extra []sip.Header) error {
-	headers := []sip.Header{in.l.s.contact(), sip.NewHeader(allowField.name, allowField.value),
+	headers := []sip.Header{in.l.s.contact(), in.l.allow(),
 		sip.NewHeader("Content-Type", "application/sdp")}
 	headers = append(headers, in.l.session.answer()...)
 	headers = append(headers, extra...)

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// allowed are the methods of a leg, as Allow lists them.
+// allowed are the methods of a leg, as Allow lists them. REFER is for a few legs
+// only, and for none outside a dialog: see transfer.go.
 const allowed = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, PRACK"
 
 // allowField goes with 405 and with OPTIONS.
@@ -57,7 +58,7 @@ func (m *message) judgeAll() *refusal {
 	case strings.Contains(m.uri, "?"):
 		return refuse(400, "Headers in Request-URI") // RFC 4475, section 3.1.2.15
 	}
-	if !slices.Contains(strings.Split(allowed, ", "), m.method) {
+	if known := slices.Contains(strings.Split(allowed, ", "), m.method); !known && (m.method != "REFER" || m.to.tag() == "") {
 		return &refusal{code: 405, reason: "Method Not Allowed", headers: []field{allowField}}
 	}
 	if r := m.options(); r != nil {
@@ -117,7 +118,7 @@ func (m *message) structure() *refusal {
 			}
 		}
 	}
-	for _, name := range []string{"Contact", "Route", "Record-Route"} {
+	for _, name := range []string{"Contact", "Route", "Record-Route", "Refer-To"} {
 		if r := m.addresses(name); r != nil {
 			return r
 		}

@@ -74,6 +74,8 @@ type Leg struct {
 	traversal  ringfence.TraversalID // whose leg it is
 	answeredAt time.Time
 	session    sessionTimer
+	transfer   *transfer // that the far end asked for and that is not over; nil = none
+	referred   bool      // it has asked before
 }
 
 // signalling is what differs between a leg that came and one that we placed.

@@ -180,7 +180,7 @@ func (l *Leg) request(req *sip.Request, tx sip.ServerTransaction) {
 	case sip.CANCEL:
 		respond(req, tx, 481, "Call/Transaction Does Not Exist")
 	case sip.OPTIONS:
-		respond(req, tx, 200, "OK", sip.NewHeader(allowField.name, allowField.value), sip.NewHeader("Accept", "application/sdp"))
+		respond(req, tx, 200, "OK", l.allow(), sip.NewHeader("Accept", "application/sdp"))
 	default:
 		if l.over() {
 			respond(req, tx, 481, "Call/Transaction Does Not Exist")
@@ -209,8 +209,10 @@ func (l *Leg) inDialog(req *sip.Request, tx sip.ServerTransaction) {
 		l.onInfo(req, tx)
 	case sip.PRACK:
 		l.onPrack(req, tx)
+	case sip.REFER:
+		l.onRefer(req, tx)
 	default:
-		respond(req, tx, 405, "Method Not Allowed", sip.NewHeader(allowField.name, allowField.value))
+		respond(req, tx, 405, "Method Not Allowed", l.allow())
 	}
 }
 

@@ -139,7 +139,7 @@ func (o *outbound) build(req *sip.Request) {
 	id := sip.CallIDHeader(o.callID)
 	o.tries++
 	req.AppendHeader(&sip.CSeqHeader{SeqNo: o.tries * 16, MethodName: sip.INVITE}) // a digest try adds one
-	for _, h := range []sip.Header{from, to, &id, l.s.contact(), sip.NewHeader(allowField.name, allowField.value),
+	for _, h := range []sip.Header{from, to, &id, l.s.contact(), l.allow(),
 		sip.NewHeader("Supported", "timer, 100rel, histinfo, uui"), sip.NewHeader("Session-Expires", seconds(max(l.u.cfg.Limits.Session, o.minSE))),
 		sip.NewHeader("Min-SE", seconds(max(l.u.cfg.Limits.MinSession, o.minSE))), sip.NewHeader("Accept", "application/sdp")} {
 		req.AppendHeader(h)
@@ -515,6 +515,7 @@ func (o *outbound) hangUp(cd *diago.DialogClientSession) {
 		case <-ctx.Done():
 			return
 		}
+		o.l.transferTold()
 		_ = cd.DialogClientSession.WriteBye(ctx, sip.NewRequest(sip.BYE, o.target()))
 		_ = cd.Close()
 	})

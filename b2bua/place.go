@@ -188,6 +188,12 @@ func (o *outbound) extra(share bool, headers [][2]string) ([]sip.Header, error) 
 			return nil, err
 		}
 	}
+	if o.p.Replaces != "" {
+		if !isReplaces(o.p.Replaces) {
+			return nil, errors.New("sip: place: bad Replaces value")
+		}
+		out = append(out, sip.NewHeader("Replaces", o.p.Replaces), sip.NewHeader("Require", "replaces"))
+	}
 	dated := false
 	for _, h := range headers {
 		dated = dated || strings.EqualFold(h[0], "Date")

@@ -76,7 +76,7 @@ func (l *Leg) onReinvite(req *sip.Request, tx sip.ServerTransaction) {
 	}
 	l.retarget(req)
 	res := sip.NewResponseFromRequest(req, 200, "OK", body)
-	for _, h := range append(timer.answer(), l.s.contact(), sip.NewHeader(allowField.name, allowField.value),
+	for _, h := range append(timer.answer(), l.s.contact(), l.allow(),
 		sip.NewHeader("Content-Type", "application/sdp")) {
 		res.AppendHeader(h)
 	}
@@ -159,7 +159,7 @@ func (l *Leg) onUpdate(req *sip.Request, tx sip.ServerTransaction) {
 		respond(req, tx, r.code, r.reason, sip.NewHeader(r.headers[0].name, r.headers[0].value))
 		return
 	}
-	headers := append(timer.answer(), l.s.contact(), sip.NewHeader(allowField.name, allowField.value))
+	headers := append(timer.answer(), l.s.contact(), l.allow())
 	var body []byte
 	if len(req.Body()) > 0 {
 		if !answered {

@@ -136,7 +136,7 @@ func (l *Leg) refresh() {
 	req.AppendHeader(l.s.contact())
 	req.AppendHeader(sip.NewHeader("Supported", "timer"))
 	req.AppendHeader(sip.NewHeader("Session-Expires", seconds(interval)+";refresher=uac"))
-	req.AppendHeader(sip.NewHeader(allowField.name, allowField.value))
+	req.AppendHeader(l.allow())
 	var res *sip.Response
 	var err error
 	if byUpdate {

@@ -113,6 +113,7 @@ func (r *routing) Queue(tenant ringfence.TenantID, name string) (runner.Queue, b
 		if q.URI != "" {
 			out.Trunk = r.agentTrunk()
 			out.Sign = r.signs(out.Trunk)
+			out.MayTransfer = len(r.transfers()) > 0
 		} else {
 			out.People = func(ctx context.Context) []runner.Place { return r.places(ctx, tenant, q.People) }
 		}

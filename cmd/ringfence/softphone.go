@@ -71,7 +71,8 @@ func phoneError(err error) error {
 // which their softphone is on. It reports false for neither.
 func (r *routing) place(tenant ringfence.TenantID, p ringfence.Person) (runner.Place, bool) {
 	if p.Place != "" && p.Place != "browser" {
-		return runner.Place{Person: p.ID, URI: p.Place, Trunk: r.agentTrunk(), Sign: r.signs(r.agentTrunk())}, true
+		return runner.Place{Person: p.ID, URI: p.Place, Trunk: r.agentTrunk(), Sign: r.signs(r.agentTrunk()),
+			MayTransfer: len(r.transfers()) > 0}, true
 	}
 	if r.inBrowser == nil || !r.inBrowser(tenant, p.ID) {
 		return runner.Place{}, false

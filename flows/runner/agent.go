@@ -78,7 +78,7 @@ func (t *traversal) connectQueue(ctx context.Context, w connectWait) {
 		return
 	}
 	if q.URI != "" {
-		w.places = []Place{{URI: q.URI, Trunk: q.Trunk, Sign: q.Sign}}
+		w.places = []Place{q.place()}
 	} else if q.People != nil {
 		w.places = q.People(ctx)
 	}
@@ -86,11 +86,7 @@ func (t *traversal) connectQueue(ctx context.Context, w connectWait) {
 		t.connected(&w, flows.Closed)
 		return
 	}
-	most := q.Max
-	if most <= 0 {
-		most = 20
-	}
-	if t.r.queued(t.tenant, w.queue) >= most {
+	if t.r.queued(t.tenant, w.queue) >= q.most() {
 		t.connected(&w, flows.Full)
 		return
 	}
@@ -123,7 +119,7 @@ func (t *traversal) ringNext(ctx context.Context, w *connectWait) {
 
 // ring places one leg to a place of a queue.
 func (t *traversal) ring(ctx context.Context, p Place) {
-	if a := t.placeAgent(ctx, p); a != nil {
+	if a := t.placeAgent(ctx, p, ""); a != nil {
 		t.ringing = append(t.ringing, a)
 		t.hear(a, func(ctx context.Context, ev ringfence.LegEvent) { t.agentEvent(ctx, a, ev) })
 	}
@@ -138,9 +134,11 @@ func (t *traversal) hear(a *agent, take func(context.Context, ringfence.LegEvent
 	})
 }
 
-// placeAgent places one leg to a place; nil when it could not be.
-func (t *traversal) placeAgent(ctx context.Context, p Place) *agent {
-	place := ringfence.Placement{Trunk: p.Trunk, To: p.URI, From: t.agentFrom(), Name: "ringfence", UUI: t.live.Reference, Purpose: "agent"}
+// placeAgent places one leg to a place; nil when it could not be. replaces is of
+// an attended transfer, or empty.
+func (t *traversal) placeAgent(ctx context.Context, p Place, replaces string) *agent {
+	place := ringfence.Placement{Trunk: p.Trunk, To: p.URI, From: t.agentFrom(), Name: "ringfence", UUI: t.live.Reference, Purpose: "agent",
+		MayTransfer: p.MayTransfer, Replaces: replaces}
 	if place.From != anonymous {
 		place.Verstat = t.caller.Verstat
 		if p.Sign && t.r.cfg.SignOn != nil {
@@ -188,8 +186,12 @@ func (t *traversal) agentEvent(ctx context.Context, a *agent, ev ringfence.LegEv
 			a.playing = 0
 			a.next()
 		}
-	case ringfence.LegDiverted, ringfence.LegChanged:
+	case ringfence.LegDiverted:
 		t.note("the agent's leg went elsewhere", true)
+	case ringfence.LegChanged:
+		t.agentChanged(ctx, a)
+	case ringfence.LegTransfer:
+		t.transferAsked(ctx, a, ev.Refer)
 	case ringfence.LegHeld:
 		t.agentHeld(a, ev)
 	case ringfence.LegEnded:
@@ -214,13 +216,19 @@ func (t *traversal) agentAnswered(ctx context.Context, a *agent) {
 		t.own(ctx, a.place.Person)
 	} else {
 		t.live.Owner, t.live.Epoch = "", t.live.Epoch+1 // nobody's until somebody takes it
-		a.code = t.r.giveCode(t)
-		t.whisper(ctx, ringfence.Speech{Language: t.language(), Parts: []ringfence.SpeechPart{{As: ringfence.SayDigits, Text: a.code, Slow: true, Secret: true}}})
+		t.whisperCode(ctx, a)
 	}
 	t.joinAgent()
 	t.live.State = "talking"
 	t.note("put through to "+w.queue, false)
 	t.connected(w, flows.OK)
+}
+
+// whisperCode gives whoever answered a queue's address the code by which they
+// take the call in the console.
+func (t *traversal) whisperCode(ctx context.Context, a *agent) {
+	a.code = t.r.giveCode(t)
+	t.whisper(ctx, ringfence.Speech{Language: t.language(), Parts: []ringfence.SpeechPart{{As: ringfence.SayDigits, Text: a.code, Slow: true, Secret: true}}})
 }
 
 // drop takes an agent off the ringing list and tells whether it stood there.

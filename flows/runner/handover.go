@@ -18,7 +18,15 @@ type Places interface {
 // handover is a colleague who is rung for a call that somebody else has.
 type handover struct {
 	*agent
-	by ringfence.PersonID
+	by    ringfence.PersonID
+	asked Leg // whose REFER it was, to be told how it goes; nil = nobody's
+}
+
+// tell tells whoever asked by SIP how it goes.
+func (h *handover) tell(code int) {
+	if h.asked != nil {
+		h.asked.Transfer(code)
+	}
 }
 
 // HandOver gives a call to a colleague, with all evidence and releases: to one
@@ -56,15 +64,18 @@ func (t *traversal) ringColleague(ctx context.Context, by, to ringfence.PersonID
 	if !ok {
 		return false
 	}
-	a := t.placeAgent(ctx, place)
-	if a == nil {
+	return t.move(ctx, place, &handover{by: by}, "")
+}
+
+// move rings a place for the audio, in place of another that was being rung.
+func (t *traversal) move(ctx context.Context, place Place, h *handover, replaces string) bool {
+	if h.agent = t.placeAgent(ctx, place, replaces); h.agent == nil {
 		return false
 	}
 	t.dropMoving(ringfence.EndHangup)
-	h := &handover{agent: a, by: by}
 	t.moving = h
 	t.note("a colleague is rung for this call", false)
-	t.hear(a, func(ctx context.Context, ev ringfence.LegEvent) { t.movingEvent(ctx, h, ev) })
+	t.hear(h.agent, func(ctx context.Context, ev ringfence.LegEvent) { t.movingEvent(ctx, h, ev) })
 	return true
 }
 
@@ -76,7 +87,10 @@ func (t *traversal) movingEvent(ctx context.Context, h *handover, ev ringfence.L
 		t.agentEvent(ctx, h.agent, ev)
 	case ev.Kind == ringfence.LegAnswered:
 		t.moved(ctx, h)
+	case ev.Kind == ringfence.LegRinging:
+		h.tell(180)
 	case ev.Kind == ringfence.LegEnded:
+		h.tell(refused(ev.Cause))
 		t.legOver(h.leg, h.place.Person, ev.Cause)
 		t.moving = nil
 		t.note("the colleague did not take the call", true)
@@ -91,6 +105,7 @@ func (t *traversal) movingEvent(ctx context.Context, h *handover, ev ringfence.L
 func (t *traversal) moved(ctx context.Context, h *handover) {
 	t.moving = nil
 	h.up = true
+	h.tell(200)
 	old := t.agent
 	if old != nil {
 		t.loseAgent()
@@ -127,6 +142,7 @@ func (t *traversal) awaitColleague() bool {
 func (t *traversal) dropMoving(cause ringfence.EndCause) {
 	if h := t.moving; h != nil {
 		t.moving = nil
+		h.tell(487)
 		h.leg.Hangup(cause)
 		t.legOver(h.leg, h.place.Person, cause)
 	}

@@ -33,6 +33,7 @@ type line struct {
 	timer    *time.Timer
 	texts    []string // everything that was begun to be spoken
 	stop     func() bool
+	told     []int // what Transfer was told
 }
 
 // speechTime is how long every line takes to be spoken.
@@ -145,6 +146,12 @@ func (l *line) Part() {
 		other.peer = ""
 		other.mu.Unlock()
 	}
+}
+
+func (l *line) Transfer(code int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.told = append(l.told, code)
 }
 
 func (l *line) Hangup(cause ringfence.EndCause) { l.end(cause) }

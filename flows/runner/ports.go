@@ -29,6 +29,9 @@ type Leg interface {
 	Cut(secret bool)
 	Join(peer ringfence.LegID) error
 	Part()
+	// Transfer answers LegTransfer: a SIP status below 300 accepts, any other
+	// refuses; later ones tell how it goes, and from 200 on how it ended.
+	Transfer(code int)
 	Hangup(cause ringfence.EndCause)
 }
 
@@ -73,7 +76,9 @@ type Queue struct {
 	Ring    time.Duration
 	Trunk   string
 	Sign    bool // the trunk wants calls signed
-	Display string
+	// MayTransfer is that of Place, for a queue that is one address.
+	MayTransfer bool
+	Display     string
 }
 
 // Place is where a member of staff takes calls.
@@ -82,6 +87,9 @@ type Place struct {
 	URI    string
 	Trunk  string
 	Sign   bool // the trunk wants calls signed
+	// MayTransfer says that whoever is there may have calls go on elsewhere by
+	// SIP; see Transfers.
+	MayTransfer bool
 }
 
 // Onward is an inbound call that goes on to a place behind us, for the

@@ -88,6 +88,9 @@ type Trunk struct {
 	CA        string   `koanf:"ca"`   // roots for its TLS certificate
 	Outbound  bool     `koanf:"outbound"`
 	Agents    bool     `koanf:"agents"` // agents' places may be there
+	// Transfer is where phones there may have a call go on (REFER): "agents" for
+	// every agent with a place, and names of queues. Empty = nowhere.
+	Transfer []string `koanf:"transfer"`
 	Sign      bool     `koanf:"sign"`   // sign callers' calls that go on to agents there
 }
 

@@ -28,6 +28,8 @@ func TestParseRefuses(t *testing.T) {
 		"emergency by no trunk":         {"sip: {emergency: {numbers: ['112'], trunk: b, notify: [a@b.example]}}\n", "sip.emergency.trunk"},
 		"emergency that nobody hears":   {"sip: {emergency: {numbers: ['112']}}\n", "sip.emergency.notify is empty"},
 		"an emergency number on a line": {"sip: {emergency: {numbers: ['112']}}\nlines: [{name: l, flow: f, numbers: ['112']}]\n", "is an emergency number"},
+		"a transfer by a carrier":       {"sip: {trunks: [{name: a, sources: ['127.0.0.1'], transfer: [agents]}]}\n", "only agents' phones"},
+		"a transfer to nowhere":         {"sip: {trunks: [{name: a, sources: ['127.0.0.1'], agents: true, transfer: [q]}]}\n", "neither agents nor a queue"},
 		"an unknown trunk":              {"sip: {listeners: [{name: a, transport: udp, addr: 127.0.0.1:5060, trunks: [b]}]}\n", `no trunk "b"`},
 		"staff web off localhost":       {"web: {staff: {listen: 0.0.0.0:443, url: https://c.example.com}}\n", "without TLS"},
 		"http off localhost":            {"web: {staff: {listen: 127.0.0.1:1, url: http://127.0.0.1:1}}\n", "passkeys need https"},

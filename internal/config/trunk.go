@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -45,6 +46,7 @@ func (c *Config) checkPeers(p *problems) {
 		if t.Password.Reveal() != "" && t.Realm == "" {
 			p.add("%s.password: set realm to what the carrier's challenges name, so that the password is given to nobody else", key)
 		}
+		c.checkTransfer(p, key, t)
 		if (t.Cert == "") != (t.Key == "") {
 			p.add("%s: a client certificate needs both cert and key", key)
 		}
@@ -62,6 +64,18 @@ func (c *Config) checkPeers(p *problems) {
 		}
 		if _, err := netip.ParseAddr(t.Host); err == nil || strings.ContainsAny(t.Host, " @/;") {
 			p.add("%s.host is %q: want a domain such as sip.example.com; addresses stand in addrs", key, t.Host)
+		}
+	}
+}
+
+// checkTransfer judges where phones may have calls go on.
+func (c *Config) checkTransfer(p *problems, key string, t Trunk) {
+	if len(t.Transfer) > 0 && !t.Agents {
+		p.add("%s.transfer: only agents' phones may have calls go on elsewhere: set agents: true, or leave transfer out", key)
+	}
+	for _, to := range t.Transfer {
+		if to != "agents" && !slices.ContainsFunc(c.Queues, func(q Queue) bool { return q.Name == to }) {
+			p.add("%s.transfer: %q is neither agents nor a queue", key, to)
 		}
 	}
 }
