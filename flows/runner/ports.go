@@ -70,12 +70,12 @@ type Queue struct {
 	Name string
 	URI  string
 	// People are asked for when URI is empty: places of those who are ready.
-	People  func(ctx context.Context) []Place
-	All     bool // ring everybody at once, else one after the other
-	Max     int  // callers waiting; zero means 20
-	Ring    time.Duration
-	Trunk   string
-	Sign    bool // the trunk wants calls signed
+	People func(ctx context.Context) []Place
+	All    bool // ring everybody at once, else one after the other
+	Max    int  // callers waiting; zero means 20
+	Ring   time.Duration
+	Trunk  string
+	Sign   bool // the trunk wants calls signed
 	// MayTransfer is that of Place, for a queue that is one address.
 	MayTransfer bool
 	Display     string

@@ -40,6 +40,7 @@ const (
 	account = "10002000"
 	pinOK   = "482137"
 	totpOK  = "135790"
+	balance = "731904" // in minor units
 	mobile  = ringfence.TN("447700900123")
 )
 
@@ -170,7 +171,7 @@ func (w *world) staff(who ...ringfence.PersonID) func(context.Context) []Place {
 
 // people puts a customer and some staff on file.
 func (w *world) people() {
-	w.customer = w.subject("customer", map[string]string{"account": account, "first_name": "Ann", "balance": "1250 GBP", "balance_band": "low"}, "account", mobile)
+	w.customer = w.subject("customer", map[string]string{"account": account, "first_name": "Ann", "balance": balance + " GBP", "balance_band": "low"}, "account", mobile)
 	w.Authenticator(string(w.customer), ringfence.AuthPIN, ringfence.Secret(pinOK))
 	w.Authenticator(string(w.customer), ringfence.AuthTOTP, ringfence.Secret(totpOK))
 	w.subject("contact", map[string]string{"first_name": "Bo", "company": "Acme Ltd"}, "company", "447700900456")
