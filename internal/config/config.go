@@ -91,7 +91,7 @@ type Trunk struct {
 	// Transfer is where phones there may have a call go on (REFER): "agents" for
 	// every agent with a place, and names of queues. Empty = nowhere.
 	Transfer []string `koanf:"transfer"`
-	Sign      bool     `koanf:"sign"`   // sign callers' calls that go on to agents there
+	Sign     bool     `koanf:"sign"` // sign callers' calls that go on to agents there
 }
 
 // SIPLimits bounds what strangers may ask. Zero means the default named.

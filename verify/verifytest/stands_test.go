@@ -11,7 +11,7 @@ func TestStands(t *testing.T) {
 		`{"release":"rel_4nmyyp5jct4f125071z0d8f6jah"}`: false,
 		`{"digest":"a481291932e0f647a842125071ee48e1de055d30306c6e13cfb09cd3b5543c6e"}`: false,
 		`{"at":"2026-11-22T01:02:03.125071Z"}`:                                          false,
-		``: false,
+		``:                                                                              false,
 	} {
 		if got := Stands([]byte(text), "125071"); got != want {
 			t.Errorf("in %s: %v", text, got)
