@@ -23,6 +23,9 @@ type Case struct {
 	// Acts reports that somebody acts for the subject; Mandated that a mandate
 	// covers it.
 	Acts, Mandated bool
+	// OtherTeam reports that one of those who approved is of another team than
+	// whoever opened the action; C5 needs one.
+	OtherTeam bool
 	// Active reports that the subject is active and its contact points are as
 	// they were when the action was opened.
 	Active bool
@@ -48,6 +51,9 @@ func Decide(p *policy.Policy, c Case, now time.Time) Verdict {
 		EvidenceComplete: a.EvidenceComplete, Hold: a.Hold, Used: a.Used, Risks: c.Risks}
 	for _, w := range a.Waivers {
 		v.Waivers = append(v.Waivers, w.Rule+" waived to "+w.Value+" until "+w.Until.Format(time.DateOnly)+": "+w.Reason)
+	}
+	if v.Class >= ringfence.C5 && !c.OtherTeam && !slices.Contains(v.Missing, ringfence.FactApproved) {
+		v.Missing = append(slices.Clone(v.Missing), ringfence.FactApproved)
 	}
 	var stops []policy.Reason
 	if !c.Active {

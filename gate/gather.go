@@ -59,6 +59,13 @@ func (t *turn) gather() (Case, error) {
 	if c.Ask.Approvals, err = t.approvals(); err != nil {
 		return c, err
 	}
+	approvers := make([]ringfence.PersonID, len(c.Ask.Approvals))
+	for i, a := range c.Ask.Approvals {
+		approvers[i] = a.Person
+	}
+	if c.OtherTeam, err = t.otherTeam(approvers); err != nil {
+		return c, err
+	}
 	if err := t.sums(&c, p, action); err != nil {
 		return c, err
 	}

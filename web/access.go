@@ -181,6 +181,12 @@ var access = []rule{
 	{pattern: "GET /v1/approvals/{release}", roles: anyone},
 	{pattern: "POST /v1/approvals/{release}/begin", roles: anyone, again: true},
 	{pattern: "POST /v1/approvals/{release}/finish", roles: anyone},
+	// identities proofed outside the telephone
+	{pattern: "GET /v1/releases/{id}/proofing", roles: floor},
+	{pattern: "POST /v1/releases/{id}/proofing/begin", roles: floor, again: true},
+	{pattern: "POST /v1/releases/{id}/proofing/finish", roles: floor},
+	{pattern: "POST /v1/releases/{id}/proofing/session", roles: desk, scope: ScopeActions, once: true},
+	{pattern: "POST /v1/releases/{id}/proofing/fetch", roles: desk, scope: ScopeActions, again: true},
 	// signatures of calls
 	{pattern: "POST /v1/stir/verify", scope: ScopeStir, again: true, body: maxStirBody},
 	{pattern: "POST /v1/stir/sign", scope: ScopeStir, again: true, body: maxStirBody},

@@ -46,6 +46,7 @@ func (s *Server) api(m *guardedMux) {
 	s.webhookAPI(a)
 	s.reconcileAPI(a)
 	s.approvalAPI(a)
+	s.proofingAPI(a)
 	s.directoryAPI(a)
 	s.brakeAPI(a)
 	s.ledgerAPI(a)

@@ -44,6 +44,8 @@ type Config struct {
 	Announcer *announce.Sender
 	// Passkeys gives a tenant's ceremonies; without it nobody can sign in.
 	Passkeys func(ringfence.TenantID) Passkeys
+	// Proofing proofs identities outside the telephone; nil: nobody's.
+	Proofing Proofing
 	// Stop holds the action of a link in a notice, as "I did not ask for this";
 	// false for a link that is none, or an action that cannot be stopped any
 	// more. nil knows no links.

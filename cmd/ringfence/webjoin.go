@@ -33,6 +33,10 @@ func (a *app) joinWeb() error {
 	if err != nil {
 		return err
 	}
+	proofs, err := a.joinProofing()
+	if err != nil {
+		return err
+	}
 	a.invites = invites
 	keys := web.Passkeys{Staff: a.verify.staff, Invites: invites, Page: a.verify.page, Enrol: enrol, Approvals: desk}
 	names := map[ringfence.TenantID]string{}
@@ -47,6 +51,7 @@ func (a *app) joinWeb() error {
 		Store: a.store, Calls: calls{a.runner}, Gate: a.gate, Announcer: a.hooks, Policies: policies{a.shelf}, Jobs: jobs{a}, Checkpoint: a.store.Checkpoint, Stop: a.stop, PINs: a.verify.pin, Verifier: a.stir, Signer: a.sign,
 		Recordings: recordings{a.recorder}, Supervision: a.supervision(),
 		Traces: traces{a}, Home: home(a.cfg.STIR.Home),
+		Proofing: proofs,
 		Passkeys: func(ringfence.TenantID) web.Passkeys { return keys },
 		StaffURL: origin(a.cfg.Web.Staff.URL), PublicURL: origin(a.cfg.Web.Public.URL), Hosts: hosts,
 		Company: func(t ringfence.TenantID) string { return names[t] }, Log: a.log,

@@ -23,6 +23,7 @@ func (c *Config) Check() error {
 	c.checkRecording(p)
 	c.checkTelemetry(p)
 	c.checkLimits(p)
+	c.checkProofing(p)
 	c.checkForks(p)
 	return errors.Join(p.all...)
 }

@@ -171,6 +171,8 @@ type Verify struct {
 	Pepper   Secret   `koanf:"pepper"` // empty = kept in the data folder
 	// Limits are the caps on messages and calls.
 	Limits VerifyLimits `koanf:"limits"`
+	// Proofing is the identity-proofing provider.
+	Proofing Proofing `koanf:"proofing"`
 }
 
 // Deliver is how messages travel.
