@@ -119,6 +119,9 @@ func TestC5NeedsAnotherTeamAndThreeDays(t *testing.T) {
 	if got, v := w.released(r.ID); got.State != StatePendingEvidence || v.EvidenceComplete {
 		t.Fatalf("a proofing older than a day: %s %+v", got.State, v)
 	}
+	w.must(w.g.Cancel(ctx, ten, r.ID, Actor{Person: agent}, "test"))
+	r = w.startAgain() // nothing of the telephone, as when everything is lost
+	e.Release, e.Digest = r.ID, r.Digest
 	w.putEvidence(e)
 	r, v := w.released(r.ID)
 	if r.State != StatePendingApproval || v.Approvals.Count != 2 {

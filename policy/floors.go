@@ -106,6 +106,9 @@ const (
 	LaneMemory    = "memory"
 	LaneHandset   = "handset"
 	LaneColleague = "colleague"
+	// LanePapers is what witnesses or a provider saw: neither memory nor handset
+	// of the claimant, nor any of the colleagues who approve.
+	LanePapers = "papers"
 )
 
 // laneOf returns the lane a fact rides on when nothing better is known; ""
@@ -116,8 +119,10 @@ func laneOf(f ringfence.Fact) string {
 		return LaneMemory
 	case ringfence.FactOTP, ringfence.FactTOTP, ringfence.FactPasskey, ringfence.FactCallback:
 		return LaneHandset
-	case ringfence.FactApproved, ringfence.FactProofed:
+	case ringfence.FactApproved:
 		return LaneColleague
+	case ringfence.FactProofed:
+		return LanePapers
 	default:
 		return ""
 	}
@@ -126,7 +131,7 @@ func laneOf(f ringfence.Fact) string {
 // LanesOf counts the different lanes that a set of facts rides on when
 // nothing is known to live elsewhere; the prover uses it for P6.
 func LanesOf(s FactSet) int {
-	var seen [3]bool
+	var seen [4]bool
 	for _, f := range ringfence.Facts {
 		if !s.Has(f) {
 			continue
@@ -138,6 +143,8 @@ func LanesOf(s FactSet) int {
 			seen[1] = true
 		case LaneColleague:
 			seen[2] = true
+		case LanePapers:
+			seen[3] = true
 		}
 	}
 	n := 0
