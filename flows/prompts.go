@@ -23,6 +23,7 @@ type prompt struct {
 type prompts struct {
 	byText map[string]map[string]*prompt // source text, then language
 	list   []*prompt
+	untold map[string]bool // what was reported as missing, by language and text
 }
 
 // readPrompts reads one file; its name is the language.
@@ -108,6 +109,9 @@ func (p *prompts) translate(f *Flow, t *Text, d *diags) {
 			if !slices.ContainsFunc(p.list, func(o *prompt) bool { return o.lang == lang }) {
 				continue // said once for the whole file
 			}
+			if p.told(lang, t.Source) {
+				continue
+			}
 			d.add(t.Pos, "T1", "- text: "+quoteIf(t.Source)+"\\n  "+lang+": …", "prompts/%s.yaml has no translation of: %s", lang, clip(t.Source))
 			continue
 		}
@@ -116,6 +120,18 @@ func (p *prompts) translate(f *Flow, t *Text, d *diags) {
 			t.byLang[lang] = pieces
 		}
 	}
+}
+
+// told reports whether a text without a translation was reported before: many
+// flows may speak it, and it stands in the file once.
+func (p *prompts) told(lang, source string) bool {
+	key := lang + " " + source
+	if p.untold == nil {
+		p.untold = map[string]bool{}
+	}
+	before := p.untold[key]
+	p.untold[key] = true
+	return before
 }
 
 // pieces compiles a translation; its names are those of the source, no more

@@ -336,7 +336,7 @@ func (p *proof) static() {
 	for _, a := range p.pol.Actions() {
 		// What needs no proof is asked for by systems, over the API.
 		if !p.released[a.Name] && a.Class > ringfence.C0 {
-			p.put(Finding{Diagnostic: diagnose(Pos{"policy.yaml", a.Line, 3}, "P8", "- release: "+a.Name+" in some flow", "no flow can release %s", a.Name)})
+			p.put(Finding{Diagnostic: diagnose(Pos{"policy.yaml", a.Line, 3}, "P8", "- release: "+a.Name+" in some flow, or take it out of the policy", "no flow can release %s", a.Name)})
 		}
 	}
 }

@@ -1,6 +1,11 @@
 package flows
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/policy"
+)
 
 // The simulator's gate knows of a person's authenticators what the real one
 // does: the easier way to a first one is closed to whoever has any.
@@ -35,6 +40,28 @@ func TestFirstAuthenticatorOnlyForWhoHasNone(t *testing.T) {
 		got := b.pol.Evaluate(m.policyCase("set_pin"))
 		if got.Satisfied != c.want {
 			t.Errorf("who has %s: satisfied %v, want %v: %v", c.name, got.Satisfied, c.want, got.Reasons)
+		}
+	}
+}
+
+// What was proved on one leg opens nothing on another, as for the prover: the
+// simulator must not play what the prover refuses.
+func TestProofsCountOnTheirLegOnly(t *testing.T) {
+	b := shipped(t)
+	f, _ := b.Flow("customer-line")
+	m, err := NewSimulator(b, "customer-line", DefaultWorld(b, f))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fact := range []ringfence.Fact{ringfence.FactPIN, ringfence.FactOTP, ringfence.FactTOTP, ringfence.FactPasskey, ringfence.FactCallback, ringfence.FactConfirmed} {
+		m.evidence = nil
+		m.prove(ringfence.FactIdentified, "", 0)
+		m.prove(fact, "", 0)
+		if have, want := m.facts(0), policy.NewFactSet(ringfence.FactIdentified, fact); have != want {
+			t.Errorf("%s on its leg: %v", fact, have)
+		}
+		if have := m.facts(1); have != policy.NewFactSet(ringfence.FactIdentified) {
+			t.Errorf("%s on another leg: %v", fact, have)
 		}
 	}
 }

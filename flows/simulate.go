@@ -490,13 +490,13 @@ func (m *Simulator) prove(f ringfence.Fact, action string, slot LegSlot) {
 	m.evidence = append(m.evidence, simProof{fact: f, action: action, at: m.now, leg: slot})
 }
 
-// facts is what counts for speech and queues on a leg: leg facts only of that
-// leg.
+// facts is what counts for speech and queues on a leg: what was proved there,
+// as for the prover (P2, P3). Who is at the other end of a second leg has
+// proved nothing yet, whoever they are said to be.
 func (m *Simulator) facts(slot LegSlot) policy.FactSet {
 	var set policy.FactSet
 	for _, p := range m.evidence {
-		legBound := legFact(Proved{p.fact, p.action})
-		if !legBound || p.leg == slot && !p.old {
+		if p.fact == ringfence.FactIdentified || p.leg == slot && !p.old {
 			set = set.With(p.fact)
 		}
 	}

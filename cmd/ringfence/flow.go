@@ -69,7 +69,7 @@ func loadFlows(dir string) (*flows.Bundle, fs.FS, error) {
 	b, list := flows.LoadDir(fsys)
 	if b == nil {
 		printDiagnostics(os.Stderr, list)
-		return nil, nil, &exitError{1, "the scripts have errors; ringfence flow lint lists them"}
+		return nil, nil, &exitError{1, "mend these first: the scripts cannot be used as they are"}
 	}
 	return b, fsys, nil
 }
@@ -311,12 +311,16 @@ func (c *flowMapCmd) Run() error {
 
 type flowStringsCmd struct {
 	flowDir
-	Lang string `help:"Write prompts/LANG.yaml with every text, translations kept."`
-	JSON bool   `help:"List every text in every language, the engine's own included, as JSON." name:"json"`
+	Lang  string `help:"Print prompts/LANG.yaml with every text, translations kept."`
+	Write bool   `short:"w" help:"With --lang: write that file instead of printing it."`
+	JSON  bool   `help:"List every text in every language, the engine's own included, as JSON." name:"json"`
 }
 
 // Run implements kong's command.
 func (c *flowStringsCmd) Run() error {
+	if c.Write && (c.Lang == "" || c.JSON) {
+		return &exitError{2, "--write takes --lang and no --json: ringfence flow strings --lang de --write"}
+	}
 	if c.JSON || c.Lang == "" {
 		b, _, err := c.load()
 		if err != nil {
@@ -339,8 +343,27 @@ func (c *flowStringsCmd) Run() error {
 		printDiagnostics(os.Stderr, list)
 		return &exitError{1, "the scripts have errors"}
 	}
+	if c.Write {
+		return c.write(text)
+	}
 	fmt.Print(text)
 	return nil
+}
+
+// write replaces prompts/LANG.yaml. A shell's ">" would have emptied it before
+// its translations were read.
+func (c *flowStringsCmd) write(text string) error {
+	dir := c.Dir
+	if dir == "" {
+		dir = "scripts"
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return &exitError{2, "there is no folder to write to: " + err.Error()}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "prompts"), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "prompts", c.Lang+".yaml"), []byte(text), 0o644)
 }
 
 type flowFmtCmd struct {

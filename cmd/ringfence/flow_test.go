@@ -99,3 +99,37 @@ func TestFlowCommands(t *testing.T) {
 		}
 	}
 }
+
+// A file of translations is written in place, and keeps what it holds.
+func TestFlowStringsWrite(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "prompts"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"policy.yaml", "accounts-line.yaml"} {
+		raw, err := os.ReadFile(filepath.Join("../../scripts", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), raw, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "prompts", "de.yaml")
+	if err := os.WriteFile(file, []byte("- text: Nobody can take your call now. Please call again later. Goodbye.\n  de: Niemand da.\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, out := told(t, "", "flow", "strings", dir, "--lang", "de", "--write"); code != 0 || out != "" {
+		t.Fatalf("exit %d: %s", code, out)
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(raw), "de: Niemand da.") || !strings.Contains(string(raw), "Welcome to Acme accounts. I will put you through.\n  de: \"\"") {
+		t.Errorf("%v:\n%s", err, raw)
+	}
+	if code, out := told(t, "", "flow", "strings", dir, "--write"); code != 2 || out != "" {
+		t.Errorf("without a language: exit %d: %s", code, out)
+	}
+	if code, out := told(t, "", "flow", "strings", dir, "--lang", "../x", "--write"); code != 1 || out != "" {
+		t.Errorf("a language that is a path: exit %d: %s", code, out)
+	}
+}

@@ -90,7 +90,7 @@ func (c *flowProveCmd) Run() error {
 		return err
 	}
 	if !r.Clean() {
-		return &exitError{1, fmt.Sprintf("%d findings: a call can go wrong", len(r.Findings))}
+		return &exitError{1, counted(len(r.Findings), "finding") + ": a call can go wrong"}
 	}
 	fmt.Fprintf(os.Stderr, "%d flows, %d lines: P1–P10 hold for every call (%d states, %.1f ms)\n", len(b.Flows()), r.Lines, r.States, float64(took.Microseconds())/1000)
 	return nil
@@ -173,4 +173,12 @@ func saveCalls(dir string, b *flows.Bundle, r flows.Report) error {
 		fmt.Fprintln(os.Stderr, name)
 	}
 	return nil
+}
+
+// counted is a number and a noun, in the singular for one.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
