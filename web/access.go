@@ -25,11 +25,12 @@ const (
 	ScopeEvents     Scope = "events"
 	ScopeDirectory  Scope = "directory" // read subjects and contact points
 	ScopeLedger     Scope = "ledger"
-	ScopeStir       Scope = "stir" // check and make signatures of calls
+	ScopeSignals    Scope = "signals" // say what was heard in a call: services that listen
+	ScopeStir       Scope = "stir"    // check and make signatures of calls
 )
 
 // scopes lists every scope, for the check of what an administrator asks for.
-var scopes = []Scope{ScopeActions, ScopeReleases, ScopeExecute, ScopeJobs, ScopeTraversals, ScopeEvents, ScopeDirectory, ScopeLedger, ScopeStir}
+var scopes = []Scope{ScopeActions, ScopeReleases, ScopeExecute, ScopeJobs, ScopeTraversals, ScopeEvents, ScopeDirectory, ScopeLedger, ScopeStir, ScopeSignals}
 
 // rule says who may use one route of the staff listener. The zero rule admits
 // nobody.
@@ -104,6 +105,7 @@ var access = []rule{
 	{pattern: "POST /v1/traversals/{id}/pressure", roles: desk},
 	{pattern: "POST /v1/traversals/{id}/report", roles: desk},
 	{pattern: "GET /v1/calls/{ref}", roles: anyone, scope: ScopeTraversals},
+	{pattern: "POST /v1/calls/{ref}/signals", scope: ScopeSignals, again: true},
 	{pattern: "POST /v1/softphone", roles: desk, again: true},
 	{pattern: "POST /v1/softphone/calls/{leg}/link", roles: desk, again: true},
 	{pattern: "POST /v1/softphone/calls/{leg}/hang-up", roles: desk, again: true},

@@ -30,6 +30,8 @@ type Config struct {
 	Jobs Jobs
 	// Supervision lets supervisors into live calls; nil refuses them.
 	Supervision Supervision
+	// Signals takes what services that listen make of calls; nil takes none.
+	Signals Signals
 	// Traces tells how calls went on the wire; nil knows none.
 	Traces Traces
 	// Drills runs attacks against this configuration; nil runs none.
@@ -101,6 +103,7 @@ type Server struct {
 	tries   limiter // four whispered digits
 	lookups limiter // subjects
 	loads   limiter // files to import
+	scores  limiter // what services heard, by service account
 	stirs   limiter // signatures of calls, by service account
 	benches limiter // checks, plays and tests of flows
 	bench   chan struct{}
@@ -115,7 +118,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("web: a store, calls, a gate and its policies are needed")
 	}
 	s := &Server{cfg: cfg, log: cfg.Log, boards: boards{calls: cfg.Calls},
-		tries: limiter{every: 6 * time.Second, burst: 5}, lookups: limiter{every: time.Second, burst: 20}, loads: limiter{every: 5 * time.Second, burst: 10}, stirs: limiter{every: 5 * time.Millisecond, burst: 400}, checks: limiter{every: 3 * time.Minute, burst: 5}, guesses: limiter{every: 2 * time.Second, burst: 30},
+		tries: limiter{every: 6 * time.Second, burst: 5}, lookups: limiter{every: time.Second, burst: 20}, loads: limiter{every: 5 * time.Second, burst: 10}, scores: limiter{every: 200 * time.Millisecond, burst: 20}, stirs: limiter{every: 5 * time.Millisecond, burst: 400}, checks: limiter{every: 3 * time.Minute, burst: 5}, guesses: limiter{every: 2 * time.Second, burst: 30},
 		benches: limiter{every: 100 * time.Millisecond, burst: 60}, bench: make(chan struct{}, 2)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

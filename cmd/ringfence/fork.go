@@ -16,6 +16,7 @@ import (
 	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/internal/config"
 	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/web"
 )
 
 // kindSignal holds callSignal: what a service that listened said of a call.
@@ -27,7 +28,7 @@ type callSignal struct {
 	Name   string        `json:"name"`
 	Value  ringfence.Tri `json:"value"`
 	Score  float64       `json:"score"`  // negative = none was given
-	Source string        `json:"source"` // the fork's name
+	Source string        `json:"source"` // the fork's name, or client/ and the service account's id
 	At     time.Time     `json:"at"`
 }
 
@@ -81,13 +82,29 @@ func (a *app) forkMoment(ctx context.Context, m runner.Moment) {
 	}
 }
 
-// scored keeps a score, with its entry. A service that says the same again says
-// nothing new.
+// scored keeps a score of a service that listens over a WebSocket.
 func (a *app) scored(ctx context.Context, m runner.Moment, f config.Fork, s fork.Score) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	id := string(m.Traversal) + "/" + f.Name + "/" + s.Name
-	err := a.store.Update(ctx, m.Tenant, func(tx ledger.Tx) error {
+	err := a.observe(ctx, m.Tenant, ledger.Entry{Traversal: m.Traversal, Leg: m.Caller.ID()}, callSignal{Name: s.Name, Value: s.Value, Score: s.Score, Source: f.Name})
+	if err != nil {
+		a.log.Error("score not kept", "fork", f.Name, "traversal", string(m.Traversal), "err", err)
+	}
+}
+
+// heardSignals lets service accounts push scores.
+type heardSignals struct{ a *app }
+
+// Observe implements web.Signals. No fork may be called as a service account is.
+func (h heardSignals) Observe(ctx context.Context, tenant ringfence.TenantID, s web.SignalReport) error {
+	return h.a.observe(ctx, tenant, ledger.Entry{Traversal: s.Traversal}, callSignal{Name: s.Name, Value: s.Value, Score: s.Score, Source: "client/" + s.Client})
+}
+
+// observe keeps a score, with its entry. A service that says the same again says
+// nothing new.
+func (a *app) observe(ctx context.Context, tenant ringfence.TenantID, e ledger.Entry, s callSignal) error {
+	id := string(e.Traversal) + "/" + s.Source + "/" + s.Name
+	return a.store.Update(ctx, tenant, func(tx ledger.Tx) error {
 		old, version, err := ledger.Read[callSignal](ctx, tx, kindSignal, id)
 		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 			return err
@@ -95,17 +112,15 @@ func (a *app) scored(ctx context.Context, m runner.Moment, f config.Fork, s fork
 		if err == nil && old.Value == s.Value {
 			return nil
 		}
-		rec := ledger.Record{Kind: kindSignal, ID: id, Version: version, Sort: tx.Now().UnixNano(), Keys: map[string]string{"traversal": string(m.Traversal)}}
-		if err := ledger.Write(ctx, tx, &rec, callSignal{Name: s.Name, Value: s.Value, Score: s.Score, Source: f.Name, At: tx.Now()}); err != nil {
+		rec := ledger.Record{Kind: kindSignal, ID: id, Version: version, Sort: tx.Now().UnixNano(), Keys: map[string]string{"traversal": string(e.Traversal)}}
+		s.At, e.Event = tx.Now(), "signal.observed"
+		if err := ledger.Write(ctx, tx, &rec, s); err != nil {
 			return err
 		}
-		_, err = tx.Append(ctx, ledger.Entry{Event: "signal.observed", Traversal: m.Traversal, Leg: m.Caller.ID(),
-			Data: map[string]string{"name": s.Name, "value": s.Value.String(), "score": strconv.FormatFloat(s.Score, 'f', 3, 64), "source": f.Name}})
+		e.Data = map[string]string{"name": s.Name, "value": s.Value.String(), "score": strconv.FormatFloat(s.Score, 'f', 3, 64), "source": s.Source}
+		_, err = tx.Append(ctx, e)
 		return err
 	})
-	if err != nil {
-		a.log.Error("score not kept", "fork", f.Name, "traversal", string(m.Traversal), "err", err)
-	}
 }
 
 // signals are what the network says of a subject's numbers, and what services

@@ -13,6 +13,7 @@ import (
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/internal/config"
+	"github.com/ringfence/ringfence/web"
 )
 
 // A service listens to a call whose caller was told; what it says is a Signal
@@ -55,6 +56,16 @@ func TestAServiceListensAndScores(t *testing.T) {
 	})
 	if s := a.signals(t.Context(), gate.Release{Tenant: ringfence.DefaultTenant, Traversal: "trv_other"}); len(s) != 0 {
 		t.Errorf("another call: %v", s)
+	}
+	// another service pushes over the API what it makes of the call
+	for _, name := range config.ForkSignals {
+		err := heardSignals{a}.Observe(t.Context(), ringfence.DefaultTenant, web.SignalReport{Traversal: id, Client: "cli_1", Name: name, Value: ringfence.No, Score: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := a.signals(t.Context(), gate.Release{Tenant: ringfence.DefaultTenant, Traversal: id}); s["synthetic_voice"] != ringfence.Yes || s["voice_match"] != ringfence.No {
+		t.Errorf("two services: %v", s)
 	}
 	if r := a.recordingsOf(t); len(r) != 0 {
 		t.Errorf("recorded too: %+v", r)

@@ -1,6 +1,9 @@
 package config
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Fork is a service that listens to calls: speech, deepfake detection, voice
 // biometrics. Its scores are Signals: they may raise what is asked, never
@@ -25,8 +28,8 @@ func (c *Config) checkForks(p *problems) {
 	seen := map[string]bool{}
 	for _, f := range c.Media.Forks {
 		key := "media.forks." + f.Name
-		if f.Name == "" || seen[f.Name] || f.URL == "" || len(f.Lines) == 0 {
-			p.add("%s: a fork needs a name of its own, a url and lines", key)
+		if f.Name == "" || strings.Contains(f.Name, "/") || seen[f.Name] || f.URL == "" || len(f.Lines) == 0 {
+			p.add("%s: a fork needs a name of its own without a slash, a url and lines", key)
 		}
 		seen[f.Name] = true
 		for _, s := range f.Signals {
