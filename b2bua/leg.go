@@ -40,6 +40,7 @@ type Leg struct {
 	media *rtp.Session
 	local sdp.Local // our side of offer and answer; Version guarded by mu
 	call  signalling
+	rec   *recorderLeg // what a leg to a recorder has beside others; else nil
 
 	events  chan ringfence.LegEvent
 	ctx     context.Context // ends with the leg
@@ -274,6 +275,9 @@ func (l *Leg) finish(cause ringfence.EndCause, code int) {
 	}
 	l.mu.Unlock()
 	l.media.Close() // pump sends LegEnded
+	if l.rec != nil {
+		l.rec.second.Close()
+	}
 	l.u.vacate(l)
 	l.u.goOwned("leg end", func() { l.call.end(cause) })
 }
@@ -296,8 +300,9 @@ func (l *Leg) after(d time.Duration, f func()) *time.Timer {
 // ack notes that the INVITE's 2xx was acknowledged.
 func (l *Leg) ack() { l.ackOnce.Do(func() { close(l.acked) }) }
 
-// apply gives the media what was agreed. infoToo says that the far end takes INFO.
-func (l *Leg) apply(a sdp.Agreed, origin string, infoToo bool) error {
+// params is what was agreed as the media takes it. infoToo says that the far end
+// takes INFO.
+func (l *Leg) params(a sdp.Agreed, infoToo bool) rtp.Params {
 	p := rtp.Params{Remote: a.Remote, RemoteRTCP: a.RemoteRTCP, RTCPMux: a.RTCPMux,
 		Payloads: []rtp.Payload{{Type: a.Codec.PT, Codec: codecs[a.Codec.Name]}}, ComfortNoise: a.Noise,
 		Ptime: time.Duration(a.PTime) * time.Millisecond, Direction: directions[a.Direction]}
@@ -316,7 +321,12 @@ func (l *Leg) apply(a sdp.Agreed, origin string, infoToo bool) error {
 	if a.Suite != "" {
 		p.SRTP = &rtp.SRTP{Suite: rtp.Suite(a.Suite), In: a.RemoteKey, Out: a.LocalKey}
 	}
-	if err := l.media.Negotiated(p); err != nil {
+	return p
+}
+
+// apply gives the media what was agreed.
+func (l *Leg) apply(a sdp.Agreed, origin string, infoToo bool) error {
+	if err := l.media.Negotiated(l.params(a, infoToo)); err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -347,6 +357,9 @@ func (l *Leg) answerTo(body []byte, infoToo bool) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if l.rec != nil {
+		return nil, fmt.Errorf("%w: a recorder makes no offers", sdp.ErrUnacceptable)
+	}
 	out, agreed, err := sdp.Answer(d, l.ours())
 	if err != nil {
 		return nil, err
@@ -359,6 +372,9 @@ func (l *Leg) accept(body []byte, infoToo bool) error {
 	d, err := sdp.Parse(body)
 	if err != nil {
 		return err
+	}
+	if l.rec != nil {
+		return l.acceptBoth(d)
 	}
 	agreed, err := sdp.Accept(d, l.ours())
 	if err != nil {

@@ -154,8 +154,7 @@ func (o *outbound) build(req *sip.Request) {
 		req.SetBody(nil)
 		return
 	}
-	req.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
-	req.SetBody(l.offer())
+	l.setOffer(req)
 	if o.p.Location != nil {
 		setLocation(req, o.p.Location)
 	}

@@ -29,13 +29,17 @@ func (u *UA) Place(ctx context.Context, p ringfence.Placement) (*Leg, error) {
 // PlaceWith is Place with further header fields, as name and value. It is for
 // peers that play a carrier; the engine's own INVITEs are built by Place alone.
 func (u *UA) PlaceWith(ctx context.Context, p ringfence.Placement, headers ...[2]string) (*Leg, error) {
+	return u.place(ctx, p, headers, nil)
+}
+
+func (u *UA) place(ctx context.Context, p ringfence.Placement, headers [][2]string, rec *Recorder) (*Leg, error) {
 	if p.Ring == 0 {
 		p.Ring = defaultRing
 	}
 	if p.Ring < 0 || p.Ring > maxRing {
 		return nil, fmt.Errorf("sip: place: ring for %v: at most %v", p.Ring, maxRing)
 	}
-	if strings.HasPrefix(p.To, BrowserPlace) {
+	if strings.HasPrefix(p.To, BrowserPlace) && rec == nil {
 		return u.placeBrowser(ctx, p)
 	}
 	trunk, user, addrs, err := u.route(p)
@@ -68,8 +72,18 @@ func (u *UA) PlaceWith(ctx context.Context, p ringfence.Placement, headers ...[2
 		return nil, err
 	}
 	l.call, o.l = o, l
+	if rec != nil {
+		if err := l.recordTo(rec); err != nil {
+			l.media.Close()
+			l.cancel(ErrEnded)
+			return nil, err
+		}
+	}
 	if err := u.enter(l, "", ""); err != nil {
 		l.media.Close()
+		if rec != nil {
+			l.rec.second.Close()
+		}
 		l.cancel(ErrEnded)
 		return nil, err
 	}

@@ -102,6 +102,10 @@ func (l *Leg) onReinvite(req *sip.Request, tx sip.ServerTransaction) {
 // offer if it sent none. It has responded when ok is false; the session then goes
 // on as it was (RFC 3261, section 14.2).
 func (l *Leg) describe(req *sip.Request, tx sip.ServerTransaction) (body []byte, offered, ok bool) {
+	if len(req.Body()) == 0 && l.rec != nil {
+		ours := l.both()
+		return sdp.Offer(ours[:]...), true, true
+	}
 	if len(req.Body()) == 0 {
 		return l.offer(), true, true
 	}
@@ -240,8 +244,7 @@ func (l *Leg) reoffer(ctx context.Context, req *sip.Request) (*sip.Response, err
 		return nil, errGlare
 	}
 	defer l.done()
-	req.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
-	req.SetBody(l.offer())
+	l.setOffer(req)
 	res, err := l.call.do(ctx, req)
 	if err != nil || !res.IsSuccess() {
 		return res, err

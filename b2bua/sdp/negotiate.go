@@ -34,6 +34,7 @@ type Local struct {
 	Keys      []Crypto // ours, most preferred suite first; at least one unless SRTP is off
 	PTime     int      // milliseconds; 0 = 20
 	Direction Direction
+	Label     string // of the line that is offered (RFC 4574); "" = none
 	Session   uint64 // o= session id, the same for the life of a leg
 	Version   uint64 // o= version, one more whenever the text changes
 	Loopback  bool   // the peer may name a loopback address: its signalling comes from one
@@ -254,11 +255,20 @@ func (l Local) ptime() int {
 	return l.PTime
 }
 
-// Offer writes our offer (RFC 3264, section 5): one audio line. With SRTP
+// Offer writes our offer (RFC 3264, section 5): one audio line for each of ours,
+// of which the first gives the address and version of the whole. With SRTP
 // optional it offers plain RTP, since a peer that knows no SRTP would refuse the
 // line; a trunk that can do SRTP should be set to required.
-func Offer(l Local) []byte {
-	w := l.head()
+func Offer(ours ...Local) []byte {
+	w := ours[0].head()
+	for _, l := range ours {
+		w.offer(l)
+	}
+	return []byte(w.String())
+}
+
+// offer writes one audio line.
+func (w *writer) offer(l Local) {
 	var codecs []Codec
 	for _, name := range l.allowed() {
 		for pt, s := range static {
@@ -285,7 +295,9 @@ func Offer(l Local) []byte {
 		w.crypto(k)
 	}
 	w.tail(l, l.ptime(), l.Direction)
-	return []byte(w.String())
+	if l.Label != "" {
+		w.line("a=label:%s", l.Label)
+	}
 }
 
 // OfferedEvent is the payload type at which we offer telephone-event.
@@ -323,6 +335,25 @@ func Accept(answer *Description, l Local) (Agreed, error) {
 		a.LocalKey = l.Keys[n-1].Key
 	}
 	return a, nil
+}
+
+// AcceptEach reads the answer to Offer(ours...), line for line. A line that is
+// refused is an error, as one that is missing.
+func AcceptEach(answer *Description, ours ...Local) ([]Agreed, error) {
+	if len(answer.Media) != len(ours) {
+		return nil, fmt.Errorf("%w: answer has another number of media lines than the offer", ErrUnacceptable)
+	}
+	var out []Agreed
+	for i, l := range ours {
+		one := *answer
+		one.Media = answer.Media[i : i+1]
+		a, err := Accept(&one, l)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
 }
 
 type writer struct{ strings.Builder }

@@ -336,3 +336,43 @@ func TestAnswerKeepsTo(t *testing.T) {
 		t.Errorf("opus alone: %v", err)
 	}
 }
+
+// FuzzAcceptEach: whatever a recorder answers, both streams are agreed or none,
+// nothing is taken from it, nothing goes to a dangerous address, and SRTP never
+// becomes plain.
+func FuzzAcceptEach(f *testing.F) {
+	first, second := us(), us()
+	first.Direction, second.Direction = SendOnly, SendOnly
+	first.SRTP, first.Keys = SRTPRequired, []Crypto{key("AEAD_AES_256_GCM", 1)}
+	second.SRTP, second.Keys = SRTPRequired, []Crypto{key("AEAD_AES_256_GCM", 2)}
+	crypto := "a=crypto:1 AEAD_AES_256_GCM " + inline(key("AEAD_AES_256_GCM", 3))
+	head := []string{"v=0", "o=- 1 1 IN IP4 192.0.2.1", "s=-", "c=IN IP4 192.0.2.1", "t=0 0"}
+	good := text(append(head, "m=audio 4000 RTP/SAVP 0", crypto, "a=recvonly", "a=label:1", "m=audio 4002 RTP/SAVP 0", crypto, "a=recvonly")...)
+	if d, err := Parse(good); err != nil {
+		f.Fatal(err)
+	} else if _, err := AcceptEach(d, first, second); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add(text(append(head, "m=audio 4000 RTP/SAVP 0", crypto, "m=audio 0 RTP/SAVP 0")...))
+	f.Add(text(append(head, "m=audio 4000 RTP/SAVP 0", crypto)...))
+	f.Add(text(append(head, "m=audio 4000 RTP/AVP 0", "m=audio 4002 RTP/AVP 0")...))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		d, err := Parse(body)
+		if err != nil {
+			return
+		}
+		got, err := AcceptEach(d, first, second)
+		if err != nil {
+			if got != nil || !errors.Is(err, ErrUnacceptable) {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			return
+		}
+		for _, a := range got {
+			if a.Direction.Receives() || a.Suite == "" || a.Remote.IsValid() && Dangerous(a.Remote.Addr(), false) != nil {
+				t.Fatalf("agreed %+v", a)
+			}
+		}
+	})
+}

@@ -82,6 +82,7 @@ type app struct {
 	recorder *record.Recorder
 	supers   supervisions
 	forks    forks
+	srs      sessions
 	book     *trace.Book
 	hep      *trace.HEP    // nil: no capture server
 	stopping chan struct{} // closed when the process stops

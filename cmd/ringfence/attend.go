@@ -28,6 +28,7 @@ func (a *app) attend(ctx context.Context, m runner.Moment) {
 	a.traceMoment(ctx, m)
 	a.pastMoment(ctx, m)
 	a.forkMoment(ctx, m)
+	a.siprecMoment(ctx, m)
 }
 
 // lineOf is the configuration of a line.

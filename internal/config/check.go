@@ -25,6 +25,7 @@ func (c *Config) Check() error {
 	c.checkLimits(p)
 	c.checkProofing(p)
 	c.checkForks(p)
+	c.checkRecorders(p)
 	return errors.Join(p.all...)
 }
 

@@ -125,6 +125,8 @@ type Media struct {
 	Recording Recording `koanf:"recording"`
 	// Forks are services that listen.
 	Forks []Fork `koanf:"forks"`
+	// Recorders are session recording servers (SIPREC).
+	Recorders []Recorder `koanf:"recorders"`
 }
 
 // Web is the two listeners and the metrics.

@@ -19,9 +19,10 @@ type Fork struct {
 // ForkSignals are the names that a fork may be allowed to give.
 var ForkSignals = []string{"synthetic_voice", "voice_match"}
 
-// Forks reports whether a line's calls are copied to a service.
+// Forks reports whether a line's calls are copied to a service or a recorder.
 func (c *Config) Forks(line string) bool {
-	return slices.ContainsFunc(c.Media.Forks, func(f Fork) bool { return slices.Contains(f.Lines, line) })
+	return slices.ContainsFunc(c.Media.Forks, func(f Fork) bool { return slices.Contains(f.Lines, line) }) ||
+		slices.ContainsFunc(c.Media.Recorders, func(r Recorder) bool { return slices.Contains(r.Lines, line) })
 }
 
 func (c *Config) checkForks(p *problems) {
@@ -36,12 +37,7 @@ func (c *Config) checkForks(p *problems) {
 			p.oneOf(key+".signals", s, ForkSignals...)
 		}
 		for _, name := range f.Lines {
-			i := slices.IndexFunc(c.Lines, func(l Line) bool { return l.Name == name })
-			if i < 0 {
-				p.add("%s.lines: there is no line %q", key, name)
-			} else if r := c.Lines[i].Record; r.Consent != "flow" && r.Notice == "" {
-				p.add("lines.%s.record.notice: write what callers are told before a service listens, or say consent: flow", name)
-			}
+			c.checkTold(p, key, name)
 		}
 	}
 }
