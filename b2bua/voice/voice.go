@@ -24,7 +24,7 @@ const (
 
 // The silences around the pieces of a line, besides those of a value.
 const (
-	pauseLead     = 100 * time.Millisecond // before the first piece: a telephone opens its jitter buffer
+	pauseLead     = 250 * time.Millisecond // before the first piece: a telephone opens its jitter buffer, and lines follow each other
 	pausePiece    = 120 * time.Millisecond // after text that a value follows, and after a value
 	pauseSentence = 320 * time.Millisecond // after a sentence
 )
@@ -96,7 +96,7 @@ func (v *Voice) Render(ctx context.Context, s ringfence.Speech) (ringfence.Clip,
 	}
 	clip := make(ringfence.Clip, 0, 4*Rate)
 	clip = appendSilence(clip, pauseLead)
-	for _, st := range p.steps {
+	for i, st := range p.steps {
 		piece, err := v.perform(ctx, p.language, st)
 		switch {
 		case err != nil && st.secret:
@@ -106,10 +106,25 @@ func (v *Voice) Render(ctx context.Context, s ringfence.Speech) (ringfence.Clip,
 		case len(clip)+len(piece) > maxLineSamples:
 			return nil, fmt.Errorf("line longer than %d s", maxLineSamples/Rate)
 		}
+		if i == len(p.steps)-1 {
+			return padFrame(append(clip, toLastSound(piece)...)), nil
+		}
 		clip = padFrame(append(clip, piece...))
 		clip = appendSilence(clip, st.pause)
 	}
 	return clip, nil
+}
+
+// toLastSound cuts the silence off the end of a line. A key pressed after the last
+// syllable is an answer to the whole line, and the line is over with its clip.
+func toLastSound(piece ringfence.Clip) ringfence.Clip {
+	const faint = 64 // of 32,767: below the noise of a telephone line
+	for n := len(piece); n > 0; n-- {
+		if v := piece[n-1]; v > faint || v < -faint {
+			return piece[:n]
+		}
+	}
+	return piece
 }
 
 // Missing returns the fixed text of the line that has no recording and that no

@@ -317,3 +317,25 @@ func TestCacheFolderThatIsAFile(t *testing.T) {
 		t.Error("New took a file for the cache folder")
 	}
 }
+
+// A line is over with its last syllable: a key pressed in a silence behind it
+// would come before the line was heard, and be no answer.
+func TestNoSilenceAtTheEnd(t *testing.T) {
+	v := newVoice(t, Config{Library: shipped(t)})
+	for _, s := range []ringfence.Speech{
+		line(text("Goodbye.")),
+		line(text("Thank you. "), ringfence.SpeechPart{As: ringfence.SayMoney, Text: "1250 GBP"}, text(".")),
+		line(ringfence.SpeechPart{As: ringfence.SayDigits, Text: "4711", Slow: true, Secret: true}),
+	} {
+		clip, err := v.Render(t.Context(), s)
+		if err != nil || len(clip) < 4*FrameSamples {
+			t.Fatalf("%s: %d samples, %v", s.Text(), len(clip), err)
+		}
+		if last := clip[len(clip)-FrameSamples:]; slices.Max(last) <= 64 && slices.Min(last) >= -64 {
+			t.Errorf("%s ends in silence", s.Text())
+		}
+		if first := clip[:Rate/5]; slices.Max(first) > 64 {
+			t.Errorf("%s has no silence to open a jitter buffer", s.Text())
+		}
+	}
+}
