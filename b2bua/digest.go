@@ -1,9 +1,11 @@
 package b2bua
 
 import (
+	"context"
 	"errors"
 	"strings"
 
+	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
 	"github.com/icholy/digest"
 )
@@ -72,12 +74,34 @@ func keep(res *sip.Response, c *digest.Challenge) {
 // challenged reports whether res asks who we are.
 func challenged(res *sip.Response) bool { return res.StatusCode == 401 || res.StatusCode == 407 }
 
+// byeAgain sends a BYE with credentials when the one that ended with err was
+// challenged for them: a far end that wants to know who hangs up goes on holding
+// its line otherwise.
+func (l *Leg) byeAgain(ctx context.Context, err error) {
+	var refused sipgo.ErrDialogResponse
+	if !errors.As(err, &refused) || !challenged(refused.Res) {
+		return
+	}
+	bye := sip.NewRequest(sip.BYE, l.call.target())
+	credentials, err := l.trunk.answer(bye, refused.Res)
+	if err != nil {
+		return
+	}
+	bye.AppendHeader(credentials)
+	_, _ = l.call.do(ctx, bye)
+}
+
+// proven reports whether a request carries credentials.
+func proven(req *sip.Request) bool {
+	return req.GetHeader("Authorization") != nil || req.GetHeader("Proxy-Authorization") != nil
+}
+
 // asked sends a request inside a dialog and, when it is challenged for the trunk's
 // realm, sends it again with credentials.
 func (t *Trunk) asked(req *sip.Request, do func(*sip.Request) (*sip.Response, error)) (*sip.Response, error) {
 	first := req.Clone()
 	res, err := do(req)
-	if err != nil || !challenged(res) {
+	if err != nil || !challenged(res) || proven(first) {
 		return res, err
 	}
 	credentials, err := t.answer(first, res)

@@ -25,7 +25,7 @@ type egress side
 func (e *egress) Request(ctx context.Context, req *sip.Request) (sip.ClientTransaction, error) {
 	s := (*side)(e)
 	leg := s.u.dialog(text(req.CallID()), req.From().Params.GetOr("tag", ""))
-	if req.Method == sip.BYE && leg != nil && leg.byes.Swap(true) {
+	if req.Method == sip.BYE && leg != nil && leg.byes.Swap(true) && !proven(req) {
 		return nil, ErrEnded // diago sends one too when the handler returns
 	}
 	if leg != nil {

@@ -316,7 +316,7 @@ func (in *inbound) end(cause ringfence.EndCause) {
 		defer cancel()
 		bye := sip.NewRequest(sip.BYE, in.target())
 		bye.SetTransport(in.d.InviteRequest.Transport())
-		_ = in.d.DialogServerSession.WriteBye(ctx, bye)
+		l.byeAgain(ctx, in.d.DialogServerSession.WriteBye(ctx, bye))
 	}
 }
 

@@ -515,7 +515,7 @@ func (o *outbound) hangUp(cd *diago.DialogClientSession) {
 			return
 		}
 		o.l.transferTold()
-		_ = cd.DialogClientSession.WriteBye(ctx, sip.NewRequest(sip.BYE, o.target()))
+		o.l.byeAgain(ctx, cd.DialogClientSession.WriteBye(ctx, sip.NewRequest(sip.BYE, o.target())))
 		_ = cd.Close()
 	})
 }

@@ -40,7 +40,7 @@ func (a *app) emergency(ctx context.Context, leg *b2bua.Leg) {
 		return
 	}
 	defer out.Hangup(ringfence.EndHangup)
-	a.noteEmergency(ctx, leg.ID(), out.ID())
+	a.work.Go(func() { a.noteEmergency(leg.ID(), out.ID()) }) // a store that hangs delays no call
 	bridgeEmergency(ctx, leg, out)
 }
 
@@ -86,7 +86,9 @@ func (a *app) callbackNumber() string {
 
 // noteEmergency writes both legs into the audit record. A record that fails stops
 // no emergency call.
-func (a *app) noteEmergency(ctx context.Context, phone, trunk ringfence.LegID) {
+func (a *app) noteEmergency(phone, trunk ringfence.LegID) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
 	err := a.store.Update(ctx, ringfence.DefaultTenant, func(tx ledger.Tx) error {
 		_, err := tx.Append(ctx, ledger.Entry{Event: "leg.placed", Leg: trunk, Data: map[string]string{"purpose": "emergency", "from": string(phone)}})
 		if err != nil {
@@ -113,10 +115,10 @@ func (a *app) tellEmergency(info ringfence.LegInfo) {
 	text := fmt.Sprintf("At %s a phone of yours (%s, at %s) called %s. The number to ring back is %s. %s\n", info.ReceivedAt.UTC().Format(time.RFC1123),
 		phoneOf(info.From), info.Source.Addr(), digitsOf(info.Called), a.callbackNumber(), where)
 	for _, to := range a.cfg.SIP.Emergency.Notify {
-		_, err := a.verify.carrier.Deliver(ctx, verify.Message{Tenant: ringfence.DefaultTenant, Kind: verify.MessageNotice, Channel: verify.ChannelEmail, To: to,
+		r, err := a.verify.carrier.Deliver(ctx, verify.Message{Tenant: ringfence.DefaultTenant, Kind: verify.MessageNotice, Channel: verify.ChannelEmail, To: to,
 			Subject: "Emergency call", Text: ringfence.Secret(text), Ref: string(info.ID)})
-		if err != nil {
-			a.log.Error("nobody told of an emergency call", "to", to, "err", err)
+		if err != nil || r.Delivery == verify.DeliveryRefused {
+			a.log.Error("nobody told of an emergency call", "to", to, "err", err, "detail", r.Detail)
 		}
 	}
 }
