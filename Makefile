@@ -55,6 +55,13 @@ bin/staticcheck-$(STATICCHECK):
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
 
+# Calls over loopback by a call bench of your own: make callbench BENCH=folder
+# ARGS='--modes setup,bridge'. The folder has a drive.py; test/bench/run.sh says
+# how it is called.
+.PHONY: callbench
+callbench: build
+	test/bench/run.sh bin/ringfence $(BENCH) $(ARGS)
+
 # kill -9 while releases are opened, permitted and redeemed; 20 rounds in make test.
 chaos: install
 	E2E_ROUNDS=$(ROUNDS) go test -count 1 -timeout 0 -v -run 'Kill' ./test/e2e

@@ -146,7 +146,7 @@ type Trunk struct {
 type Limits struct {
 	Calls         int           // calls in progress, both directions: 1000
 	CallRate      int           // new calls a second that come in, past which they get 503: no bound
-	TrunkRate     int           // messages a second from one trunk address: 2000
+	TrunkRate     int           // messages a second from one trunk address: 2000, or 20 for each of CallRate if that is more
 	StrangerRate  int           // answers a second to one stranger: 5
 	Connections   int           // open stream connections: 1000
 	PerSource     int           // open stream connections of one address: 20
@@ -171,7 +171,9 @@ func (l Limits) withDefaults() Limits {
 		}
 	}
 	set(&l.Calls, 1000)
-	set(&l.TrunkRate, 2000)
+	// A bridged call is six messages of one address, twice that with provisional
+	// answers and copies; below that a trunk's burst would meet silence, not 503.
+	set(&l.TrunkRate, max(2000, 20*l.CallRate))
 	set(&l.StrangerRate, 5)
 	set(&l.Connections, 1000)
 	set(&l.PerSource, 20)
