@@ -72,7 +72,9 @@ func (t *Tx) Entries(ctx context.Context, q ledger.EntryQuery) ([]ledger.Entry, 
 		{"traversal", string(q.Traversal)}, {"release", string(q.Release)}, {"subject", string(q.Subject)}, {"event", string(q.Event)},
 	} {
 		if by.value != "" {
-			query += ` AND ` + by.column + ` = ?`
+			// The second half is what the index of the column is made of: a planner
+			// that does not know the value would read the whole ledger.
+			query += ` AND ` + by.column + ` = ? AND ` + by.column + ` <> ''`
 			args = append(args, by.value)
 			break
 		}

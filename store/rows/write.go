@@ -162,8 +162,8 @@ func (t *Tx) EraseSubject(ctx context.Context, id ringfence.SubjectID) error {
 		return errors.New("erase: no subject named")
 	}
 	for _, q := range [...]string{
-		`DELETE FROM record_keys WHERE tenant_id = ? AND EXISTS (SELECT 1 FROM records r WHERE r.tenant_id = record_keys.tenant_id AND r.subject = ? AND r.kind = record_keys.kind AND r.id = record_keys.id)`,
-		`DELETE FROM records WHERE tenant_id = ? AND subject = ?`,
+		`DELETE FROM record_keys WHERE tenant_id = ? AND EXISTS (SELECT 1 FROM records r WHERE r.tenant_id = record_keys.tenant_id AND r.subject = ? AND r.subject <> '' AND r.kind = record_keys.kind AND r.id = record_keys.id)`,
+		`DELETE FROM records WHERE tenant_id = ? AND subject = ? AND subject <> ''`,
 		`DELETE FROM box_keys WHERE tenant_id = ? AND subject = ?`,
 	} {
 		if err := t.cfg.DB.Exec(ctx, Any, q, t.cfg.Tenant, id); err != nil {
