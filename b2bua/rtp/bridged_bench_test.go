@@ -79,12 +79,12 @@ func benchBridged(b *testing.B, calls int, network func(Config) (network, error)
 		pair[0].Join(pair[1])
 	}
 	fmt.Fprintln(gen.in, strings.Join(ports, " "))
-	time.Sleep(time.Second) // not a test: every call has begun
+	<-time.After(time.Second) // every call has begun
 	var used time.Duration
 	var took time.Duration
 	for b.Loop() {
 		begun, before := time.Now(), cpuTime()
-		time.Sleep(4 * time.Second)
+		<-time.After(4 * time.Second)
 		used += cpuTime() - before
 		took += time.Since(begun)
 	}
@@ -203,7 +203,7 @@ func generate() error {
 		wg.Go(func() { got[i].listen(sides[i], ports, i) })
 	}
 	sent := send(sides, ports, done)
-	time.Sleep(300 * time.Millisecond)
+	<-time.After(300 * time.Millisecond)
 	for _, c := range sides {
 		_ = c.Close()
 	}
