@@ -83,6 +83,8 @@ var access = []rule{
 	{pattern: "GET /people", roles: keepers, page: true},
 	{pattern: "GET /import", roles: loaders, page: true},
 	{pattern: "GET /flows", roles: readers, page: true},
+	{pattern: "GET /start", roles: admins, page: true},
+	{pattern: "GET /admin", roles: watchers, page: true},
 	{pattern: "GET /approvals", roles: anyone, page: true},
 	{pattern: "GET /approvals/{release}", roles: anyone, page: true},
 	// sessions
@@ -141,6 +143,13 @@ var access = []rule{
 	{pattern: "GET /v1/clients", roles: admins},
 	{pattern: "POST /v1/clients", roles: admins, once: true},
 	{pattern: "POST /v1/clients/{id}/remove", roles: admins},
+	// the first steps, and what is configured
+	{pattern: "GET /v1/start", roles: admins},
+	{pattern: "POST /v1/start/call", roles: admins, again: true},
+	{pattern: "GET /v1/start/call", roles: admins},
+	{pattern: "POST /v1/start/call/keys", roles: admins, again: true}, // keys may be a PIN: nothing is kept of them
+	{pattern: "POST /v1/start/call/hang-up", roles: admins, again: true},
+	{pattern: "GET /v1/system", roles: watchers},
 	// imports
 	{pattern: "GET /v1/imports", roles: loaders},
 	{pattern: "POST /v1/imports", roles: loaders, body: maxImportBody},

@@ -57,6 +57,8 @@ func (s *Server) api(m *guardedMux) {
 	s.peopleAPI(a)
 	s.importAPI(a)
 	s.clientAPI(a)
+	s.startAPI(a)
+	s.systemAPI(a)
 	s.presenceAPI(a)
 	s.jobAPI(a)
 	s.checkpointAPI(a)

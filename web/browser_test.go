@@ -103,7 +103,7 @@ func openIn(t *testing.T, origin string, parent context.Context, opts ...chromed
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(parent, opts...)
 	t.Cleanup(cancel)
-	ctx, stop := context.WithTimeout(ctx, 60*time.Second)
+	ctx, stop := context.WithTimeout(ctx, 3*time.Minute) // a loaded machine is slow, not wrong
 	t.Cleanup(stop)
 	b := &tab{t: t, ctx: ctx, url: origin}
 	b.do(chromedp.EmulateViewport(1280, 900))
@@ -167,7 +167,7 @@ func (b *tab) gone(text string) {
 func (b *tab) until(expression, failure string) {
 	b.t.Helper()
 	var err error
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
 		if _, err = chromedp.Run(b.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(time.Until(end)), chromedp.WithPollingInterval(30*time.Millisecond))); err == nil {
 			return
 		}

@@ -165,7 +165,7 @@ func (s *Server) sessionAPI(a huma.API) {
 		func(ctx context.Context, _ *struct{}) (*me, error) {
 			p, out := who(ctx), &me{}
 			out.Body.ID, out.Body.Name, out.Body.Roles, out.Body.Team = p.person.ID, p.person.Name, p.person.Roles, p.person.Team
-			out.Body.Pages = pagesOf(p)
+			out.Body.Pages = s.pages(ctx, p)
 			out.Body.Actions, out.Body.Kinds, out.Body.Currency = s.vocabulary(p.tenant)
 			return out, nil
 		})

@@ -6,8 +6,18 @@ import "net/http"
 // page; its routes differ only in what the script shows.
 func (s *Server) staffPages(m *guardedMux) {
 	console := func(w http.ResponseWriter, r *http.Request) { s.page(w, r, "console.html.tmpl", nil) }
-	for _, pattern := range []string{"GET /{$}", "GET /console", "GET /board", "GET /calls", "GET /audit", "GET /people", "GET /import", "GET /approvals", "GET /approvals/{release}"} {
+	for _, pattern := range []string{"GET /console", "GET /board", "GET /calls", "GET /audit", "GET /people", "GET /import", "GET /approvals", "GET /approvals/{release}"} {
 		m.HandleFunc(pattern, console)
+	}
+	m.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		if all := s.pages(r.Context(), who(r.Context())); len(all) > 0 && (all[0] == "start" || all[0] == "flows" || all[0] == "admin") {
+			http.Redirect(w, r, "/"+all[0], http.StatusSeeOther) // a page with a script of its own
+			return
+		}
+		console(w, r)
+	})
+	for pattern, title := range map[string]string{"GET /start": "First steps", "GET /admin": "Administration"} {
+		m.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.page(w, r, "admin.html.tmpl", title) })
 	}
 	m.HandleFunc("GET /flows", func(w http.ResponseWriter, r *http.Request) { s.page(w, r, "flows.html.tmpl", nil) })
 	m.HandleFunc("GET /login", s.loginPage(false))
@@ -30,7 +40,7 @@ func (s *Server) loginPage(invite bool) http.HandlerFunc {
 // of the navigation.
 func pagesOf(p principal) []string {
 	out := []string{}
-	for _, name := range []string{"console", "board", "calls", "audit", "flows", "people", "import", "approvals"} {
+	for _, name := range []string{"start", "console", "board", "calls", "audit", "flows", "people", "import", "admin", "approvals"} {
 		for _, r := range access {
 			if r.pattern == "GET /"+name && r.may(p) {
 				out = append(out, name)

@@ -78,6 +78,12 @@ type Config struct {
 	Scripts fs.FS
 	// Replays knows what is kept of past calls; nil: nothing.
 	Replays Replays
+	// Trial is the built-in telephone; nil has none.
+	Trial Trial
+	// Queued reports whether a queue names a person; nil knows no queues.
+	Queued func(ringfence.TenantID, ringfence.Person) bool
+	// System tells what is configured and how it stands; nil shows nothing.
+	System func(context.Context, ringfence.TenantID) (System, error)
 	// FlowVoice is what callers hear; nil takes and plays no recordings.
 	FlowVoice Voice
 	// Log takes one line for what went wrong; nil discards.

@@ -136,6 +136,9 @@ func (r *routing) signs(trunk string) bool {
 	return slices.ContainsFunc(r.cfg.SIP.Trunks, func(t config.Trunk) bool { return t.Name == trunk && t.Sign })
 }
 
+// everyAgent in a queue's people is every agent of the tenant.
+const everyAgent = "*"
+
 // places are those of the queue's people who are active agents with a place.
 func (r *routing) places(ctx context.Context, tenant ringfence.TenantID, emails []string) []runner.Place {
 	var out []runner.Place
@@ -143,7 +146,11 @@ func (r *routing) places(ctx context.Context, tenant ringfence.TenantID, emails 
 	err := r.store.View(ctx, tenant, func(tx ledger.Tx) error {
 		out = nil
 		for _, email := range emails {
-			people, err := tx.List(ctx, ledger.KindPerson, ledger.Query{Key: "email", Value: strings.ToLower(email)})
+			which := ledger.Query{Key: "email", Value: strings.ToLower(email)}
+			if email == everyAgent {
+				which = ledger.Query{Limit: 1000}
+			}
+			people, err := tx.List(ctx, ledger.KindPerson, which)
 			if err != nil {
 				return err
 			}
@@ -152,7 +159,8 @@ func (r *routing) places(ctx context.Context, tenant ringfence.TenantID, emails 
 				if err != nil {
 					return err
 				}
-				if place, ok := r.place(tenant, p); ok && p.Has(ringfence.RoleAgent, now) {
+				twice := slices.ContainsFunc(out, func(o runner.Place) bool { return o.Person == p.ID })
+				if place, ok := r.place(tenant, p); ok && !twice && p.Has(ringfence.RoleAgent, now) {
 					out = append(out, place)
 				}
 			}

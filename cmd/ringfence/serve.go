@@ -72,6 +72,9 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		log.Info("sip", "listener", name, "addr", addr.String())
 	}
 	log.Info("ready", "staff", cfg.Web.Staff.URL, "public", cfg.Web.Public.URL)
+	if err := a.firstRun(life, os.Stdout, isTerminal(os.Stdout)); err != nil {
+		log.Error("the owner's link was not made", "err", err)
+	}
 	again := make(chan os.Signal, 2)
 	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(again)

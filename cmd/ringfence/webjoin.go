@@ -57,6 +57,7 @@ func (a *app) joinWeb() error {
 		Company: func(t ringfence.TenantID) string { return names[t] }, Log: a.log,
 	}
 	a.joinEditor(&joined)
+	joined.Trial, joined.System, joined.Queued = &trial{a: a}, a.system, a.queued
 	joined.Softphones = softphones{a.ua.Softphones()}
 	a.web, err = web.New(joined)
 	a.routing.ready, a.routing.inBrowser = a.ready, a.web.Reachable

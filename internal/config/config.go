@@ -266,7 +266,7 @@ type Line struct {
 type Queue struct {
 	Name     string        `koanf:"name"`
 	Tenant   string        `koanf:"tenant"`
-	People   []string      `koanf:"people"` // e-mail addresses of staff
+	People   []string      `koanf:"people"` // e-mail addresses of staff; "*" is every agent
 	URI      string        `koanf:"uri"`
 	Strategy string        `koanf:"strategy"` // ring_all (default) or longest_idle
 	Max      int           `koanf:"max"`      // callers waiting; 0 = 20

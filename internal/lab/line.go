@@ -92,6 +92,9 @@ func (l *Line) Hear(ctx context.Context, texts ...string) (string, error) {
 	}
 }
 
+// Next returns the next thing that is said. ErrOver when the call ended before.
+func (l *Line) Next(ctx context.Context) (voice.Heard, error) { return l.listen(ctx) }
+
 // HearDigits listens until n digits were said one after the other.
 func (l *Line) HearDigits(ctx context.Context, n int) (string, error) {
 	var digits []byte
