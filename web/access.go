@@ -198,6 +198,9 @@ var access = []rule{
 	{pattern: "POST /v1/releases/{id}/proofing/finish", roles: floor},
 	{pattern: "POST /v1/releases/{id}/proofing/session", roles: desk, scope: ScopeActions, once: true},
 	{pattern: "POST /v1/releases/{id}/proofing/fetch", roles: desk, scope: ScopeActions, again: true},
+	// the time
+	{pattern: "GET /v1/clock", roles: overview},
+	{pattern: "POST /v1/clock/confirm", roles: risks},
 	// signatures of calls
 	{pattern: "POST /v1/stir/verify", scope: ScopeStir, again: true, body: maxStirBody},
 	{pattern: "POST /v1/stir/sign", scope: ScopeStir, again: true, body: maxStirBody},

@@ -47,6 +47,7 @@ func (s *Server) api(m *guardedMux) {
 	s.reconcileAPI(a)
 	s.approvalAPI(a)
 	s.proofingAPI(a)
+	s.clockAPI(a)
 	s.directoryAPI(a)
 	s.brakeAPI(a)
 	s.ledgerAPI(a)

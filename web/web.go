@@ -46,6 +46,8 @@ type Config struct {
 	Announcer *announce.Sender
 	// Passkeys gives a tenant's ceremonies; without it nobody can sign in.
 	Passkeys func(ringfence.TenantID) Passkeys
+	// Clock watches the time; nil where the database keeps it.
+	Clock Clock
 	// Proofing proofs identities outside the telephone; nil: nobody's.
 	Proofing Proofing
 	// Stop holds the action of a link in a notice, as "I did not ask for this";

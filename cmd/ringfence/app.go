@@ -70,6 +70,7 @@ type app struct {
 	routing  *routing
 	verify   methods
 	gate     *gate.Gate
+	clock    *gate.Clock      // nil: the database keeps the time
 	hooks    *announce.Sender // webhooks to executors
 	invites  *passkey.Registrar
 	stir     *stirshaken.Verifier
@@ -127,6 +128,9 @@ func newApp(ctx context.Context, cfg config.Config, o appOptions) (_ *app, err e
 		return nil, err
 	}
 	if a.hooks, err = newAnnouncer(cfg, a.store, a.log); err != nil {
+		return nil, err
+	}
+	if err = a.joinClock(ctx); err != nil {
 		return nil, err
 	}
 	if err = a.joinGate(); err != nil {
@@ -358,7 +362,7 @@ func (a *app) ticks(ctx context.Context, tenant ringfence.TenantID) {
 			return
 		case <-every.C:
 		}
-		if err := errors.Join(a.gate.Tick(ctx, tenant), a.verify.verifier.Tick(ctx, tenant)); err != nil && ctx.Err() == nil {
+		if err := errors.Join(a.lookAtClock(ctx, tenant), a.gate.Tick(ctx, tenant), a.verify.verifier.Tick(ctx, tenant)); err != nil && ctx.Err() == nil {
 			a.log.Error("tick", "tenant", string(tenant), "err", err)
 		}
 	}

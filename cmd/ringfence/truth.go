@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/internal/config"
 	"github.com/ringfence/ringfence/internal/seal"
 	"github.com/ringfence/ringfence/ledger"
@@ -73,5 +75,26 @@ func (a *app) frozen(tenant ringfence.TenantID) policy.Reason {
 	if s, ok := a.store.(*postgres.Store); ok {
 		return s.Frozen(tenant)
 	}
-	return ""
+	return a.clock.Frozen(tenant)
+}
+
+// joinClock watches this process's time where the store takes it from us.
+func (a *app) joinClock(ctx context.Context) error {
+	if a.cfg.Store.OnPostgres() {
+		return nil
+	}
+	a.clock = gate.NewClock(a.store)
+	var failed []error
+	for _, t := range a.cfg.Tenants {
+		failed = append(failed, a.clock.Look(ctx, tenantOr(t.ID)))
+	}
+	return errors.Join(failed...)
+}
+
+// lookAtClock is called every second.
+func (a *app) lookAtClock(ctx context.Context, tenant ringfence.TenantID) error {
+	if a.clock == nil {
+		return nil
+	}
+	return a.clock.Look(ctx, tenant)
 }

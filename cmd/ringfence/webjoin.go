@@ -59,6 +59,9 @@ func (a *app) joinWeb() error {
 	a.joinEditor(&joined)
 	joined.Trial, joined.System, joined.Queued = &trial{a: a}, a.system, a.queued
 	joined.Softphones = softphones{a.ua.Softphones()}
+	if a.clock != nil {
+		joined.Clock = a.clock
+	}
 	a.web, err = web.New(joined)
 	a.routing.ready, a.routing.inBrowser = a.ready, a.web.Reachable
 	return err

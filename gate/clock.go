@@ -1,0 +1,187 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/policy"
+)
+
+// KindClock is one record: whether the clock stepped and nobody has confirmed it.
+const KindClock ledger.Kind = "clock"
+
+const clockID = "clock"
+
+const (
+	// maxBehind is how far the wall clock may be before the newest entry.
+	maxBehind = 2 * time.Second
+	// maxStep is how far the wall clock may get ahead of the monotonic one.
+	maxStep = time.Minute
+)
+
+// Clock watches the clock of a process whose store takes its time from it
+// (invariant 28). A wall clock before the newest entry refuses until it has
+// caught up; one that stepped forward freezes holds and permits until a person
+// with role risk confirms the time, restarts included. The zero Clock, and a
+// tenant that was never looked at, refuse.
+type Clock struct {
+	store ledger.Store
+	read  func() (wall time.Time, since time.Duration)
+
+	mu      sync.Mutex
+	tenants map[ringfence.TenantID]clockState // guarded by mu
+}
+
+type clockState struct {
+	wall    time.Time     // when the tenant was first looked at, or the time confirmed
+	since   time.Duration // the monotonic clock then
+	newest  time.Time     // entry
+	stepped bool          // and not confirmed
+	lost    bool          // the store could not be read
+}
+
+// clockRow is what stands in the store.
+type clockRow struct {
+	Frozen bool               `json:"frozen"`
+	At     time.Time          `json:"at"`
+	By     ringfence.PersonID `json:"by,omitempty"`
+}
+
+// NewClock returns a clock over a store.
+func NewClock(store ledger.Store) *Clock {
+	start := time.Now()
+	return &Clock{store: store, tenants: map[ringfence.TenantID]clockState{}, read: func() (time.Time, time.Duration) {
+		now := time.Now()
+		return now.Round(0), now.Sub(start) // the difference is monotonic
+	}}
+}
+
+// Frozen says why nothing of C2 and above may go now, or "".
+func (c *Clock) Frozen(tenant ringfence.TenantID) policy.Reason {
+	if c == nil || c.read == nil {
+		return policy.ReasonClock
+	}
+	wall, since := c.read()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, looked := c.tenants[tenant]
+	switch {
+	case looked && s.lost:
+		return policy.ReasonStore
+	case !looked || s.stepped || s.step(wall, since) > maxStep || s.newest.Sub(wall) > maxBehind:
+		return policy.ReasonClock
+	default:
+		return ""
+	}
+}
+
+// step is how much more time the wall clock says has passed.
+func (s clockState) step(wall time.Time, since time.Duration) time.Duration {
+	return wall.Sub(s.wall) - (since - s.since)
+}
+
+// Look compares the clock with the newest entry and with itself; call it at the
+// start and every second. A step is written down, once.
+func (c *Clock) Look(ctx context.Context, tenant ringfence.TenantID) error {
+	wall, since := c.read()
+	newest, row, version, err := c.stored(ctx, tenant)
+	c.mu.Lock()
+	s, looked := c.tenants[tenant]
+	if !looked {
+		s.wall, s.since = wall, since
+	}
+	if s.lost = err != nil; err == nil {
+		s.newest, s.stepped = newest, row.Frozen
+	}
+	step := s.step(wall, since)
+	c.tenants[tenant] = s
+	c.mu.Unlock()
+	if err != nil || row.Frozen || step <= maxStep {
+		return err
+	}
+	err = c.write(ctx, tenant, version, clockRow{Frozen: true, At: wall}, ledger.Entry{Event: "clock.frozen",
+		Data: map[string]string{"step_seconds": fmt.Sprint(int64(step.Seconds()))}})
+	if err == nil {
+		c.set(tenant, func(s *clockState) { s.stepped = true })
+	}
+	return err
+}
+
+// Confirm lets holds and permits go on: a person with role risk says that the
+// clock is right now. ErrConflict when nothing is frozen.
+func (c *Clock) Confirm(ctx context.Context, tenant ringfence.TenantID, by ringfence.PersonID, why string) error {
+	if why == "" {
+		return &InvalidError{Field: "why", Says: "is missing"}
+	}
+	err := c.store.Update(ctx, tenant, func(tx ledger.Tx) error {
+		p, _, err := ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, string(by))
+		if err != nil && !missing(err) {
+			return err
+		}
+		if err != nil || !p.Has(ringfence.RoleRisk, tx.Now()) {
+			return ErrForbidden
+		}
+		row, version, err := ledger.Read[clockRow](ctx, tx, KindClock, clockID)
+		if missing(err) || err == nil && !row.Frozen {
+			return ErrConflict
+		} else if err != nil {
+			return err
+		}
+		return putClock(ctx, tx, version, clockRow{At: tx.Now(), By: by}, ledger.Entry{Event: "clock.confirmed", Person: by, Data: map[string]string{"why": why}})
+	})
+	if err == nil {
+		wall, since := c.read()
+		c.set(tenant, func(s *clockState) { s.wall, s.since, s.stepped = wall, since, false })
+	}
+	return err
+}
+
+func (c *Clock) set(tenant ringfence.TenantID, with func(*clockState)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.tenants[tenant]
+	with(&s)
+	c.tenants[tenant] = s
+}
+
+// stored reads when the newest entry was written, and whether a step waits.
+func (c *Clock) stored(ctx context.Context, tenant ringfence.TenantID) (newest time.Time, row clockRow, version int64, err error) {
+	err = c.store.View(ctx, tenant, func(tx ledger.Tx) error {
+		newest = time.Time{}
+		head, err := ledger.HeadOf(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if head.Size > 0 {
+			last, err := tx.Entries(ctx, ledger.EntryQuery{From: head.Size - 1, Limit: 1})
+			if err != nil || len(last) != 1 {
+				return errors.Join(err, ErrNotFound)
+			}
+			newest = last[0].At
+		}
+		row, version, err = ledger.Read[clockRow](ctx, tx, KindClock, clockID)
+		if missing(err) {
+			row, version, err = clockRow{}, 0, nil
+		}
+		return err
+	})
+	return newest, row, version, err
+}
+
+func (c *Clock) write(ctx context.Context, tenant ringfence.TenantID, version int64, row clockRow, e ledger.Entry) error {
+	return c.store.Update(ctx, tenant, func(tx ledger.Tx) error { return putClock(ctx, tx, version, row, e) })
+}
+
+func putClock(ctx context.Context, tx ledger.Tx, version int64, row clockRow, e ledger.Entry) error {
+	rec := ledger.Record{Kind: KindClock, ID: clockID, Version: version}
+	if err := ledger.Write(ctx, tx, &rec, row); err != nil {
+		return err
+	}
+	_, err := tx.Append(ctx, e)
+	return err
+}
