@@ -341,6 +341,9 @@ func (a *app) start(ctx context.Context) error {
 		}
 		a.work.Go(func() { a.keepRecordings(tick, tenant) })
 		a.work.Go(func() { a.follow(tick, tenant) })
+		for _, s := range a.cfg.Telemetry.SIEM {
+			a.work.Go(func() { a.tellSIEM(tick, tenant, s) })
+		}
 		a.work.Go(func() { a.checkpoints(tick, tenant) })
 		a.work.Go(func() { a.notices(tick, tenant) })
 		a.work.Go(func() { a.hooks.Run(tick, tenant) })

@@ -26,6 +26,7 @@ func (c *Config) Check() error {
 	c.checkProofing(p)
 	c.checkForks(p)
 	c.checkRecorders(p)
+	c.checkSIEM(p)
 	return errors.Join(p.all...)
 }
 

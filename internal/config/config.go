@@ -278,4 +278,5 @@ type Telemetry struct {
 	LogLevel  string `koanf:"log_level"`
 	LogFormat string `koanf:"log_format"` // text or json
 	HEP       HEP    `koanf:"hep"`
+	SIEM      []SIEM `koanf:"siem"`
 }
