@@ -115,7 +115,7 @@ func (c *flowShadowCmd) found(ctx context.Context, s *counter) error {
 	for _, d := range st.Differences {
 		fmt.Printf("%5d  %s\n", d.Calls, d.Difference)
 		for _, id := range d.Examples {
-			fmt.Printf("         ringfence flow replay %s\n", id)
+			fmt.Printf("         ringfence flow replay %s DRAFT --as EMAIL\n", id)
 		}
 	}
 	return nil
