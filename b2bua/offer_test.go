@@ -304,3 +304,36 @@ func TestRefusedWithoutAck(t *testing.T) {
 		t.Errorf("draining and closing took %v: it waited for the ACK", took)
 	}
 }
+
+// TestUpdateInAnEarlyDialog: before the answer an UPDATE may refresh and not
+// offer (RFC 3311, section 5.2), and the call goes on either way.
+func TestUpdateInAnEarlyDialog(t *testing.T) {
+	legs, go200 := make(chan *b2bua.Leg, 1), make(chan struct{})
+	f := newFar(t, gateway(t, "udp", func(ctx context.Context, leg *b2bua.Leg) {
+		if leg.Ring(ctx) != nil {
+			return
+		}
+		<-go200
+		if leg.Answer(ctx) == nil {
+			legs <- leg
+		}
+		<-ctx.Done()
+	}))
+	f.request("INVITE", 1, "", "Supported: timer\n", sdpBody(1, ""))
+	to := line(f.next("SIP/2.0 180"), "To")
+	f.request("UPDATE", 2, to, "", sdpBody(2, ""))
+	if res := f.next("SIP/2.0 500"); line(res, "Retry-After") == "" {
+		t.Errorf("no Retry-After in\n%s", res)
+	}
+	f.request("UPDATE", 3, to, "Supported: timer\nSession-Expires: 1800\n", "")
+	f.next("SIP/2.0 200")
+	close(go200)
+	ok := f.next("SIP/2.0 200")
+	if line(ok, "CSeq") != "1 INVITE" || !strings.Contains(ok, "m=audio ") {
+		t.Errorf("answered with\n%s", ok)
+	}
+	f.request("ACK", 1, to, "", "")
+	answered(t, legs)
+	f.request("BYE", 4, to, "", "")
+	f.next("SIP/2.0 200")
+}

@@ -3,6 +3,8 @@ package b2bua
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -167,7 +169,8 @@ func (l *Leg) onUpdate(req *sip.Request, tx sip.ServerTransaction) {
 	var body []byte
 	if len(req.Body()) > 0 {
 		if !answered {
-			respond(req, tx, 504, "Server Time-out") // section 5.2: our answer to the first offer is not out yet
+			// Section 5.2: the first offer is not answered yet, or not for good.
+			respond(req, tx, 500, "Server Internal Error", sip.NewHeader("Retry-After", strconv.Itoa(rand.N(11))))
 			return
 		}
 		var ok bool
