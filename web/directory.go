@@ -40,7 +40,7 @@ type (
 		ID      ringfence.ContactPointID `json:"id"`
 		Type    ringfence.ContactType    `json:"type"`
 		Masked  string                   `json:"masked" example:"…17"`
-		Since   time.Time                `json:"since" doc:"when ringfence first stored this value"`
+		Since   time.Time                `json:"since" doc:"from when on the gate counts its age: a first import may carry an old date from its source"`
 		Changed time.Time                `json:"changed,omitzero"`
 		Status  ringfence.Status         `json:"status"`
 	}
@@ -103,7 +103,7 @@ func (s *Server) directoryAPI(a huma.API) {
 						return err
 					}
 					out.Body.ContactPoints = append(out.Body.ContactPoints, contactPointView{ID: c.ID, Type: c.Type, Masked: masked(c.Value),
-						Since: c.StoredAt, Changed: c.ChangedAt, Status: c.Status})
+						Since: judgedFrom(c), Changed: c.ChangedAt, Status: c.Status})
 				}
 				return nil
 			})
@@ -129,6 +129,15 @@ func (s *Server) directoryAPI(a huma.API) {
 				return nil
 			})
 		})
+}
+
+// judgedFrom is when the gate's clock for a contact point began; one that was
+// never verified is as old as its row.
+func judgedFrom(c ringfence.ContactPoint) time.Time {
+	if c.VerifiedAt.IsZero() || c.ChangedAt.IsZero() {
+		return c.StoredAt
+	}
+	return c.ChangedAt
 }
 
 // maySee reports whether the principal may see facts about a subject: an agent
