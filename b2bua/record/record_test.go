@@ -43,19 +43,34 @@ func (k boxKeys) Open(_ context.Context, tenant ringfence.TenantID, id string, w
 	return k.box.OpenStream(wrapped, row(tenant, id))
 }
 
-// feed is a tap that a test fills.
+// feed is a tap that a test fills. As with a tap, what comes after its end is
+// dropped.
 type feed struct {
-	ch   chan rtp.Frame
-	once sync.Once
+	ch chan rtp.Frame
+
+	mu     sync.Mutex // guards closed, and sends on ch
+	closed bool
 }
 
 func newFeed() *feed                     { return &feed{ch: make(chan rtp.Frame, 4096)} }
 func (f *feed) Frames() <-chan rtp.Frame { return f.ch }
-func (f *feed) Close()                   { f.once.Do(func() { close(f.ch) }) }
 func (f *feed) as() Tap                  { return f }
+func (f *feed) Close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.closed {
+		f.closed = true
+		close(f.ch)
+	}
+}
+
 func (f *feed) put(frames ...rtp.Frame) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for _, x := range frames {
-		f.ch <- x
+		if !f.closed {
+			f.ch <- x // there is room: no test fills it
+		}
 	}
 }
 
