@@ -80,6 +80,7 @@ var access = []rule{
 	{pattern: "GET /board", roles: overview, page: true},
 	{pattern: "GET /calls", roles: records, page: true},
 	{pattern: "GET /audit", roles: records, page: true},
+	{pattern: "GET /drills", roles: watchers, page: true},
 	{pattern: "GET /people", roles: keepers, page: true},
 	{pattern: "GET /import", roles: loaders, page: true},
 	{pattern: "GET /flows", roles: readers, page: true},

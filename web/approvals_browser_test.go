@@ -6,8 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-
-	"github.com/chromedp/chromedp"
+	"time"
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/gate"
@@ -170,6 +169,31 @@ func TestApprovalsAreRefused(t *testing.T) {
 	}
 }
 
+// month writes what thirty days of calls would have written.
+func (d *desktop) month() {
+	d.t.Helper()
+	var all []ledger.Entry
+	for day := 29; day > 0; day-- {
+		at := time.Now().AddDate(0, 0, -day)
+		for i := range 3 + day%4 {
+			for _, e := range []ledger.Entry{{Event: "traversal.began"}, {Event: "stir.verified", Data: map[string]string{"attest": []string{"A", "A", "B", "C", ""}[(day+i)%5], "valid": "yes"}}, {Event: "release.executed"}} {
+				e.At = at
+				all = append(all, e)
+			}
+			for n, method := range []string{"callback", "otp", "pin"} {
+				id := ringfence.NewID[ringfence.ChallengeID](ringfence.PrefixChallenge)
+				end := []ledger.Event{"challenge.satisfied", "challenge.satisfied", "challenge.failed", "challenge.expired", "challenge.undeliverable"}[(day+i*n)%5]
+				all = append(all, ledger.Entry{Event: "challenge.created", At: at, Challenge: id, Data: map[string]string{"method": method}},
+					ledger.Entry{Event: end, At: at.Add(time.Duration(12+i*9*(n+1)) * time.Second), Challenge: id, Data: map[string]string{"method": method}})
+			}
+		}
+		if day%3 == 0 {
+			all = append(all, ledger.Entry{Event: "release.held", At: at}, ledger.Entry{Event: "release.denied", At: at})
+		}
+	}
+	d.log(all...)
+}
+
 func TestBoardAndRecords(t *testing.T) {
 	s := newApprovals(t)
 	priya, morgan := s.person("Priya", ringfence.RoleAgent), s.manager()
@@ -179,6 +203,8 @@ func TestBoardAndRecords(t *testing.T) {
 		northwind("per_x")(c)
 		c.Traversal, c.Claim, c.Attest, c.Alert = "trv_00000000000000000000000002", "Kit Marlow, finance director", ringfence.AttestNone, "The person on file said: I did not ask for this."
 	})
+	s.month()
+	checkpointed(&s.cfg)
 	err := s.store.Update(t.Context(), ringfence.DefaultTenant, func(tx ledger.Tx) error {
 		for _, e := range []ledger.Entry{{Event: "traversal.began", Traversal: trv}, {Event: "alert.raised", Traversal: trv, Data: map[string]string{"alarm": "rejected"}}, {Event: "release.executed", Traversal: trv, Release: r.ID}} {
 			if _, err := tx.Append(t.Context(), e); err != nil {
@@ -200,15 +226,10 @@ func TestBoardAndRecords(t *testing.T) {
 		t.Errorf("the first row is %q", first)
 	}
 	b.looks("board")
-	b.visit("/calls")
-	b.see("traversal.began")
-	b.looks("calls")
-	b.press("Open the call")
-	b.see("release.requested")
-	b.see("ringfence ledger verify")
-	js[chromedp.Void](b, `document.querySelector('button[aria-label^="Proof"]').click();undefined`)
-	b.see("Audit path")
-	b.looks("call-detail")
+	b.press("30 days")
+	b.until(`document.querySelectorAll(".bars.ok rect").length >= 29`, "there is no bar for each day's releases")
+	b.see("Half within")
+	b.looks("board-month")
 	b.visit("/audit")
 	b.see("release.executed")
 	b.looks("audit")

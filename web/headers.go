@@ -12,8 +12,9 @@ import (
 
 // contentPolicy allows nothing but our own files: no inline script or style,
 // no data: URL, no frame, and no string that becomes script (Trusted Types).
+// media-src is for recorded calls, which are played while they are read.
 // report-uri and not report-to: browsers send its reports at once.
-const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'; " +
 	"report-uri /csp-report"
 

@@ -3,14 +3,22 @@ package web
 import "net/http"
 
 // staffPages registers the pages of the staff listener. The console is one
-// page; its routes differ only in what the script shows.
+// page; its routes differ only in what the script shows. The board, and calls
+// with the audit, are bundles of their own.
 func (s *Server) staffPages(m *guardedMux) {
 	console := func(w http.ResponseWriter, r *http.Request) { s.page(w, r, "console.html.tmpl", nil) }
-	for _, pattern := range []string{"GET /console", "GET /board", "GET /calls", "GET /audit", "GET /people", "GET /import", "GET /approvals", "GET /approvals/{release}"} {
+	bundled := func(name string) func(http.ResponseWriter, *http.Request) {
+		return func(w http.ResponseWriter, r *http.Request) { s.page(w, r, "bundle.html.tmpl", name) }
+	}
+	m.HandleFunc("GET /board", bundled("board"))
+	m.HandleFunc("GET /calls", bundled("history"))
+	m.HandleFunc("GET /audit", bundled("history"))
+	m.HandleFunc("GET /drills", bundled("history"))
+	for _, pattern := range []string{"GET /console", "GET /people", "GET /import", "GET /approvals", "GET /approvals/{release}"} {
 		m.HandleFunc(pattern, console)
 	}
 	m.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		if all := s.pages(r.Context(), who(r.Context())); len(all) > 0 && (all[0] == "start" || all[0] == "flows" || all[0] == "admin") {
+		if all := s.pages(r.Context(), who(r.Context())); len(all) > 0 && all[0] != "console" {
 			http.Redirect(w, r, "/"+all[0], http.StatusSeeOther) // a page with a script of its own
 			return
 		}
@@ -40,7 +48,7 @@ func (s *Server) loginPage(invite bool) http.HandlerFunc {
 // of the navigation.
 func pagesOf(p principal) []string {
 	out := []string{}
-	for _, name := range []string{"start", "console", "board", "calls", "audit", "flows", "people", "import", "admin", "approvals"} {
+	for _, name := range []string{"start", "console", "board", "calls", "audit", "flows", "drills", "people", "import", "admin", "approvals"} {
 		for _, r := range access {
 			if r.pattern == "GET /"+name && r.may(p) {
 				out = append(out, name)

@@ -1,10 +1,9 @@
 // The approver's page: the exact action, what was proved and how long ago, who
 // asked. Agreeing and refusing are both signed with the approver's passkey.
 
-import { effect } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { get, post } from "./api";
-import { asked, now, waiting } from "./live";
+import { asked, now } from "./live";
 import { attempt, Panel, Pill, tell } from "./parts";
 import { NotDone, use } from "./passkey";
 import { age, factName, fieldName, lasts, reasonSays, shown } from "./words";
@@ -14,18 +13,6 @@ interface Approval {
   requested_at: string; expires_at: string; evidence: { fact: string; strength: string; at: string; presented: boolean }[]; reasons: string[]; waivers: string[];
   digest: string; policy: string; evidence_hash: string;
 }
-
-// watchAsked counts what waits for us, and says so on whatever page we are.
-let known = new Set<string>();
-export const watchAsked = () => effect(() => {
-  asked.value;
-  get<{ approvals: Approval[] }>("/v1/approvals").then(({ approvals }) => {
-    waiting.value = approvals.length;
-    const fresh = approvals.filter((a) => !known.has(a.release));
-    known = new Set(approvals.map((a) => a.release));
-    if (fresh.length && !location.pathname.startsWith("/approvals")) tell(`${fresh[0]!.requester} asks you to agree: ${fresh[0]!.says}.`);
-  }, () => {});
-});
 
 const ASKED: Record<string, string> = { phone: "asked for on the telephone", in_person: "asked for in person", email: "asked for by e-mail", letter: "asked for by letter or invoice" };
 

@@ -40,6 +40,9 @@ export const stateSays = (state: string) => DONE[state];
 export const over = (state: string) => ["denied", "executed", "exec_failed", "exec_unknown", "reconciled", "invalidated", "cancelled", "expired"].includes(state);
 export const asking = (state: string) => ["requested", "evaluated", "pending_evidence"].includes(state);
 
+// bare takes out what a stranger's text could do to a screen.
+export const bare = (text: string) => text.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, "");
+
 // duration of so many milliseconds, in the two greatest units.
 export function lasts(ms: number): string {
   const s = Math.max(0, Math.floor(ms / 1000));
