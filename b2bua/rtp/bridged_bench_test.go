@@ -42,14 +42,13 @@ func BenchmarkBridged(b *testing.B) {
 	if n, err := strconv.Atoi(os.Getenv("RTP_BENCH_CALLS")); err == nil {
 		calls = n
 	}
-	none := func() *SRTP { return nil }
-	b.Run("plain", func(b *testing.B) { benchBridged(b, calls, newNetwork, none) })
+	b.Run("plain", func(b *testing.B) { benchBridged(b, calls, newNetwork) })
 	b.Run("goroutines", func(b *testing.B) {
-		benchBridged(b, calls, func(Config) (network, error) { return &plainNetwork{}, nil }, none)
+		benchBridged(b, calls, func(Config) (network, error) { return &plainNetwork{}, nil })
 	})
 }
 
-func benchBridged(b *testing.B, calls int, network func(Config) (network, error), keys func() *SRTP) {
+func benchBridged(b *testing.B, calls int, network func(Config) (network, error)) {
 	cfg, err := Config{Bind: loopback, PortMin: 33000, PortMax: 64999}.withDefaults()
 	if err != nil {
 		b.Fatal(err)
@@ -70,7 +69,7 @@ func benchBridged(b *testing.B, calls int, network func(Config) (network, error)
 			if err != nil {
 				b.Fatal(err)
 			}
-			if err := s.Negotiated(Params{Remote: gen.addrs[i], Payloads: []Payload{{0, PCMU}}, SRTP: keys()}); err != nil {
+			if err := s.Negotiated(Params{Remote: gen.addrs[i], Payloads: []Payload{{0, PCMU}}}); err != nil {
 				b.Fatal(err)
 			}
 			pair[i] = s
