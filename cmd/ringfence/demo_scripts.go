@@ -16,6 +16,14 @@ var demoWaivers = []struct{ rule, value, says string }{
 	{"staff_wait", "0s", "staff_wait: 0s. New staff wait 24 hours before they may approve or sign; here not at all"},
 }
 
+// demoScripts writes the bundle of the demo and says what it waives.
+func (d *demo) demoScripts(dir string) error {
+	for _, w := range demoWaivers {
+		d.t.tell("waived", "%s", w.says)
+	}
+	return writeDemoScripts(dir, time.Now())
+}
+
 // writeDemoScripts writes the shipped bundle, with the demo's waivers in its
 // policy, into a folder.
 func writeDemoScripts(dir string, now time.Time) error {

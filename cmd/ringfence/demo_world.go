@@ -35,6 +35,7 @@ const (
 // demo is the engine with everybody around it.
 type demo struct {
 	t         *transcript
+	shape     demoShape
 	dir       string
 	keep      bool // the folder
 	cfg       config.Config
@@ -63,12 +64,27 @@ type approvedAction struct {
 	proofs  []ringfence.Evidence
 }
 
-// newDemo starts everybody. It says what it does, because it takes a moment.
-func newDemo(ctx context.Context, t *transcript, keep bool) (_ *demo, err error) {
+// demoShape is what another play with the same telephones changes. The zero
+// value is the demo itself.
+type demoShape struct {
+	configure func(*config.Config) error      // after the demo's own
+	scripts   func(dir string) error          // instead of the demo's
+	people    func(ctx context.Context) error // instead of the demo's
+}
+
+// newDemo starts everybody.
+func newDemo(ctx context.Context, t *transcript, keep bool) (*demo, error) {
 	d := &demo{t: t, keep: keep}
+	d.shape.people, d.shape.scripts = d.openPeople, d.demoScripts
+	return d, openDemo(ctx, d)
+}
+
+// openDemo starts everybody. It says what it does, because it takes a moment.
+func openDemo(ctx context.Context, d *demo) (err error) {
+	t := d.t
 	t.scene("Starting", "everybody on free ports of this machine")
 	if d.dir, err = os.MkdirTemp("", "ringfence-demo-"); err != nil {
-		return nil, err
+		return err
 	}
 	defer func() {
 		if err != nil {
@@ -84,14 +100,14 @@ func newDemo(ctx context.Context, t *transcript, keep bool) (_ *demo, err error)
 		{"a certificate authority and a carrier that signs calls", d.openCarrier},
 		{"a provider of text messages", func(context.Context) error { return d.openProvider(beside) }},
 		{"the engine: telephones, flows, gate, ledger, console", d.openEngine},
-		{"staff with passkeys; two of them sign the first import", d.openPeople},
+		{"staff with passkeys; two of them sign the first import", d.shape.people},
 	} {
 		t.tell("", "%s", step.says)
 		if err := step.do(ctx); err != nil {
-			return d, fmt.Errorf("%s: %w", step.says, err)
+			return fmt.Errorf("%s: %w", step.says, err)
 		}
 	}
-	return d, nil
+	return nil
 }
 
 func (d *demo) openCarrier(context.Context) error {
@@ -137,11 +153,8 @@ func (d *demo) openEngine(ctx context.Context) error {
 		return err
 	}
 	d.cfg.Scripts = filepath.Join(d.dir, "scripts")
-	if err := writeDemoScripts(d.cfg.Scripts, time.Now()); err != nil {
+	if err := d.shape.scripts(d.cfg.Scripts); err != nil {
 		return err
-	}
-	for _, w := range demoWaivers {
-		d.t.tell("waived", "%s", w.says)
 	}
 	roots := filepath.Join(d.dir, "roots.pem")
 	if err := os.WriteFile(roots, d.authority.RootPEM(), 0o600); err != nil {
@@ -203,6 +216,11 @@ func (d *demo) configure() error {
 	}
 	for queue, person := range map[string]string{"customer_service": emailAlice, "payments_desk": emailAlice, "fraud_desk": emailFrank, "payments_clerk": emailClara} {
 		cfg.Queues = append(cfg.Queues, config.Queue{Name: queue, People: []string{person}})
+	}
+	if d.shape.configure != nil {
+		if err := d.shape.configure(&cfg); err != nil {
+			return err
+		}
 	}
 	d.cfg = cfg
 	return cfg.Check()

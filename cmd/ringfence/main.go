@@ -20,6 +20,7 @@ import (
 // cli is the command line.
 type cli struct {
 	Demo      demoCmd      `cmd:"" help:"Show three calls, with nothing to configure."`
+	Drill     drillCmd     `cmd:"" help:"Attack a second ringfence of your own configuration."`
 	Serve     serveCmd     `cmd:"" help:"Answer calls, serve the console and the API."`
 	Config    configCmd    `cmd:"" help:"Write or judge a configuration."`
 	User      userCmd      `cmd:"" help:"Invite members of staff."`

@@ -52,6 +52,7 @@ func (a *app) joinWeb() error {
 		Recordings: recordings{a.recorder}, Supervision: a.supervision(),
 		Traces: traces{a}, Signals: heardSignals{a}, Home: home(a.cfg.STIR.Home),
 		Proofing: proofs,
+		Drills:   &drillDesk{a: a},
 		Passkeys: func(ringfence.TenantID) web.Passkeys { return keys },
 		StaffURL: origin(a.cfg.Web.Staff.URL), PublicURL: origin(a.cfg.Web.Public.URL), Hosts: hosts,
 		Company: func(t ringfence.TenantID) string { return names[t] }, Log: a.log,

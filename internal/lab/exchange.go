@@ -117,6 +117,8 @@ type Dial struct {
 	Attest   ringfence.Attest
 	// SignedFor, when set, is the called number that is signed instead of To.
 	SignedFor string
+	// Identity, when set, is sent instead of what the carrier would sign.
+	Identity []string
 }
 
 // Call calls through the gateway and returns when it has answered.
@@ -129,8 +131,8 @@ func (p *Person) Call(ctx context.Context, d Dial) (*Line, error) {
 	if dest == "" {
 		dest = d.To
 	}
-	var identity []string
-	if p.x.sign != nil {
+	identity := d.Identity
+	if p.x.sign != nil && identity == nil {
 		var err error
 		if identity, err = p.x.sign(d.Attest, show, dest); err != nil {
 			return nil, err
