@@ -264,23 +264,20 @@ func starStage(ctx context.Context, w *drillWorld, call *drillCall, tell func(st
 	return err
 }
 
-// machineAnswers answers and keys ones for as long as the call lasts.
+// machineAnswers answers, keys ones for about ten seconds, and hangs up.
 func (w *drillWorld) machineAnswers(ctx context.Context, phone *lab.Line) error {
 	defer phone.Hangup()
 	if err := phone.Answer(ctx); err != nil {
 		return err
 	}
-	for {
-		if err := phone.Key(ctx, "111111", "1, again and again"); err != nil && !errors.Is(err, peer.ErrNoDigits) {
-			break // the keys end with the call
+	for range 12 {
+		if err := phone.Key(ctx, "111111", "1, again and again"); errors.Is(err, lab.ErrOver) {
+			return nil
+		} else if err != nil && !errors.Is(err, peer.ErrNoDigits) {
+			return err
 		}
 	}
-	select {
-	case <-phone.Done():
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return nil
 }
 
 // codeStage guesses the code of the victim's app on a call with the right PIN.

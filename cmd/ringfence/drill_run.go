@@ -33,7 +33,7 @@ type drillOptions struct {
 const (
 	// drillPatience bounds a run, stagePatience one attack of it.
 	drillPatience = 15 * time.Minute
-	stagePatience = 4 * time.Minute
+	stagePatience = 3 * time.Minute
 	// drillCrowd is how many attacks run at a time.
 	drillCrowd = 8
 )
@@ -155,18 +155,33 @@ func (w *drillWorld) onLane(ctx context.Context, a attack, tell func(string, ver
 	var l *lane
 	select {
 	case l = <-w.lanes:
-		defer func() { w.lanes <- l }()
+		defer func() { w.rested(ctx, l); w.lanes <- l }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, stagePatience, errors.New("waited in vain"))
+	soon, cancel := context.WithTimeoutCause(ctx, stagePatience, errors.New("waited in vain"))
 	defer cancel()
-	call, err := w.begun(ctx, l, main, w.victims[a.of()])
+	call, err := w.begun(soon, l, main, w.victims[a.of()])
 	if err != nil {
 		return err
 	}
 	defer call.end()
-	return a.stage(ctx, w, call, tell)
+	return a.stage(soon, w, call, tell)
+}
+
+// rested waits until the agent of a lane has no call any more and takes the
+// next: a queue whose people are busy sends callers away.
+func (w *drillWorld) rested(ctx context.Context, l *lane) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	own := func(c ringfence.LiveCall) bool { return c.Owner == l.agent.person.ID }
+	for slices.ContainsFunc(w.app.runner.Live(ringfence.DefaultTenant), own) || !slices.Contains(w.app.ready(ringfence.DefaultTenant), l.agent.person.ID) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // lacking says what the configuration has not, so that it cannot be attacked.
