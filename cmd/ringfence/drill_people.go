@@ -78,7 +78,7 @@ func (w *drillWorld) number(i int) string {
 
 // importVictims stores a subject for each attack that wants one.
 func (w *drillWorld) importVictims(ctx context.Context, chosen []attack) error {
-	in := gate.Import{Source: "drill"}
+	in, long := gate.Import{Source: "drill"}, time.Now().AddDate(-2, 0, 0)
 	for _, a := range chosen {
 		if a.victim == "" || w.victims[a.of()] != nil {
 			continue
@@ -92,6 +92,9 @@ func (w *drillWorld) importVictims(ctx context.Context, chosen []attack) error {
 			return err
 		}
 		w.victims[a.of()] = c
+		if a.of() == "permit" {
+			w.knowPayee(c.subject, long, &in)
+		}
 	}
 	if len(in.Subjects) == 0 {
 		return nil
@@ -105,6 +108,24 @@ func (w *drillWorld) importVictims(ctx context.Context, chosen []attack) error {
 		return err
 	}
 	return w.app.gate.Import(ctx, ringfence.DefaultTenant, in, sigs...)
+}
+
+// knowPayee has the victim have paid the account of the main action before, so
+// that the stage needs no more proofs than it plays.
+func (w *drillWorld) knowPayee(subject ringfence.SubjectID, since time.Time, in *gate.Import) {
+	main, err := w.mainAction()
+	if err != nil {
+		return // the stage says so
+	}
+	fields, account := w.fields(main, 1), ""
+	for _, f := range main.Carries {
+		if f.Type.Base == policy.BaseIBAN || f.Type.Base == policy.BaseAccount {
+			account += "/" + fields[f.Name]
+		}
+	}
+	if account != "" {
+		in.Payees = append(in.Payees, gate.Payee{Subject: subject, Account: account, Since: since})
+	}
 }
 
 // kindOf is the kind of subject that an attack is about.
