@@ -200,7 +200,7 @@ func TestCosignature(t *testing.T) {
 	if !ed25519.Verify(pub, fmt.Appendf(nil, "cosignature/v1\ntime 1700000000\n%s\n", text), raw[12:]) {
 		t.Error("the signature is not over what the specification says")
 	}
-	moved := bytes.Replace(signed, raw, raw, 0)
+	moved := bytes.Clone(signed)
 	at := raw[4+7]
 	raw[4+7] = at + 1
 	moved = bytes.Replace(moved, []byte(strings.Fields(last)[2]), []byte(base64.StdEncoding.EncodeToString(raw)), 1)

@@ -11,9 +11,8 @@ import (
 // staffed is a staff listener over real passkeys.
 type staffed struct {
 	*desktop
-	origin  string
-	keys    Passkeys
-	invites *passkey.Registrar
+	origin string
+	keys   Passkeys
 }
 
 func newStaffed(t *testing.T, with ...func(*Config)) *staffed {

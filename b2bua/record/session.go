@@ -8,7 +8,6 @@ import (
 	"io"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/ringfence/ringfence"
@@ -26,7 +25,6 @@ type Session struct {
 	id    string
 	tap   Tap
 	queue chan item
-	late  [3]atomic.Int64 // blocks for which the queue had no room, by mark
 	done  chan struct{}
 
 	mu     sync.Mutex

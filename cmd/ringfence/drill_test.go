@@ -64,6 +64,11 @@ func weakBundle(t *testing.T) *flows.Bundle {
 	shipped, _ := flows.LoadDir(scripts.FS)
 	files := shipped.Files()
 	for i, f := range files {
+		if f.Path == "prompts/de.yaml" {
+			files[i].Data = append(slices.Clone(f.Data), "- text: This is to send a newsletter.\n  de: Es geht um einen Rundbrief.\n"+
+				"- text: \"You asked us to send a newsletter. Topic: {newsletter.topic}. If that is right, press {yes}. If not, press 2.\"\n"+
+				"  de: \"Sie möchten einen Rundbrief. Thema: {newsletter.topic}. Wenn das stimmt, drücken Sie {yes}. Wenn nicht, drücken Sie 2.\"\n"...)
+		}
 		if f.Path == "policy.yaml" {
 			files[i].Data = bytes.Replace(f.Data, []byte("\nactions:\n"), []byte("\nactions:\n  newsletter:\n    class: C0\n    says: send a newsletter\n    about: customer\n    carries: { topic: text }\n    needs: []\n    fresh: 5m\n"), 1)
 			files[i].Data = bytes.Replace(files[i].Data, []byte("\nspeak:\n"), []byte("\nspeak:\n  newsletter.topic: [callback]\n"), 1)

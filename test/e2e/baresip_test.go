@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -104,16 +103,6 @@ func baresipModules(t testing.TB) string {
 }
 
 func (p *baresip) uri() string { return fmt.Sprintf("sip:desk@127.0.0.1:%d", p.port) }
-
-// key presses keys of baresip's own keyboard, which sends them into the call.
-func (p *baresip) key(keys string) {
-	p.t.Helper()
-	for _, k := range strings.Split(keys, "") {
-		if _, err := p.keys.Write([]byte(k)); err != nil {
-			p.t.Fatal(err)
-		}
-	}
-}
 
 // command types one of its commands.
 func (p *baresip) command(c string) {

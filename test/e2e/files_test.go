@@ -30,6 +30,28 @@ const brochure = `
     needs: []
 `
 
+// brochureInGerman is what the shipped step-up flows say of a brochure.
+const brochureInGerman = `
+- text: This is to send a brochure.
+  de: Es geht um den Versand einer Broschüre.
+- text: "You asked us to send a brochure. Title: {brochure.title}. If that is right, press {yes}. If not, press 2."
+  de: "Sie möchten eine Broschüre. Titel: {brochure.title}. Wenn das stimmt, drücken Sie {yes}. Wenn nicht, drücken Sie 2."
+`
+
+func appendTo(t testing.TB, path, text string) {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(raw, text...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // writeScripts writes the shipped scripts with the tests' own action and
 // waivers: what takes hours by default takes seconds.
 func writeScripts(t testing.TB, dir string) {
@@ -54,6 +76,7 @@ func writeScripts(t testing.TB, dir string) {
 	if err := os.WriteFile(path, policy, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	appendTo(t, filepath.Join(dir, "prompts", "de.yaml"), brochureInGerman)
 }
 
 // writeCertificate writes a certificate for loopback, signed by itself.
