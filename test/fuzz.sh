@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs every fuzz target of the project for a while, two at a time.
+# Runs every fuzz target of the project for a while, three at a time.
 # usage: test/fuzz.sh 10s
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,4 +21,4 @@ export -f one
 
 targets=$(grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed -E 's|^(.*)/[^/]*:func (.*)$|\1 \2|' | sort)
 [ -n "$targets" ] || { echo "test/fuzz.sh: no fuzz target found" >&2; exit 1; }
-echo "$targets" | xargs -P 2 -L 1 bash -c 'one "$0" "$1" "$2"' "$each"
+echo "$targets" | xargs -P 3 -L 1 bash -c 'one "$0" "$1" "$2"' "$each"
