@@ -87,6 +87,10 @@ func (b *tab) press(text string) {
 	b.t.Helper()
 	find := fmt.Sprintf(`[...document.querySelectorAll("button,a")].find(e => e.textContent.trim() === %q && e.checkVisibility() && !e.disabled && e.getAttribute("aria-disabled") !== "true")`, text)
 	b.until("!!"+find, "there is nothing to press that says "+text)
+	// What a page still loads moves its buttons: a press waits until this one
+	// stands still.
+	b.until(`(e => { if (!e) return false; e.scrollIntoView({block: "center"}); const r = e.getBoundingClientRect(), at = r.x + " " + r.y, still = window.stoodAt === at;`+
+		` window.stoodAt = at; return still && e.contains(document.elementFromPoint(r.x + r.width/2, r.y + r.height/2)) })(`+find+`)`, "what says "+text+" does not stand still")
 	at, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]float64](`(e => { e.scrollIntoView({block: "center"}); const r = e.getBoundingClientRect(); return [r.x + r.width/2, r.y + r.height/2] })(`+find+`)`))
 	if err != nil {
 		b.t.Fatal(err)
