@@ -73,8 +73,10 @@ func TestChartsGoOnFromWhereTheyWere(t *testing.T) {
 		}
 		return n
 	}
-	if count() != 1 || count() != 1 {
-		t.Error("one hold is counted as another number")
+	for range 2 { // asked again, nothing is counted twice
+		if n := count(); n != 1 {
+			t.Errorf("one hold is counted as %d", n)
+		}
 	}
 	d.log(ledger.Entry{Event: "release.held"}, ledger.Entry{Event: "release.held"})
 	if n := count(); n != 3 {

@@ -33,12 +33,8 @@ func (r *recordedCall) Trace(_ context.Context, _ ringfence.TenantID, id ringfen
 	at := func(ms int) time.Time { return r.began.Add(time.Duration(ms) * time.Millisecond) }
 	caller := TraceLeg{ID: "leg_00000000000000000000000001", Direction: ringfence.Inbound, Trunk: "carrier", Transport: "tls", Cause: ringfence.EndBye, More: 2}
 	agent := TraceLeg{ID: "leg_00000000000000000000000002", Direction: ringfence.Outbound, Trunk: "agents", Transport: "tls", Cause: ringfence.EndHangup}
-	for _, m := range []TraceMessage{{at(0), true, "INVITE", "1 INVITE"}, {at(4), false, "100 Trying", "1 INVITE"}, {at(60), false, "200 OK", "1 INVITE"}, {at(90), true, "ACK", "1 ACK"}, {at(72_000), true, "BYE", "2 BYE"}, {at(72_010), false, "200 OK", "2 BYE"}} {
-		caller.Ladder = append(caller.Ladder, m)
-	}
-	for _, m := range []TraceMessage{{at(9000), false, "INVITE", "1 INVITE"}, {at(9100), true, "486 Busy Here " + hostile, "1 INVITE"}, {at(9300), false, "INVITE", "2 INVITE"}, {at(11_000), true, "200 OK", "2 INVITE"}, {at(11_010), false, "ACK", "2 ACK"}} {
-		agent.Ladder = append(agent.Ladder, m)
-	}
+	caller.Ladder = []TraceMessage{{at(0), true, "INVITE", "1 INVITE"}, {at(4), false, "100 Trying", "1 INVITE"}, {at(60), false, "200 OK", "1 INVITE"}, {at(90), true, "ACK", "1 ACK"}, {at(72_000), true, "BYE", "2 BYE"}, {at(72_010), false, "200 OK", "2 BYE"}}
+	agent.Ladder = []TraceMessage{{at(9000), false, "INVITE", "1 INVITE"}, {at(9100), true, "486 Busy Here " + hostile, "1 INVITE"}, {at(9300), false, "INVITE", "2 INVITE"}, {at(11_000), true, "200 OK", "2 INVITE"}, {at(11_010), false, "ACK", "2 ACK"}}
 	for i := range 14 {
 		loss, jitter := 0.002, 4.0
 		if i > 8 {
