@@ -95,6 +95,14 @@ func (s *Shelf) StartShadow(ctx context.Context, tenant ringfence.TenantID, b *f
 		if out.Refused, err = maySign(ctx, tx, by); err != nil || out.Refused != Done {
 			return err
 		}
+		st, _, err := readState(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if st.Ramp == nil && s.hashOf(st) == hash { // it would follow nothing but itself
+			out.Refused = RefuseInForce
+			return nil
+		}
 		if err := s.storeBundle(ctx, tx, b); err != nil {
 			return err
 		}

@@ -26,6 +26,9 @@ func TestShadowRefuses(t *testing.T) {
 		if got := o.startShadow(nil, "olga", 0); got.Refused != RefuseBytes {
 			t.Errorf("no bundle: %+v", got)
 		}
+		if got := o.startShadow(shipped(t), "olga", 0); got.Refused != RefuseInForce {
+			t.Errorf("what is in force: %+v, want %q", got, RefuseInForce)
+		}
 		for _, name := range []string{"agnes", "nobody"} {
 			if got := o.startShadow(stricter(t), name, 0); got.Refused != RefuseSigner {
 				t.Errorf("%s: %+v, want %q", name, got, RefuseSigner)
