@@ -136,6 +136,8 @@ func TestOpsPlayAndTestAFlow(t *testing.T) {
 	b := open(t, s.origin)
 	b.with(s.signIn(s.person("Omar", ringfence.RoleOps)))
 	b.beginDraft("Try it")
+	b.typeAt("flow: customer-line", " # a draft that only reads otherwise")
+	b.see("Saved, 1 file changed")
 	b.press("Play")
 	b.press("Start the call")
 	b.see("Please enter your eight digit customer number.")
@@ -176,7 +178,7 @@ func TestOpsPlayAndTestAFlow(t *testing.T) {
 	b.see("ways out of lines are taken")
 	b.choose("e-file", "tests/customer-line.yaml")
 	b.until(editorText+`.ariaLabel === "Text of tests/customer-line.yaml"`, "the tests are not shown")
-	b.see("Saved, 1 file changed")
+	b.see("Saved, 2 files changed")
 	s.quietly()
 }
 
