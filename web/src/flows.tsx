@@ -1,31 +1,15 @@
 // The pages of flows: what is in force and waits, one's own drafts, the editor
 // of one, and what somebody asks to be signed.
 
-import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { signal } from "@preact/signals";
-import { get, post, Refused } from "./api";
-import { attempt, Bar, Button, Panel, Pill, tell } from "./parts";
+import { get, post } from "./api";
+import { watchAsked } from "./asked";
+import { attempt, Button, Panel, Pill, tell } from "./parts";
+import { me, open } from "./shell";
 import { age } from "./words";
 import { EditorPage } from "./flow-editor";
 import { DiffView, ProposalPage, shareSays, sign, signedSays, when } from "./flow-changes";
-import { TITLES } from "./titles";
 import type { Bundle, Diff, Overview } from "./flow-types";
-import type { Me } from "./types";
-
-const me = signal<Me | null>(null);
-
-function Header() {
-  const m = me.value!;
-  return (
-    <header class="top">
-      <span class="brand">ringfence</span>
-      <nav aria-label="Pages">{m.pages.map((p) => <a href={`/${p}`} aria-current={p === "flows" ? "page" : undefined}>{TITLES[p] ?? p}</a>)}</nav>
-      <span class="me"><bdi>{m.name}</bdi> <span class="aside">({m.roles.join(", ")})</span></span>
-      <button type="button" class="quiet" onClick={() => attempt(async () => { await post("/v1/logout"); location.assign("/login"); })}>Sign out</button>
-    </header>
-  );
-}
 
 const short = (hash: string) => hash.slice(0, 12);
 const HOW: Record<string, string> = { base: "came with the installation", published: "published", rolled_back: "brought back", ramped: "ramped" };
@@ -166,41 +150,12 @@ function Past({ b, current, now, may, pending, load }: { b: Bundle; current: boo
   );
 }
 
-function App() {
-  if (!me.value) return null;
+const page = () => {
   const q = new URLSearchParams(location.search);
-  const mayEdit = me.value.roles.some((r) => r === "ops" || r === "risk");
-  return (
-    <>
-      <a class="skip" href="#content">Skip to content</a>
-      <Header />
-      <div id="content" tabIndex={-1}>
-        {q.has("draft") ? <EditorPage draft={q.get("draft")!} /> : q.has("open") ? <EditorPage /> : q.has("proposal") ? <ProposalPage hash={q.get("proposal")!} mayEdit={mayEdit} /> : <HomePage />}
-      </div>
-      <Bar />
-    </>
-  );
-}
+  const mayEdit = me.value!.roles.some((r) => r === "ops" || r === "risk");
+  if (q.has("draft")) return <EditorPage draft={q.get("draft")!} />;
+  if (q.has("open")) return <EditorPage />;
+  return q.has("proposal") ? <ProposalPage hash={q.get("proposal")!} mayEdit={mayEdit} /> : <HomePage />;
+};
 
-// Somebody who works is not idle: tell the server, at most once a minute.
-let touched = Date.now();
-for (const kind of ["keydown", "pointerdown"]) {
-  addEventListener(kind, () => {
-    if (Date.now() - touched < 60_000) return;
-    touched = Date.now();
-    post("/v1/session/touch").catch(() => {});
-  });
-}
-
-async function begin() {
-  try {
-    me.value = await get<Me>("/v1/me");
-  } catch (e) {
-    if (e instanceof Refused && e.kind === "unauthenticated") return location.assign("/login");
-    tell("The server cannot be reached. Trying again.", true);
-    setTimeout(begin, 2000);
-  }
-}
-
-void begin();
-render(<App />, document.getElementById("app")!);
+open(page, watchAsked);
