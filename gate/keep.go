@@ -59,21 +59,29 @@ func Performs(a *policy.Action) bool {
 	if a == nil || !changesDirectory(a.Like) {
 		return false
 	}
-	return slices.ContainsFunc(a.Carries, func(f policy.Field) bool {
-		switch f.Name {
-		case "contact", "authenticator", "resume", "fingerprint":
-			return true
-		}
-		return kept(f) || f.Type.Base == policy.BaseTN || f.Type.Base == policy.BaseEmail
-	})
+	return slices.ContainsFunc(a.Carries, func(f policy.Field) bool { return effectOf(f) != "" })
 }
 
 func changesDirectory(l policy.Like) bool {
-	return l == policy.LikeContactChange || l == policy.LikeAuthenticatorReset || l == policy.LikeFirstAuthenticator
+	switch l {
+	case policy.LikeContactChange, policy.LikeAuthenticatorReset, policy.LikeFirstAuthenticator, policy.LikeMandateChange:
+		return true
+	default:
+		return false
+	}
 }
 
-// kept reports a field whose value nobody may read, not even in a release.
-func kept(f policy.Field) bool { return f.Type.Secret && f.Name != "fingerprint" }
+// kept reports a field whose value nobody may read, not even in a release. What
+// only names something on file is marked secret so that nobody has to hear it.
+func kept(f policy.Field) bool { return f.Type.Secret && !names(f.Name) }
+
+func names(field string) bool {
+	switch field {
+	case "contact", "authenticator", "resume", "fingerprint", "mandate", "person":
+		return true
+	}
+	return false
+}
 
 // keep takes every secret out of the fields of an action and leaves the
 // fingerprint of what holds them in their place. known is false for nobody, who

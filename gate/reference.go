@@ -34,7 +34,12 @@ func (t *turn) knownPayee(account string) (bool, error) {
 	if errors.Is(err, ledger.ErrNotFound) {
 		return false, nil
 	}
-	return err == nil && !p.Disputed && !p.Since.IsZero() && t.now.Sub(p.Since) >= payeeAge, err
+	return err == nil && p.Known(t.now), err
+}
+
+// Known reports a payee that a payment may go to as to a known one.
+func (p Payee) Known(now time.Time) bool {
+	return !p.Disputed && !p.Since.IsZero() && now.Sub(p.Since) >= payeeAge
 }
 
 // learnPayee keeps the account of an executed payment that was judged at C4.

@@ -17,6 +17,7 @@ var leastClass = map[Like]ringfence.Class{
 	LikeContactChange:      ringfence.C4,
 	LikeAuthenticatorReset: ringfence.C4,
 	LikeFirstAuthenticator: ringfence.C4,
+	LikeMandateChange:      ringfence.C4,
 	LikeDisclosure:         ringfence.C2,
 	LikeFreeze:             ringfence.C1,
 	LikeUnfreeze:           ringfence.C3,
@@ -131,7 +132,7 @@ func (l *loader) like(a *Action, n, key *yaml.Node) {
 	least, ok := leastClass[a.Like]
 	switch {
 	case !ok:
-		l.add(n, CodeName, fmt.Sprintf("unknown shape %q", s), "payment, payee_change, contact_change, authenticator_reset, first_authenticator, disclosure, freeze, unfreeze or other")
+		l.add(n, CodeName, fmt.Sprintf("unknown shape %q", s), "payment, payee_change, contact_change, authenticator_reset, first_authenticator, mandate_change, disclosure, freeze, unfreeze or other")
 	case a.Class < least:
 		l.add(key, CodeFloor, fmt.Sprintf("%s is like %s, which is %s at least", a.Name, a.Like, least), "")
 	}

@@ -58,6 +58,7 @@ const (
 	LikeContactChange      Like = "contact_change"
 	LikeAuthenticatorReset Like = "authenticator_reset"
 	LikeFirstAuthenticator Like = "first_authenticator" // of a subject who has none: a call-back to an old number and a colleague are enough
+	LikeMandateChange      Like = "mandate_change"      // who may act for whom
 	LikeDisclosure         Like = "disclosure"
 	LikeFreeze             Like = "freeze"   // risk-reducing: one class lower, its undo one higher
 	LikeUnfreeze           Like = "unfreeze" // takes a freeze back

@@ -52,6 +52,8 @@ var (
 	floor    = []ringfence.Role{ringfence.RoleAgent, ringfence.RoleSupervisor, ringfence.RoleRisk}
 	overview = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleOps, ringfence.RoleAuditor}
 	records  = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleAuditor}
+	finders  = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleAuditor, ringfence.RoleAdmin}
+	onFile   = []ringfence.Role{ringfence.RoleAgent, ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleAuditor, ringfence.RoleAdmin}
 	brakes   = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleAdmin} // stopping takes one
 	keepers  = []ringfence.Role{ringfence.RoleAdmin, ringfence.RoleRisk}
 	admins   = []ringfence.Role{ringfence.RoleAdmin}
@@ -219,7 +221,8 @@ var access = []rule{
 	{pattern: "POST /v1/recordings/{id}/lift", roles: risks},
 	{pattern: "POST /v1/recordings/{id}/delete", roles: risks},
 	// directory
-	{pattern: "GET /v1/subjects", roles: records, scope: ScopeDirectory},
+	{pattern: "GET /v1/subjects", roles: finders, scope: ScopeDirectory},
+	{pattern: "GET /v1/subjects/{id}", roles: onFile, scope: ScopeDirectory},
 	{pattern: "POST /v1/subjects/{id}/suspend", roles: brakes},
 	{pattern: "GET /v1/contact-points", roles: floor, scope: ScopeDirectory},
 	{pattern: "GET /v1/colleagues", roles: floor},

@@ -49,6 +49,7 @@ func (s *Server) api(m *guardedMux) {
 	s.proofingAPI(a)
 	s.clockAPI(a)
 	s.directoryAPI(a)
+	s.fileAPI(a)
 	s.brakeAPI(a)
 	s.ledgerAPI(a)
 	s.searchAPI(a)
