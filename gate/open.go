@@ -127,6 +127,9 @@ func (t *turn) open(q OpenRequest) (Verdict, error) {
 		if err := t.enrolment(a); err != nil {
 			return Verdict{}, err
 		}
+		if err := t.named(a); err != nil {
+			return Verdict{}, err
+		}
 	}
 	data := map[string]string{"type": t.r.Type, "digest": t.r.Digest.String(), "policy": t.r.Policy.String(),
 		"bundle": t.r.Bundle.String(), "asked_by": string(t.r.AskedBy), "flags": strings.Join(t.r.Flags, "; ")}

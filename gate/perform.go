@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/ringfence/ringfence"
@@ -21,6 +22,15 @@ import (
 //	resume         the suspended contact point or authenticator that comes back, as young as a new one
 //	fingerprint    SHA-256 in hexadecimal of the secret of the one that comes: pending already, or brought by Bind
 //	check          six digits of the fingerprint, for people to compare
+//	kind           what sort of thing it is that goes or comes back: mobile, passkey, …
+//	ending         the last two characters of the number or address that goes
+//	since          the day since which it counts
+//	mandate        the mandate that ends
+//	representative who gets a mandate, by name; person is their id, for the type of action, limit and until its bounds
+//
+// What only names something (contact, authenticator, resume, mandate, person) may
+// be secret: then nobody has to hear it. kind, ending and since must say what
+// stands on file.
 //
 // A secret digits field of any other name is a new PIN that the caller keys on a
 // call. The release holds its fingerprint only.
@@ -97,7 +107,11 @@ func (t *turn) changes(d desk, a *policy.Action, bind *ringfence.Authenticator) 
 	if a.Like == policy.LikeFirstAuthenticator && len(goes)+len(comes) > 0 {
 		return nil, &InvalidError{Field: "type", Says: "adds a first authenticator and changes nothing else"}
 	}
-	out = append(goes, comes...)
+	acts, err := t.mandates(d, a)
+	if err != nil {
+		return nil, err
+	}
+	out = slices.Concat(goes, comes, acts)
 	switch {
 	case bind != nil:
 		out = append(out, func() error {

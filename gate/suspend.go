@@ -8,10 +8,10 @@ import (
 	"github.com/ringfence/ringfence/ledger"
 )
 
-// Suspend stops a contact point or an authenticator of a subject at once, by
-// one person with role supervisor, risk or admin: stopping never waits. It
-// still counts against a downgrade, and what comes back is a C4 action with the
-// field resume.
+// Suspend stops a contact point, an authenticator or a mandate of a subject at
+// once, by one person with role supervisor, risk or admin: stopping never waits.
+// It still counts against a downgrade, and what comes back is a C4 action with
+// the field resume; a mandate has to be given anew.
 func (g *Gate) Suspend(ctx context.Context, tenant ringfence.TenantID, subject ringfence.SubjectID, id string, by ringfence.PersonID, why string) error {
 	if why == "" {
 		return &InvalidError{Field: "why", Says: "is missing"}
@@ -68,5 +68,8 @@ func (d desk) setStatus(subject ringfence.SubjectID, id string, from, to ringfen
 		}
 		return d.entry(ledger.Event("authenticator."+word), subject, id, by, data)
 	}
-	return &InvalidError{Field: "id", Says: "is no contact point and no authenticator"}
+	if to != ringfence.StatusSuspended {
+		return &InvalidError{Field: "id", Says: "is no contact point and no authenticator"}
+	}
+	return d.stopMandate(subject, id, from, by, data)
 }

@@ -218,6 +218,9 @@ func (p *Policy) Hash() [32]byte { return p.hash }
 // BaseCurrency returns the ISO 4217 currency of conditions and limits.
 func (p *Policy) BaseCurrency() string { return p.base }
 
+// Zone is where the days of the policy's dates begin.
+func (p *Policy) Zone() *time.Location { return p.zone }
+
 // Timezone returns the zone of hour and weekday; UTC when the file has none.
 func (p *Policy) Timezone() *time.Location { return p.zone }
 

@@ -54,6 +54,7 @@ var (
 	records  = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleAuditor}
 	finders  = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleAuditor, ringfence.RoleAdmin}
 	onFile   = []ringfence.Role{ringfence.RoleAgent, ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleAuditor, ringfence.RoleAdmin}
+	changers = []ringfence.Role{ringfence.RoleAgent, ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleAdmin}
 	brakes   = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleAdmin} // stopping takes one
 	keepers  = []ringfence.Role{ringfence.RoleAdmin, ringfence.RoleRisk}
 	admins   = []ringfence.Role{ringfence.RoleAdmin}
@@ -224,6 +225,7 @@ var access = []rule{
 	{pattern: "GET /v1/subjects", roles: finders, scope: ScopeDirectory},
 	{pattern: "GET /v1/subjects/{id}", roles: onFile, scope: ScopeDirectory},
 	{pattern: "POST /v1/subjects/{id}/suspend", roles: brakes},
+	{pattern: "POST /v1/subjects/{id}/changes", roles: changers, scope: ScopeActions, gate: true},
 	{pattern: "GET /v1/contact-points", roles: floor, scope: ScopeDirectory},
 	{pattern: "GET /v1/colleagues", roles: floor},
 	{pattern: "GET /v1/board", roles: overview},

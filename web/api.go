@@ -50,6 +50,7 @@ func (s *Server) api(m *guardedMux) {
 	s.clockAPI(a)
 	s.directoryAPI(a)
 	s.fileAPI(a)
+	s.changeAPI(a)
 	s.brakeAPI(a)
 	s.ledgerAPI(a)
 	s.searchAPI(a)

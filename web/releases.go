@@ -172,30 +172,45 @@ func (s *Server) openAction(ctx context.Context, in *actionIn) (*releaseOut, err
 	q := gate.OpenRequest{Type: in.Body.Type, Subject: in.Body.Subject, Represents: in.Body.Represents, Fields: in.Body.Fields,
 		Traversal: in.Body.Traversal, By: actorOf(ctx), AskedBy: in.Body.AskedBy}
 	if p.client.ID == "" || q.Traversal != "" {
-		act, err := s.act(ctx, q.Traversal)
-		if err != nil {
+		if err := s.onCall(ctx, &q); err != nil {
 			return nil, err
 		}
-		if act.Supervisor {
-			return nil, problem.New(problem.Forbidden, "This call is another person's. Have it handed over first.")
-		}
-		c, live := s.liveCall(p.tenant, q.Traversal)
-		if !live || c.State == "ended" || c.State == "suspended" {
-			return nil, problem.New(problem.Conflict, "The call is over.")
-		}
-		if c.Subject == "" {
-			return nil, problem.New(problem.Unprocessable, "Nobody is identified on this call.")
-		}
-		if q.Subject != "" && q.Subject != c.Subject {
-			return nil, problem.New(problem.Unprocessable, "The call is about another subject.")
-		}
-		q.Subject = c.Subject
 	}
-	body, err := bodyHash(in.httpPair)
+	return s.openedBy(ctx, q, in.httpPair, in.Key)
+}
+
+// onCall takes the subject of an action from the live call it is asked for on,
+// which must be the person's own.
+func (s *Server) onCall(ctx context.Context, q *gate.OpenRequest) error {
+	act, err := s.act(ctx, q.Traversal)
+	if err != nil {
+		return err
+	}
+	if act.Supervisor {
+		return problem.New(problem.Forbidden, "This call is another person's. Have it handed over first.")
+	}
+	c, live := s.liveCall(who(ctx).tenant, q.Traversal)
+	if !live || c.State == "ended" || c.State == "suspended" {
+		return problem.New(problem.Conflict, "The call is over.")
+	}
+	if c.Subject == "" {
+		return problem.New(problem.Unprocessable, "Nobody is identified on this call.")
+	}
+	if q.Subject != "" && q.Subject != c.Subject {
+		return problem.New(problem.Unprocessable, "The call is about another subject.")
+	}
+	q.Subject = c.Subject
+	return nil
+}
+
+// openedBy opens an action under an idempotency key.
+func (s *Server) openedBy(ctx context.Context, q gate.OpenRequest, pair httpPair, key string) (*releaseOut, error) {
+	p := who(ctx)
+	body, err := bodyHash(pair)
 	if err != nil {
 		return nil, err
 	}
-	q.Key = gate.Key{Client: p.actor(), Operation: "open", Value: in.Key, Body: body}
+	q.Key = gate.Key{Client: p.actor(), Operation: "open", Value: key, Body: body}
 	r, v, err := s.cfg.Gate.Open(ctx, p.tenant, q)
 	if err != nil {
 		return nil, err
