@@ -69,13 +69,13 @@ func describe(ctx context.Context, tx ledger.Tx, a *policy.Action, subject ringf
 
 func thingOf(ctx context.Context, tx ledger.Tx, subject ringfence.SubjectID, id string) (thing, error) {
 	switch {
-	case ringfence.ValidID(id, ringfence.PrefixContactPoint):
+	case strings.HasPrefix(id, ringfence.PrefixContactPoint):
 		c, _, err := ledger.Read[ringfence.ContactPoint](ctx, tx, ledger.KindContactPoint, id)
 		if err != nil || c.Subject != subject {
 			return thing{}, orNotFound(err)
 		}
 		return thing{c.Status, "contact", map[string]string{"kind": string(c.Type), "ending": ending(c.Value), "since": c.ChangedAt.UTC().Format(time.DateOnly)}}, nil
-	case ringfence.ValidID(id, ringfence.PrefixAuthenticator):
+	case strings.HasPrefix(id, ringfence.PrefixAuthenticator):
 		a, _, err := ledger.Read[ringfence.Authenticator](ctx, tx, ledger.KindAuthenticator, id)
 		if err != nil || a.Subject != subject {
 			return thing{}, orNotFound(err)
