@@ -47,12 +47,8 @@ func (t *Tx) Append(ctx context.Context, e ledger.Entry) (int64, error) {
 		t.cfg.Tenant, size, leaf, e.Event, e.Traversal, e.Release, e.Subject); err != nil {
 		return 0, t.broke("append", err)
 	}
-	first := tlog.StoredHashIndex(0, size)
-	for i, h := range hashes {
-		if err := t.cfg.DB.Exec(ctx, 1, `INSERT INTO hashes (tenant_id, place, hash) VALUES (?, ?, ?)`, t.cfg.Tenant, first+int64(i), h[:]); err != nil {
-			return 0, t.broke("append", err)
-		}
-		t.fresh[first+int64(i)] = h
+	if err := t.putHashes(ctx, tlog.StoredHashIndex(0, size), hashes); err != nil {
+		return 0, t.broke("append", err)
 	}
 	t.size = size + 1
 	return size, nil

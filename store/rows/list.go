@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ringfence/ringfence/ledger"
@@ -55,10 +56,22 @@ func (t *Tx) List(ctx context.Context, kind ledger.Kind, q ledger.Query) ([]ledg
 		return nil, t.broke("list", err)
 	}
 	out, err := t.openAll(ctx, found)
-	if err == nil && len(found) < limit {
+	if err == nil && !carry(out, q) {
+		err = ledger.ErrTampered
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(found) < limit {
 		t.keepList(kind, q, out)
 	}
-	return out, err
+	return out, nil
+}
+
+// carry reports whether every record has the look-up value by which it was
+// found: the value is sealed with the record, what leads to it is not.
+func carry(found []ledger.Record, q ledger.Query) bool {
+	return q.Key == "" || !slices.ContainsFunc(found, func(r ledger.Record) bool { v, ok := r.Keys[q.Key]; return !ok || v != q.Value })
 }
 
 // sealedRecord is a row as it is stored.

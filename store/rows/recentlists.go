@@ -76,13 +76,3 @@ func (t *Tx) keepList(kind ledger.Kind, q ledger.Query, found []ledger.Record) {
 func (t *Tx) forgetKey(kind ledger.Kind, name, value string) {
 	delete(t.cfg.Recent.lists, keyPlace{kind, name, value})
 }
-
-// forgetKind forgets all lists of a kind, where it is not known which keys a
-// record had.
-func (t *Tx) forgetKind(kind ledger.Kind) {
-	for p := range t.cfg.Recent.lists {
-		if p.kind == kind {
-			delete(t.cfg.Recent.lists, p)
-		}
-	}
-}

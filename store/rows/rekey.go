@@ -2,6 +2,7 @@ package rows
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/ringfence/ringfence"
@@ -109,13 +110,8 @@ func Walk(ctx context.Context, tx ledger.Tx, after Place, limit int, reseal bool
 	if err := t.usable(reseal); err != nil {
 		return after, 0, 0, err
 	}
-	var page []sealedRecord
-	err = t.cfg.DB.Query(ctx, `SELECT kind, id, version, subject, sort, sealed FROM records WHERE tenant_id = ? AND (kind, id) > (?, ?) ORDER BY kind, id LIMIT ?`, func(s Scanner) error {
-		var r sealedRecord
-		err := s.Scan(&r.Kind, &r.ID, &r.Version, &r.Subject, &r.Sort, &r.sealed)
-		page = append(page, r)
-		return err
-	}, t.cfg.Tenant, after.Kind, after.ID, limit)
+	page, err := t.page(ctx, `SELECT kind, id, version, subject, sort, sealed FROM records WHERE tenant_id = ? AND (kind, id) > (?, ?) ORDER BY kind, id LIMIT ?`,
+		t.cfg.Tenant, after.Kind, after.ID, limit)
 	if err != nil {
 		return after, 0, 0, t.broke("walk", err)
 	}
@@ -130,6 +126,17 @@ func Walk(ctx context.Context, tx ledger.Tx, after Place, limit int, reseal bool
 		}
 	}
 	return after, len(page), changed, nil
+}
+
+// page reads records as they are stored.
+func (t *Tx) page(ctx context.Context, query string, args ...any) (page []sealedRecord, err error) {
+	err = t.cfg.DB.Query(ctx, query, func(s Scanner) error {
+		var r sealedRecord
+		err := s.Scan(&r.Kind, &r.ID, &r.Version, &r.Subject, &r.Sort, &r.sealed)
+		page = append(page, r)
+		return err
+	}, args...)
+	return page, err
 }
 
 func (t *Tx) visit(ctx context.Context, r sealedRecord, reseal bool) (changed bool, err error) {
@@ -179,7 +186,7 @@ func (t *Tx) reblind(ctx context.Context, r ledger.Record) (bool, error) {
 	if !old {
 		return false, nil
 	}
-	if err := t.putKeys(ctx, &r, ledger.Record{}, false); err != nil {
+	if err := errors.Join(t.dropKeys(ctx, r, nil), t.addKeys(ctx, &r, nil)); err != nil {
 		return false, t.broke("blind", err)
 	}
 	return true, nil
