@@ -35,9 +35,17 @@ func (t *Tx) List(ctx context.Context, kind ledger.Kind, q ledger.Query) ([]ledg
 	if err != nil {
 		return nil, err
 	}
+	if err := t.learnList(ctx, kind, q); err != nil {
+		return nil, err
+	}
 	if known, ok, err := t.knownList(ctx, kind, q, limit); ok || err != nil {
 		return known, err
 	}
+	return t.list(ctx, kind, q, limit)
+}
+
+// list reads what q asks for, whatever is remembered.
+func (t *Tx) list(ctx context.Context, kind ledger.Kind, q ledger.Query, limit int) ([]ledger.Record, error) {
 	query, args, err := t.listQuery(ctx, kind, q)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil, nil // the tenant has no key, so it has no rows
@@ -62,9 +70,7 @@ func (t *Tx) List(ctx context.Context, kind ledger.Kind, q ledger.Query) ([]ledg
 	if err != nil {
 		return nil, err
 	}
-	if len(found) < limit {
-		t.keepList(kind, q, out)
-	}
+	t.keepList(kind, q, out, len(found) < limit)
 	return out, nil
 }
 

@@ -30,7 +30,7 @@ func (t *Tx) dropKeys(ctx context.Context, was ledger.Record, keep map[string]st
 		if now, ok := keep[name]; ok && now == value {
 			continue
 		}
-		t.forgetKey(was.Kind, name, value)
+		t.delist(keyPlace{was.Kind, name, value}, listed{was.Sort, was.ID})
 		box, err := t.box(ctx, "", true)
 		if err != nil {
 			return err
@@ -53,7 +53,7 @@ func (t *Tx) addKeys(ctx context.Context, r *ledger.Record, there map[string]str
 		if before, ok := there[name]; ok && before == value {
 			continue
 		}
-		t.forgetKey(r.Kind, name, value)
+		t.enlist(keyPlace{r.Kind, name, value}, listed{r.Sort, r.ID})
 		box, err := t.box(ctx, "", true)
 		if err != nil {
 			return err

@@ -149,12 +149,9 @@ func (t *Tx) visit(ctx context.Context, r sealedRecord, reseal bool) (changed bo
 	if err != nil || !reseal {
 		return false, err
 	}
-	r.Body, r.Keys = c.Body, c.Keys
+	r.Body, r.Keys = c.body, c.keys
 	if !box.Newest(r.sealed, at) {
-		sealed, err := sealContent(box, &r.Record, at)
-		if err != nil {
-			return false, err
-		}
+		sealed := sealContent(box, &r.Record, at)
 		if err := t.cfg.DB.Exec(ctx, 1, `UPDATE records SET sealed = ? WHERE tenant_id = ? AND kind = ? AND id = ? AND version = ?`, sealed, t.cfg.Tenant, r.Kind, r.ID, r.Version); err != nil {
 			return false, t.broke("reseal", err)
 		}

@@ -2,7 +2,6 @@ package rows
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -155,15 +154,6 @@ func (t *Tx) Get(ctx context.Context, kind ledger.Kind, id string) (ledger.Recor
 	return t.open(ctx, r)
 }
 
-// content is what is sealed of a record: its body and its keys in clear, so
-// that they are authenticated too.
-type content struct {
-	Body json.RawMessage   `json:"b"`
-	Keys map[string]string `json:"k,omitempty"`
-	Sub  string            `json:"s,omitempty"`
-	Sort int64             `json:"o,omitempty"`
-}
-
 func (t *Tx) open(ctx context.Context, r sealedRecord) (ledger.Record, error) {
 	box, err := t.box(ctx, r.Subject, false)
 	if err != nil {
@@ -173,7 +163,7 @@ func (t *Tx) open(ctx context.Context, r sealedRecord) (ledger.Record, error) {
 	if err != nil {
 		return ledger.Record{}, err
 	}
-	r.Body, r.Keys = c.Body, c.Keys
+	r.Body, r.Keys = c.body, c.keys
 	t.keep(r.Record)
 	return r.Record, nil
 }
@@ -190,17 +180,4 @@ func (t *Tx) keep(r ledger.Record) {
 	if !t.cfg.ReadOnly {
 		t.cfg.Recent.keep(place{r.Kind, r.ID}, r)
 	}
-}
-
-// openContent opens a row and holds it against the columns beside it.
-func openContent(box *seal.Box, r sealedRecord, at seal.Row) (content, error) {
-	var c content
-	raw, err := box.Open(r.sealed, at)
-	if err != nil {
-		return c, ledger.ErrTampered
-	}
-	if err := json.Unmarshal(raw, &c); err != nil || c.Sort != r.Sort || c.Sub != string(r.Subject) {
-		return c, ledger.ErrTampered
-	}
-	return c, nil
 }

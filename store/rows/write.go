@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/ringfence/ringfence/internal/seal"
 	"github.com/ringfence/ringfence/ledger"
 )
 
@@ -26,10 +25,7 @@ func (t *Tx) Put(ctx context.Context, r *ledger.Record) error {
 	if err != nil {
 		return err
 	}
-	sealed, err := sealContent(box, r, t.row(r.Kind, r.ID, r.Version+1))
-	if err != nil {
-		return err
-	}
+	sealed := sealContent(box, r, t.row(r.Kind, r.ID, r.Version+1))
 	t.touched = append(t.touched, place{r.Kind, r.ID})
 	if err := t.put(ctx, r, old, sealed, known); err != nil {
 		return err
@@ -59,14 +55,6 @@ func (t *Tx) before(ctx context.Context, kind ledger.Kind, id string, version in
 		err = ledger.ErrConflict
 	}
 	return old, known, err
-}
-
-func sealContent(box *seal.Box, r *ledger.Record, at seal.Row) ([]byte, error) {
-	raw, err := json.Marshal(content{Body: r.Body, Keys: r.Keys, Sub: string(r.Subject), Sort: r.Sort})
-	if err != nil {
-		return nil, fmt.Errorf("put: %v", err)
-	}
-	return box.Seal(raw, at), nil
 }
 
 const (

@@ -91,6 +91,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("sqlite store: %w", err)
 	}
 	db.SetMaxOpenConns(cfg.Readers + 2)
+	db.SetMaxIdleConns(2)
 	s := &Store{db: db, keys: rows.NewKeys(cfg.Master), queue: make(chan *job, maxBatch), readers: make(chan *conn, cfg.Readers), closing: make(chan struct{}),
 		recent: map[ringfence.TenantID]*rows.Recent{}}
 	if err := s.start(ctx, cfg.Readers); err != nil {
@@ -108,28 +109,35 @@ func (s *Store) start(ctx context.Context, readers int) error {
 	if err := migrate(ctx, s.db); err != nil {
 		return err
 	}
-	w, err := s.connect(ctx)
+	w, err := s.connect(ctx, "PRAGMA cache_size = -65536", fmt.Sprint("PRAGMA wal_autocheckpoint = ", maxWALPages))
 	if err != nil {
 		return err
 	}
 	for range readers {
-		c, err := s.connect(ctx)
+		c, err := s.connect(ctx, "PRAGMA cache_size = -16384")
 		if err != nil {
 			return errors.Join(err, w.Close())
 		}
 		s.readers <- c
 	}
 	s.writer.Go(func() { s.write(context.WithoutCancel(ctx), w) })
+	s.writer.Go(func() { s.merge(context.WithoutCancel(ctx)) })
 	return nil
 }
 
-// connect opens one connection and asserts its settings.
-func (s *Store) connect(ctx context.Context) (*conn, error) {
+// connect opens one connection, sets what it needs and asserts the settings
+// that durability rests on.
+func (s *Store) connect(ctx context.Context, pragmas ...string) (*conn, error) {
 	raw, err := s.db.Conn(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("sqlite store: %w", err)
 	}
 	c := &conn{Conn: raw, stmts: map[string]*sql.Stmt{}}
+	for _, p := range pragmas {
+		if _, err := raw.ExecContext(ctx, p); err != nil {
+			return nil, errors.Join(fmt.Errorf("sqlite store: %s: %w", p, err), raw.Close())
+		}
+	}
 	for name, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1"} {
 		var got string
 		if err := raw.QueryRowContext(ctx, "PRAGMA "+name).Scan(&got); err != nil {

@@ -26,7 +26,7 @@ func (m model) clone() model { return model{maps.Clone(m.rows), m.entries} }
 func (m model) list(q ledger.Query) string {
 	var found []ledger.Record
 	for _, r := range m.rows {
-		if q.Key == "" || r.Keys[q.Key] == q.Value && q.Value != "" {
+		if (q.Key == "" || r.Keys[q.Key] == q.Value && q.Value != "") && (q.From == 0 || r.Sort >= q.From) && (q.To == 0 || r.Sort < q.To) {
 			found = append(found, r)
 		}
 	}
@@ -138,8 +138,11 @@ func (m *model) agree(ctx context.Context, tx ledger.Tx, r *rand.Rand) error {
 	if size, err := tx.Size(ctx); err != nil || size != m.entries {
 		return fmt.Errorf("%d entries, want %d: %v", size, m.entries, err)
 	}
-	for _, q := range []ledger.Query{{Key: "color", Value: "1"}, {Key: "color", Value: "2"}, {Key: "size", Value: "1"}, {}} {
+	for _, q := range []ledger.Query{{Key: "color", Value: "1"}, {Key: "color", Value: "2"}, {Key: "size", Value: "1"}, {Key: "size", Value: "2"}, {}} {
 		q.Desc, q.Limit = r.IntN(2) == 0, 1+r.IntN(9)
+		if r.IntN(3) == 0 {
+			q.From, q.To = int64(r.IntN(3)), int64(r.IntN(5))
+		}
 		rows, err := tx.List(ctx, kind, q)
 		if err != nil {
 			return err
