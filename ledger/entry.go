@@ -48,7 +48,7 @@ var events = func() map[Event]bool {
 		"stir":          {"verified"},
 		"challenge":     {"created", "issued", "presented", "tried", "satisfied", "failed", "expired", "rejected", "superseded", "cancelled", "undeliverable", "diverted"},
 		"hold":          {"placed", "lifted"},
-		"alert":         {"raised"},
+		"alert":         {"raised", "acknowledged"},
 		"epoch":         {"signed"},
 		"drill":         {"sealed", "started", "ended"},
 		"replay":        {"run"},

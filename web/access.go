@@ -27,10 +27,11 @@ const (
 	ScopeLedger     Scope = "ledger"
 	ScopeSignals    Scope = "signals" // say what was heard in a call: services that listen
 	ScopeStir       Scope = "stir"    // check and make signatures of calls
+	ScopeAlerts     Scope = "alerts"  // read alerts
 )
 
 // scopes lists every scope, for the check of what an administrator asks for.
-var scopes = []Scope{ScopeActions, ScopeReleases, ScopeExecute, ScopeJobs, ScopeTraversals, ScopeEvents, ScopeDirectory, ScopeLedger, ScopeStir, ScopeSignals}
+var scopes = []Scope{ScopeActions, ScopeReleases, ScopeExecute, ScopeJobs, ScopeTraversals, ScopeEvents, ScopeDirectory, ScopeLedger, ScopeStir, ScopeSignals, ScopeAlerts}
 
 // rule says who may use one route of the staff listener. The zero rule admits
 // nobody.
@@ -62,7 +63,10 @@ var (
 	settlers = []ringfence.Role{ringfence.RoleOps, ringfence.RoleRisk}
 	loaders  = []ringfence.Role{ringfence.RoleAdmin, ringfence.RoleOps, ringfence.RoleRisk}
 	authors  = []ringfence.Role{ringfence.RoleOps, ringfence.RoleRisk}
-	readers  = []ringfence.Role{ringfence.RoleOps, ringfence.RoleRisk, ringfence.RoleAuditor}
+	// Alerts are for everybody who does not take calls.
+	alarmRoles = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleOps, ringfence.RoleAuditor, ringfence.RoleAdmin}
+	answerers  = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleOps, ringfence.RoleAdmin}
+	readers    = []ringfence.Role{ringfence.RoleOps, ringfence.RoleRisk, ringfence.RoleAuditor}
 )
 
 // access is the route table of the staff listener. A route that is not in it
@@ -89,6 +93,7 @@ var access = []rule{
 	{pattern: "GET /flows", roles: readers, page: true},
 	{pattern: "GET /start", roles: admins, page: true},
 	{pattern: "GET /admin", roles: watchers, page: true},
+	{pattern: "GET /alerts", roles: alarmRoles, page: true},
 	{pattern: "GET /approvals", roles: anyone, page: true},
 	{pattern: "GET /approvals/{release}", roles: anyone, page: true},
 	// sessions
@@ -202,6 +207,9 @@ var access = []rule{
 	{pattern: "POST /v1/releases/{id}/proofing/finish", roles: floor},
 	{pattern: "POST /v1/releases/{id}/proofing/session", roles: desk, scope: ScopeActions, once: true},
 	{pattern: "POST /v1/releases/{id}/proofing/fetch", roles: desk, scope: ScopeActions, again: true},
+	// alerts
+	{pattern: "GET /v1/alerts", roles: alarmRoles, scope: ScopeAlerts},
+	{pattern: "POST /v1/alerts/{id}/acknowledge", roles: answerers},
 	// the time
 	{pattern: "GET /v1/clock", roles: overview},
 	{pattern: "POST /v1/clock/confirm", roles: risks},

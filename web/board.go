@@ -55,8 +55,12 @@ func (s *Server) boardAPI(a huma.API) {
 				if err != nil {
 					return err
 				}
-				alerts, err := tx.Entries(ctx, ledger.EntryQuery{Event: "alert.raised", Desc: true, Limit: 20})
-				out.Body.Alerts = append(out.Body.Alerts, alerts...)
+				alerts, err := tx.Entries(ctx, ledger.EntryQuery{Event: "alert.raised", Desc: true, Limit: 50})
+				for _, e := range alerts {
+					if len(out.Body.Alerts) < 20 && p.seesAlert(AlertKind(e.Data["alarm"])) {
+						out.Body.Alerts = append(out.Body.Alerts, e)
+					}
+				}
 				return err
 			})
 			if err != nil {

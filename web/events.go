@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -93,6 +94,8 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 	defer stop()
 	asked, stopAsked := s.asked.watch(p.tenant)
 	defer stopAsked()
+	alarmed, stopAlarmed := s.alarmed.watch(p.tenant)
+	defer stopAlarmed()
 	glance := time.NewTicker(askedPoll)
 	defer glance.Stop()
 	waiting := s.waitingFor(ctx, p)
@@ -101,6 +104,7 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 	sent := map[ringfence.TraversalID]int64{}
 	s.sendCalls(out, p, sent)
 	phone := s.sendPhone(out, p, nil)
+	s.sendAlerts(ctx, out, p)
 	out.event("ready", "", []byte("{}"))
 	out.flush()
 	for out.err == nil {
@@ -120,6 +124,9 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 			out.flush()
 		case <-asked:
 			out.event("approvals", "", []byte("{}"))
+			out.flush()
+		case <-alarmed:
+			s.sendAlerts(ctx, out, p)
 			out.flush()
 		case <-glance.C: // asked on another node, or by a flow
 			if now := s.waitingFor(ctx, p); now != waiting {
@@ -141,6 +148,20 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 			out.write(":\n\n")
 		}
 	}
+}
+
+// sendAlerts writes how many alerts are open, to those who see any.
+func (s *Server) sendAlerts(ctx context.Context, out *stream, p principal) {
+	if !slices.ContainsFunc(alarmRoles, p.has) {
+		return
+	}
+	_ = s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) error { // unread now is read at the next change
+		place, _, err := alertPlaceOf(ctx, tx)
+		if err == nil {
+			out.event("alerts", "", fmt.Appendf(nil, `{"open":%d,"turn":%d}`, place.openFor(p), place.Turn))
+		}
+		return err
+	})
 }
 
 // waitingFor is a text that changes when what the person is asked to approve

@@ -24,7 +24,7 @@ func (s *Server) staffPages(m *guardedMux) {
 		}
 		console(w, r)
 	})
-	for pattern, title := range map[string]string{"GET /start": "First steps", "GET /admin": "Administration"} {
+	for pattern, title := range map[string]string{"GET /start": "First steps", "GET /admin": "Administration", "GET /alerts": "Alerts"} {
 		m.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.page(w, r, "admin.html.tmpl", title) })
 	}
 	m.HandleFunc("GET /flows", func(w http.ResponseWriter, r *http.Request) { s.page(w, r, "flows.html.tmpl", nil) })
@@ -48,7 +48,7 @@ func (s *Server) loginPage(invite bool) http.HandlerFunc {
 // of the navigation.
 func pagesOf(p principal) []string {
 	out := []string{}
-	for _, name := range []string{"start", "console", "board", "calls", "audit", "flows", "drills", "people", "import", "admin", "approvals"} {
+	for _, name := range []string{"start", "console", "board", "alerts", "calls", "audit", "flows", "subjects", "drills", "people", "import", "admin", "approvals"} {
 		for _, r := range access {
 			if r.pattern == "GET /"+name && r.may(p) {
 				out = append(out, name)

@@ -108,6 +108,8 @@ type Server struct {
 	phones  phones
 	sso     *sso
 	asked   bell    // somebody was asked to approve
+	alarmed bell    // an alert began, or was acknowledged
+	turns   turns   // of each tenant's alerts, as this process knows them
 	tries   limiter // four whispered digits
 	lookups limiter // subjects
 	loads   limiter // files to import

@@ -80,6 +80,7 @@ type app struct {
 	ua       *b2bua.UA
 	cdrs     *cdrs // nil: no call records are kept
 	runner   *runner.Runner
+	watchful watchful
 	recorder *record.Recorder
 	supers   supervisions
 	forks    forks
@@ -345,6 +346,7 @@ func (a *app) start(ctx context.Context) error {
 			a.work.Go(func() { a.tellSIEM(tick, tenant, s) })
 		}
 		a.work.Go(func() { a.checkpoints(tick, tenant) })
+		a.work.Go(func() { a.watchAlerts(tick, tenant) })
 		a.work.Go(func() { a.notices(tick, tenant) })
 		a.work.Go(func() { a.hooks.Run(tick, tenant) })
 		a.work.Go(func() { a.overdue(tick, tenant) })

@@ -149,6 +149,7 @@ func (a *app) checkpoints(ctx context.Context, tenant ringfence.TenantID) {
 	var size int64 = -1
 	for {
 		next, err := a.checkpoint(context.WithoutCancel(ctx), tenant, size)
+		a.watchful.sealing(tenant, err)
 		if err != nil {
 			a.log.Error("checkpoint", "tenant", string(tenant), "err", err)
 		} else {

@@ -1,9 +1,17 @@
-// The pages of whoever sets ringfence up: the first steps, and what is
-// configured. Both are loaded on their own, so the console stays small.
+// The pages of whoever sets ringfence up and looks after it: the first steps,
+// what is configured, and alerts. They are loaded on their own, so the console
+// stays small.
 
+import { AlertsPage } from "./alerts";
 import { watchAsked } from "./asked";
 import { here, me, open } from "./shell";
 import { StartPage } from "./start";
 import { SystemPage } from "./system";
 
-open(() => (here() === "start" ? <StartPage me={me.value!} /> : <SystemPage me={me.value!} />), watchAsked);
+open(() => {
+  switch (here()) {
+    case "start": return <StartPage me={me.value!} />;
+    case "alerts": return <AlertsPage me={me.value!} />;
+    default: return <SystemPage me={me.value!} />;
+  }
+}, watchAsked);

@@ -59,7 +59,7 @@ function BoardPage() {
         </div>
       </Panel>
       <ChartsPanel />
-      <Panel title="Newest alerts">
+      <Panel title="Newest alerts" side={<a class="aside" href="/alerts">All alerts</a>}>
         <ul class="rows">
           {b?.alerts.map((a) => <li key={a.index}><div><strong><bdi>{(a.data?.alarm ?? a.data?.text ?? "alert").replaceAll("_", " ")}</bdi></strong><p class="aside">{a.traversal && <a href={`/calls?traversal=${a.traversal}`}>Show the call</a>}</p></div><div class="end"><span class="aside">{age(a.at, now.value)}</span></div></li>)}
           {b?.alerts.length === 0 && <li><p class="aside">None.</p></li>}

@@ -14,12 +14,13 @@ export const link = signal<Link>("connecting");
 export const phone = signal<PhoneView | null>(null); // null: nobody has a softphone here
 export const asked = signal(0); // grows when somebody may have asked us to approve
 export const waiting = signal(0); // what waits for our own agreement
+export const alarms = signal({ open: 0, turn: 0 }); // open alerts that we may see; turn grows with every change
 export const now = signal(Date.now());
 setInterval(() => { now.value = Date.now(); }, 1000);
 
 type Message =
-  | { t: "call"; call: Call } | { t: "gone"; id: string } | { t: "link"; link: Link } | { t: "asked" } | { t: "out" } | { t: "phone"; phone: PhoneView | null }
-  | { t: "hello" } | { t: "all"; calls: Call[]; link: Link; phone: PhoneView | null };
+  | { t: "call"; call: Call } | { t: "gone"; id: string } | { t: "link"; link: Link } | { t: "asked" } | { t: "out" } | { t: "alarms"; alarms: { open: number; turn: number } } | { t: "phone"; phone: PhoneView | null }
+  | { t: "hello" } | { t: "all"; calls: Call[]; link: Link; phone: PhoneView | null; alarms: { open: number; turn: number } };
 
 const channel = new BroadcastChannel("ringfence-live");
 let leading = false;
@@ -40,6 +41,7 @@ function take(m: Message) {
     }
     case "link": link.value = m.link; return;
     case "asked": asked.value++; return;
+    case "alarms": alarms.value = m.alarms; return;
     case "phone": phone.value = m.phone; return;
     case "out": location.assign("/login"); return;
     case "all":
@@ -47,10 +49,11 @@ function take(m: Message) {
         calls.value = new Map(m.calls.map((c) => [c.traversal, c]));
         link.value = m.link;
         phone.value = m.phone;
+        alarms.value = m.alarms;
       });
       return;
     case "hello":
-      if (leading) channel.postMessage({ t: "all", calls: [...calls.value.values()], link: link.value, phone: phone.value } satisfies Message);
+      if (leading) channel.postMessage({ t: "all", calls: [...calls.value.values()], link: link.value, phone: phone.value, alarms: alarms.value } satisfies Message);
   }
 }
 
@@ -78,6 +81,7 @@ function open() {
     say({ t: "asked" });
   });
   source.addEventListener("phone", (e) => say({ t: "phone", phone: JSON.parse((e as MessageEvent).data) }));
+  source.addEventListener("alerts", (e) => say({ t: "alarms", alarms: JSON.parse((e as MessageEvent).data) }));
   source.addEventListener("approvals", () => say({ t: "asked" }));
   source.addEventListener("signed_out", () => { source.close(); say({ t: "out" }); });
   source.onerror = async () => {

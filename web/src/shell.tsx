@@ -7,7 +7,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { get, post, Refused } from "./api";
-import { link, phone, start, waiting } from "./live";
+import { alarms, link, phone, start, waiting } from "./live";
 import { attempt, Bar, tell } from "./parts";
 import { TITLES } from "./titles";
 import type { Me } from "./types";
@@ -21,7 +21,7 @@ function Header() {
   return (
     <header class="top">
       <span class="brand">ringfence</span>
-      <nav aria-label="Pages">{m.pages.map((p) => <a href={`/${p}`} aria-current={p === now ? "page" : undefined}>{TITLES[p] ?? p}{p === "approvals" && waiting.value > 0 && <span class="count">{waiting.value}<span class="hidden"> waiting for you</span></span>}</a>)}</nav>
+      <nav aria-label="Pages">{m.pages.map((p) => <a href={`/${p}`} aria-current={p === now ? "page" : undefined}>{TITLES[p] ?? p}<Count n={p === "approvals" ? waiting.value : p === "alerts" ? alarms.value.open : 0} of={p === "alerts" ? "open" : "waiting for you"} /></a>)}</nav>
       <span class="me"><bdi>{m.name}</bdi> <span class="aside">({m.roles.join(", ")})</span></span>
       {m.roles.some((r) => r === "agent" || r === "supervisor") && <Ready />}
       <Badge />
@@ -29,6 +29,8 @@ function Header() {
     </header>
   );
 }
+
+const Count = ({ n, of }: { n: number; of: string }) => (n > 0 ? <span class={`count ${of === "open" ? "bad" : ""}`}>{n > 99 ? "99+" : n}<span class="hidden"> {of}</span></span> : null);
 
 // Ready: takes calls of the queues, or is away. The server starts with ready.
 const away = signal(false);
