@@ -47,6 +47,10 @@ type Config struct {
 	// CDR is given the record of each leg when it is over. Nil means nobody is.
 	// It must not block.
 	CDR func(CDR)
+	// Late tells how long what a call needs of others in this process waits at
+	// present, as for a commit. When it is long, fewer calls are set up at once.
+	// Nil means nobody knows. It must not block.
+	Late func() time.Duration
 	// Resolver answers for trunks that are named by Host alone. Nil means
 	// SystemDNS.
 	Resolver Resolver
@@ -146,6 +150,7 @@ type Trunk struct {
 type Limits struct {
 	Calls         int           // calls in progress, both directions: 1000
 	CallRate      int           // new calls a second that come in, past which they get 503: no bound
+	Setups        int           // calls being set up at once, past which new ones get 503; fewer while the process is late: 400
 	TrunkRate     int           // messages a second from one trunk address: 2000, or 20 for each of CallRate if that is more
 	StrangerRate  int           // answers a second to one stranger: 5
 	Connections   int           // open stream connections: 1000
@@ -171,6 +176,7 @@ func (l Limits) withDefaults() Limits {
 		}
 	}
 	set(&l.Calls, 1000)
+	set(&l.Setups, 400)
 	// A bridged call is six messages of one address, twice that with provisional
 	// answers and copies; below that a trunk's burst would meet silence, not 503.
 	set(&l.TrunkRate, max(2000, 20*l.CallRate))

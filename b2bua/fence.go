@@ -149,7 +149,10 @@ func (f *fence) message(m *message, r *refusal, source netip.AddrPort, t *Trunk,
 
 // request applies what depends on the calls in progress.
 func (f *fence) request(m *message, t *Trunk) *refusal {
-	if m.to.tag() != "" {
+	if tag := m.to.tag(); tag != "" {
+		if m.method == "ACK" && tag == f.tag(m) {
+			return refuse(0, "ACK of a refusal of ours")
+		}
 		return nil
 	}
 	switch m.method {
@@ -201,14 +204,19 @@ func (f *fence) response(m *message) *refusal {
 // key tells a call attempt from all others: equal keys with different branches
 // are a merged request (RFC 3261, section 8.2.2.2).
 func (m *message) key() string {
-	return fmt.Sprintf("%s\x00%s\x00%d", m.first("Call-ID"), m.from.tag(), m.cseq)
+	return callKey(m.first("Call-ID"), m.from.tag(), m.cseq)
 }
 
-// tag is the To tag of a stateless answer.
+func callKey(callID, fromTag string, cseq uint32) string {
+	return callID + "\x00" + fromTag + "\x00" + strconv.FormatUint(uint64(cseq), 10)
+}
+
+// tag is the To tag of a stateless answer, and so of its ACK (RFC 3261, section
+// 17.1.1.3: the same Via, From, Call-ID and number).
 func (f *fence) tag(m *message) string {
 	var h maphash.Hash
 	h.SetSeed(f.seed)
-	for _, s := range []string{m.first("Via"), m.first("From"), m.first("Call-ID"), m.first("CSeq")} {
+	for _, s := range []string{m.first("Via"), m.first("From"), m.first("Call-ID"), strconv.FormatUint(uint64(m.cseq), 10)} {
 		_, _ = h.WriteString(s)
 		_ = h.WriteByte(0)
 	}

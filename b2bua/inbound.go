@@ -16,6 +16,7 @@ import (
 // inbound is the signalling of a leg that came.
 type inbound struct {
 	l      *Leg
+	key    string // of the attempt
 	body   []byte // our description for the 200: an answer, or an offer if they sent none
 	infoOK bool   // they take INFO
 	d      *diago.DialogServerSession
@@ -189,6 +190,7 @@ func (l *Leg) Answer(ctx context.Context, headers ...[2]string) error {
 	if l.offered {
 		in.body = l.offer()
 	}
+	l.u.intake.done(in.key)
 	l.mu.Lock()
 	l.answered = true
 	l.mu.Unlock()

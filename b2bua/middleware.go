@@ -68,11 +68,13 @@ func (s *side) outside(req *sip.Request, tx sip.ServerTransaction, next sipgo.Re
 
 // inviteKey is message.key of a request that the stack parsed.
 func inviteKey(req *sip.Request) string {
-	return fmt.Sprintf("%s\x00%s\x00%d", text(req.CallID()), req.From().Params.GetOr("tag", ""), req.CSeq().SeqNo)
+	return callKey(text(req.CallID()), req.From().Params.GetOr("tag", ""), req.CSeq().SeqNo)
 }
 
 // admit makes a leg of a new INVITE and lets diago run its dialog.
 func (s *side) admit(req *sip.Request, tx sip.ServerTransaction, next sipgo.RequestHandler) {
+	key := inviteKey(req)
+	defer s.u.intake.done(key)
 	from := source(req)
 	trunk := s.trunkOf(from)
 	if trunk == nil {
@@ -85,9 +87,8 @@ func (s *side) admit(req *sip.Request, tx sip.ServerTransaction, next sipgo.Requ
 		s.busy(req, tx)
 		return
 	}
-	in := &inbound{l: l}
+	in := &inbound{l: l, key: key}
 	l.call = in
-	key := inviteKey(req)
 	if err := s.u.enter(l, key, req.Via().Params.GetOr("branch", "")); err != nil {
 		l.media.Close()
 		if errors.Is(err, errMerged) {

@@ -26,6 +26,7 @@ type reliable struct {
 // provisional sends a 1xx, reliably where the caller requires it. The caller
 // holds in.mu.
 func (in *inbound) provisionalLocked(code int, reason string, body []byte, headers ...sip.Header) error {
+	in.l.u.intake.done(in.key)
 	headers = append(headers, in.l.s.contact(), in.l.allow())
 	if body != nil {
 		headers = append(headers, sip.NewHeader("Content-Type", "application/sdp"))

@@ -20,6 +20,10 @@ type PeerStatus struct {
 	TakesCalls ringfence.Tri
 }
 
+// Setups tells how many calls may be set up at once now, and how many were
+// refused since the start because as many were.
+func (u *UA) Setups() (most int, refused int64) { return u.intake.bound(), u.intake.shed.Load() }
+
 // Trunks tells how every trunk stands, in the order of the configuration.
 func (u *UA) Trunks() []TrunkStatus {
 	out := make([]TrunkStatus, 0, len(u.cfg.Trunks))

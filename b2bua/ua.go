@@ -37,14 +37,15 @@ var ErrFull = errors.New("sip: no new calls: as many as allowed are in progress"
 // UA is the telephone edge: listeners, trunks and the legs in progress. Start it
 // once, Drain it, Close it; Close waits for everything it started.
 type UA struct {
-	cfg   Config
-	h     Handler
-	log   *slog.Logger
-	sides []*side
-	rates sources
-	pool  *rtp.Pool
-	soft  *Softphones
-	wg    sync.WaitGroup // sides, legs and their clean-up
+	cfg    Config
+	h      Handler
+	log    *slog.Logger
+	sides  []*side
+	rates  sources
+	pool   *rtp.Pool
+	soft   *Softphones
+	intake *intake
+	wg     sync.WaitGroup // sides, legs and their clean-up
 
 	mu       sync.Mutex // guards everything below
 	started  bool
@@ -96,6 +97,7 @@ func New(cfg Config, h Handler, log *slog.Logger) (*UA, error) {
 		perTrunk: map[*Trunk]int{}, streams: map[netip.AddrPort]int{}, down: map[netip.AddrPort]bool{}, bindings: map[*Trunk]*binding{},
 		changed: make(chan struct{}), drained: make(chan struct{})}
 	u.soft = newSoftphones(u)
+	u.intake = newIntake(cfg.Limits.Setups, cfg.Late)
 	return u, nil
 }
 
@@ -127,6 +129,7 @@ func (u *UA) Start(ctx context.Context) error {
 		}
 		u.sides = append(u.sides, s)
 	}
+	u.goLoose("intake", func() { u.intake.watch(u.ctx.Done()) })
 	if u.cfg.Book != nil {
 		u.goLoose("quality", u.sample)
 	}
@@ -236,7 +239,7 @@ func (u *UA) Close() error {
 func (u *UA) available() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return !u.draining && u.active < u.cfg.Limits.Calls
+	return !u.draining && u.active < u.cfg.Limits.Calls && u.intake.room()
 }
 
 // urgent implements gate.
@@ -250,7 +253,18 @@ func (u *UA) admits(t *Trunk, key string) (ok, known bool) {
 	if _, known = u.attempts[key]; known {
 		return u.roomLocked(t) == nil, true
 	}
-	return u.roomLocked(t) == nil && u.calls.take(u.cfg.Limits.CallRate, time.Now()), false
+	if u.roomLocked(t) != nil {
+		return false, false
+	}
+	now := time.Now()
+	if ok, known = u.intake.take(key, now); !ok || known {
+		return ok, known
+	}
+	if u.calls.take(u.cfg.Limits.CallRate, now) {
+		return true, false
+	}
+	u.intake.back(key, now)
+	return false, false
 }
 
 func (u *UA) roomLocked(t *Trunk) error {
@@ -320,6 +334,9 @@ func (u *UA) vacate(l *Leg) {
 	u.active--
 	if u.perTrunk[l.trunk]--; u.perTrunk[l.trunk] == 0 {
 		delete(u.perTrunk, l.trunk)
+	}
+	if in := inboundOf(l); in != nil {
+		u.intake.done(in.key)
 	}
 	close(u.changed)
 	u.changed = make(chan struct{})

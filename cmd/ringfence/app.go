@@ -237,6 +237,7 @@ func (a *app) joinCalls(ctx context.Context, o appOptions) error {
 	if a.cdrs != nil {
 		edge.CDR = a.cdrs.add
 	}
+	a.joinIntake(&edge)
 	if a.ua, err = b2bua.New(edge, b2bua.HandlerFunc(a.inbound), a.log); err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 // edgeConfig turns the configuration of SIP and media into the edge's.
 func edgeConfig(cfg config.Config) (b2bua.Config, error) {
 	out := b2bua.Config{Media: rtp.Config{PortMin: cfg.Media.PortMin, PortMax: cfg.Media.PortMax, DeadAfter: cfg.SIP.Limits.SilentAfter},
-		Limits: b2bua.Limits{Calls: cfg.SIP.Limits.Calls, CallTime: cfg.SIP.Limits.MaxDuration,
+		Limits: b2bua.Limits{Calls: cfg.SIP.Limits.Calls, CallTime: cfg.SIP.Limits.MaxDuration, Setups: cfg.SIP.Limits.Setups,
 			CallRate: cfg.SIP.Limits.PerSecond, StrangerRate: cfg.SIP.Limits.PerSource}, Strangers: b2bua.StrangersDrop, Emergency: cfg.SIP.Emergency.Numbers}
 	if cfg.SIP.Limits.AnswerStranger {
 		out.Strangers = b2bua.StrangersRefuse

@@ -27,9 +27,9 @@ func (t *traversal) inbound(ctx context.Context, leg Leg, gone chan struct{}) {
 	if t.bundle != nil {
 		began["bundle"] = t.bundle.HashText() // a ramp is judged by it
 	}
-	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.began", Traversal: t.id, Leg: leg.ID(), Data: began})
-	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "stir.verified", Traversal: t.id, Leg: leg.ID(), Data: map[string]string{
-		"attest": string(t.caller.Attest), "valid": t.caller.Valid.String(), "says": t.caller.Says}})
+	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.began", Traversal: t.id, Leg: leg.ID(), Data: began},
+		ledger.Entry{Event: "stir.verified", Traversal: t.id, Leg: leg.ID(), Data: map[string]string{
+			"attest": string(t.caller.Attest), "valid": t.caller.Valid.String(), "says": t.caller.Says}})
 	t.note("call from "+t.caller.Shown+" to "+t.line.Name+": "+t.caller.Says, t.caller.Valid == ringfence.No)
 	if t.caller.Code != 0 {
 		_ = leg.Refuse(ctx, t.caller.Code, "", reasonHeader(t.caller.Reason)...)

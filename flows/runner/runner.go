@@ -60,6 +60,7 @@ type Runner struct {
 	stop chan struct{}
 	once sync.Once // closes stop
 	wg   sync.WaitGroup
+	lag  lag
 
 	mu       sync.Mutex
 	draining bool
@@ -265,18 +266,24 @@ func (r *Runner) publish(v ringfence.LiveCall) {
 	}
 }
 
-// entry writes one entry of its own transaction. That it could not be written
+// entry writes entries, in a transaction of their own. That they could not be written
 // is an alarm in the log: calls go on, money does not (the gate needs the same
 // store).
-func (r *Runner) entry(ctx context.Context, tenant ringfence.TenantID, e ledger.Entry) {
+func (r *Runner) entry(ctx context.Context, tenant ringfence.TenantID, es ...ledger.Entry) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	err := r.cfg.Store.Update(ctx, tenant, func(tx ledger.Tx) error {
-		_, err := tx.Append(ctx, e)
-		return err
+	err := r.update(ctx, tenant, func(tx ledger.Tx) error {
+		for _, e := range es {
+			if _, err := tx.Append(ctx, e); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
-		r.cfg.Log.Error("ledger entry not written", "event", string(e.Event), "traversal", string(e.Traversal), "err", err)
+		for _, e := range es {
+			r.cfg.Log.Error("ledger entry not written", "event", string(e.Event), "traversal", string(e.Traversal), "err", err)
+		}
 	}
 }
 

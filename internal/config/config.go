@@ -98,6 +98,7 @@ type Trunk struct {
 type SIPLimits struct {
 	Calls          int           `koanf:"calls"`            // calls in progress; 1,000
 	PerSecond      int           `koanf:"per_second"`       // new calls a second; 100
+	Setups         int           `koanf:"setups"`           // calls being set up at once, fewer while the process is late; 400
 	PerSource      int           `koanf:"per_source"`       // messages a second from one address that is no trunk; 20
 	MaxDuration    time.Duration `koanf:"max_duration"`     // of a call; 4h
 	SilentAfter    time.Duration `koanf:"dead_media"`       // no packets; 30s
