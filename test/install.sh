@@ -11,6 +11,7 @@ need() { # need PROGRAM PACKAGE: PROGRAM must be there, or PACKAGE is installed
 need sipp sip-tester   # a foreign SIP caller and agent
 need chromium chromium # a foreign browser
 need baresip baresip-core     # foreign telephones
+need linphonec linphone-cli
 need kamailio kamailio        # a foreign edge
 need rtpengine rtpengine-daemon
 if [ -d store/postgres ]; then need initdb postgresql; fi

@@ -23,8 +23,8 @@ type baresip struct {
 // phoneSettings are what tests set of a foreign telephone.
 type phoneSettings struct {
 	User     string // number of its account
-	Codec    string // codecs as baresip names them
-	Security string // mediaenc of baresip; empty = plain RTP
+	Codec    string // as the telephone names it
+	Security string // as the telephone names it; empty = plain RTP
 	CA       string // file with the certificate that is trusted over TLS
 	Media    int    // first of ten ports for its media; zero = any
 }
