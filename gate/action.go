@@ -127,9 +127,21 @@ func printableASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
 }
 
+// maxMarks is how many marks one letter may carry. Four are more than any
+// language writes; dozens paint over the lines around.
+const maxMarks = 4
+
+// shows reports whether a character is seen where it stands: none of those that
+// Unicode calls default-ignorable (fillers, joiners, variation selectors), and
+// not the braille cell without a dot.
+func shows(r rune) bool {
+	return !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) && r != '\u2800' &&
+		(r == ' ' || unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S))
+}
+
 // checkText refuses what makes two readers read two texts: control and
 // format characters (bidi overrides, zero width), private use, unpaired
-// surrogates, uncomposed letters, blanks that do not show.
+// surrogates, uncomposed letters, whatever does not show, heaps of marks.
 func checkText(s string, most int) string {
 	switch {
 	case s == "" || s != strings.TrimSpace(s):
@@ -139,9 +151,16 @@ func checkText(s string, most int) string {
 	case !norm.NFC.IsNormalString(s):
 		return "want composed letters (NFC)"
 	}
+	marks := 0
 	for _, r := range s {
-		if r != ' ' && !unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S) || r == '\u115f' || r == '\u3164' {
+		if !shows(r) {
 			return fmt.Sprintf("holds a character that does not show (U+%04X)", r)
+		}
+		if marks++; !unicode.Is(unicode.M, r) {
+			marks = 0
+		}
+		if marks > maxMarks {
+			return "has more marks on one letter than can be read"
 		}
 	}
 	return ""

@@ -163,7 +163,7 @@ func TestFieldTypes(t *testing.T) {
 		"digits 4":      {"0012"},
 		"one of [a, b]": {"b"},
 		"text":          {"Zahlung für Ünïcode, 50 %"},
-		"name":          {"Zoë O’Hara", "李小龍"},
+		"name":          {"Zoë O’Hara", "李小龍", "שָּׁלוֹם", "ท่าที่", "a" + strings.Repeat("\u0336", 4)},
 		"account":       {"123456", "123456789012345678"},
 	}
 	bad := map[string][]string{
@@ -175,9 +175,10 @@ func TestFieldTypes(t *testing.T) {
 		"digits 4":      {"", "123", "12345", "12a4", "１２３４"},
 		"one of [a, b]": {"", "c", "A"},
 		"text":          {"", "a\u2066b", "\ufeffa", "a\u0000b", "a\U000e0041"},
-		"name":          {"", "a\u115fb", "a\u3164b"},
-		"account":       {"", "12345", "1234567890123456789", "12-34-56"},
-		"bool":          {"true"},
+		"name": {"", "a\u115fb", "a\u3164b", "a\u1160b", "ab\uffa0", "a\u034fb", "ab\ufe0f", "ab\U000e0100", "a\u180bb", "a\u17b4b", "a\u2800b", "a\u2028b", "a\u00a0b", "a\u2003b", "a\u00adb", "\u202eab",
+			"a" + strings.Repeat("\u0336", 5)},
+		"account": {"", "12345", "1234567890123456789", "12-34-56"},
+		"bool":    {"true"},
 	}
 	typ := func(s string) policy.Type {
 		t.Helper()

@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/ledger"
 )
@@ -174,8 +176,12 @@ func (g *Gate) Dispute(ctx context.Context, tenant ringfence.TenantID, id ringfe
 const lookAlikes = "АВЕЅІЈКМНОРСТУХаеѕіјорсухԁһԛԝӏ" + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧονα"
 
 // disguised reports a text without a Latin letter whose every letter looks like
-// one.
+// one, and a text with letters or figures in fancy dress: full-width, circled,
+// mathematical, ligatures.
 func disguised(s string) bool {
+	if strings.ContainsFunc(s, dressedUp) {
+		return true
+	}
 	letters := 0
 	for _, r := range s {
 		switch {
@@ -186,6 +192,16 @@ func disguised(s string) bool {
 		}
 	}
 	return letters > 1
+}
+
+// dressedUp reports a character beyond Latin-1 that stands for plain letters or
+// figures (Unicode's compatibility forms).
+func dressedUp(r rune) bool {
+	if r <= unicode.MaxLatin1 {
+		return false
+	}
+	plain := norm.NFKC.String(string(r))
+	return plain != string(r) && strings.ContainsFunc(plain, func(p rune) bool { return p >= '0' && p <= '9' || p >= 'A' && p <= 'Z' || p >= 'a' && p <= 'z' })
 }
 
 // WithdrawAsk takes the question to colleagues back when whoever asked it waits

@@ -202,7 +202,7 @@ func TestQuestionToColleaguesIsTakenBack(t *testing.T) {
 }
 
 func TestNamesInDisguise(t *testing.T) {
-	for name, want := range map[string]bool{"Сосо": true, "АСМЕ": true, "Асме": false, "Acme": false, "Иван Петров": false, "Ελένη": false, "": false, "12": false, "А": false} {
+	for name, want := range map[string]bool{"Сосо": true, "Ｎｏｖａ": true, "𝐍𝐨𝐯𝐚": true, "Ⓝova": true, "ﬁnova": true, "Nova²": false, "1º": false, "李小龍": false, "АСМЕ": true, "Асме": false, "Acme": false, "Иван Петров": false, "Ελένη": false, "": false, "12": false, "А": false} {
 		if have := disguised(name); have != want {
 			t.Errorf("%q: %v", name, have)
 		}

@@ -45,6 +45,9 @@ type Client struct {
 	Certificate string           `json:"certificate,omitempty"`
 	StoredAt    time.Time        `json:"stored_at"`
 	Status      ringfence.Status `json:"status"`
+	// Dropped: it is removed because the configuration no longer names it, and
+	// comes back when it does. What a person removed stays removed.
+	Dropped bool `json:"dropped,omitempty"`
 }
 
 // CreateClient stores a service account and returns its bearer credential,

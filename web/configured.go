@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/ringfence/ringfence"
@@ -23,6 +24,10 @@ func ConfiguredClientID(name string) string {
 	return prefixClient + "_" + b.String()
 }
 
+// ErrClientRemoved reports a service account of the configuration that a person
+// removed in the console. It comes back with another credential only.
+var ErrClientRemoved = errors.New("was removed by a person: give it another credential, or take it out of the configuration")
+
 // PutClient stores a service account of the configuration under its own id,
 // or brings a stored one up to date. It writes nothing when nothing changed.
 func (s *Server) PutClient(ctx context.Context, tenant ringfence.TenantID, c Client, secret ringfence.Secret) error {
@@ -34,18 +39,47 @@ func (s *Server) PutClient(ctx context.Context, tenant ringfence.TenantID, c Cli
 			return err
 		}
 		c.StoredAt = old.StoredAt
-		if version == 0 {
+		switch {
+		case version == 0:
 			c.StoredAt = tx.Now()
-		} else if sameClient(old, c) {
+		case old.Status == ringfence.StatusRemoved && !old.Dropped && old.SecretHash == c.SecretHash:
+			return ErrClientRemoved
+		case sameClient(old, c):
 			return nil
 		}
-		rec := ledger.Record{Kind: kindClient, ID: c.ID, Version: version, Sort: c.StoredAt.UnixNano()}
-		if err := ledger.Write(ctx, tx, &rec, c); err != nil {
-			return err
+		return putConfigured(ctx, tx, c, version, "service account of the configuration")
+	})
+}
+
+// DropClients removes the service accounts that an earlier configuration named
+// and this one does not: a credential that is taken out of the file is worth
+// nothing from the next start on.
+func (s *Server) DropClients(ctx context.Context, tenant ringfence.TenantID, named []string) error {
+	return s.cfg.Store.Update(ctx, tenant, func(tx ledger.Tx) error {
+		rows, err := tx.List(ctx, kindClient, ledger.Query{Limit: 1000})
+		for i := 0; err == nil && i < len(rows); i++ {
+			var c Client
+			var version int64
+			if c, version, err = ledger.Read[Client](ctx, tx, kindClient, rows[i].ID); err != nil {
+				break
+			}
+			if c.ID != ConfiguredClientID(c.Name) || c.Status != ringfence.StatusActive || slices.Contains(named, c.Name) {
+				continue
+			}
+			c.Status, c.Dropped = ringfence.StatusRemoved, true
+			err = putConfigured(ctx, tx, c, version, "service account no longer in the configuration")
 		}
-		_, err = tx.Append(ctx, ledger.Entry{Event: "config.changed", Object: c.ID, Data: map[string]string{"what": "service account of the configuration"}})
 		return err
 	})
+}
+
+func putConfigured(ctx context.Context, tx ledger.Tx, c Client, version int64, what string) error {
+	rec := ledger.Record{Kind: kindClient, ID: c.ID, Version: version, Sort: c.StoredAt.UnixNano()}
+	if err := ledger.Write(ctx, tx, &rec, c); err != nil {
+		return err
+	}
+	_, err := tx.Append(ctx, ledger.Entry{Event: "config.changed", Object: c.ID, Data: map[string]string{"what": what}})
+	return err
 }
 
 func sameClient(a, b Client) bool {

@@ -80,16 +80,22 @@ func (a *app) ready(tenant ringfence.TenantID) []ringfence.PersonID {
 	return out
 }
 
-// storeClients makes the executors of the configuration service accounts.
+// storeClients makes the executors of the configuration service accounts, and
+// ends those that it names no more.
 func (a *app) storeClients(ctx context.Context) error {
+	var named []string
 	for _, e := range a.cfg.Executors {
+		named = append(named, e.Name)
 		c := web.Client{ID: "cli_" + e.Name, Name: e.Name, Executor: e.Name, Networks: e.Networks, Key: e.Key, Certificate: e.Certificate,
 			Scopes: []web.Scope{web.ScopeExecute, web.ScopeReleases}}
 		if err := a.web.PutClient(ctx, ringfence.DefaultTenant, c, ringfence.Secret(e.Credential.Reveal())); err != nil {
-			return fmt.Errorf("executors.%s: %w", e.Name, err)
+			if !errors.Is(err, web.ErrClientRemoved) {
+				return fmt.Errorf("executors.%s: %w", e.Name, err)
+			}
+			a.log.Warn("executors." + e.Name + " " + err.Error())
 		}
 	}
-	return nil
+	return a.web.DropClients(ctx, ringfence.DefaultTenant, named)
 }
 
 // notify tells people what they are asked for or must know. It does not wait.
