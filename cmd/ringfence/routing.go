@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ringfence/ringfence"
@@ -18,8 +19,11 @@ type routing struct {
 	cfg   config.Config
 	store ledger.Store
 	ready func(ringfence.TenantID) []ringfence.PersonID // live console sessions; nil = everybody counts as ready
+	// busy are those with a live console who are on a call; nil = nobody is known to be.
+	busy func(ringfence.TenantID) []ringfence.PersonID
 	// inBrowser reports whether a person's softphone is on; nil = nobody's.
 	inBrowser func(ringfence.TenantID, ringfence.PersonID) bool
+	known     sync.Map // []runner.Place by queueOf: who was on file when last asked
 }
 
 func tenantOr(id string) ringfence.TenantID {
@@ -109,13 +113,17 @@ func (r *routing) Queue(tenant ringfence.TenantID, name string) (runner.Queue, b
 		if q.Name != name || tenantOr(q.Tenant) != tenant {
 			continue
 		}
-		out := runner.Queue{Name: q.Name, URI: q.URI, All: q.Strategy != "longest_idle", Max: q.Max, Ring: q.Wait}
+		out := runner.Queue{Name: q.Name, URI: q.URI, All: q.Strategy != "longest_idle", Max: q.Max, Wait: q.Wait, Each: q.Ring,
+			Announce: q.Announce, Every: q.Every, Overflow: q.Overflow}
+		if out.Every == 0 {
+			out.Every = config.AnnounceEvery
+		}
 		if q.URI != "" {
 			out.Trunk = r.agentTrunk()
 			out.Sign = r.signs(out.Trunk)
 			out.MayTransfer = len(r.transfers()) > 0
 		} else {
-			out.People = func(ctx context.Context) []runner.Place { return r.places(ctx, tenant, q.People) }
+			out.People = func(ctx context.Context) runner.Staff { return r.staff(ctx, tenant, q) }
 		}
 		return out, true
 	}
@@ -139,11 +147,46 @@ func (r *routing) signs(trunk string) bool {
 // everyAgent in a queue's people is every agent of the tenant.
 const everyAgent = "*"
 
+// staff are the queue's people who are ready, and how many are on a call. While
+// the store does not answer, they are those whom it named last: people reach a
+// person.
+func (r *routing) staff(ctx context.Context, tenant ringfence.TenantID, q config.Queue) (s runner.Staff) {
+	key := queueOf{tenant, q.Name}
+	all, err := r.places(ctx, tenant, q.People)
+	if err == nil {
+		r.known.Store(key, all)
+	} else if last, ok := r.known.Load(key); ok {
+		all = last.([]runner.Place)
+	}
+	if r.ready == nil {
+		return runner.Staff{Ready: all}
+	}
+	ready := r.ready(tenant)
+	for _, id := range ready {
+		if i := slices.IndexFunc(all, func(p runner.Place) bool { return p.Person == id }); i >= 0 {
+			s.Ready = append(s.Ready, all[i])
+		}
+	}
+	if r.busy != nil {
+		for _, id := range r.busy(tenant) {
+			if slices.ContainsFunc(all, func(p runner.Place) bool { return p.Person == id }) {
+				s.Busy++
+			}
+		}
+	}
+	return s
+}
+
+// queueOf names a queue.
+type queueOf struct {
+	tenant ringfence.TenantID
+	name   string
+}
+
 // places are those of the queue's people who are active agents with a place.
-func (r *routing) places(ctx context.Context, tenant ringfence.TenantID, emails []string) []runner.Place {
-	var out []runner.Place
+func (r *routing) places(ctx context.Context, tenant ringfence.TenantID, emails []string) (out []runner.Place, err error) {
 	now := time.Now()
-	err := r.store.View(ctx, tenant, func(tx ledger.Tx) error {
+	err = r.store.View(ctx, tenant, func(tx ledger.Tx) error {
 		out = nil
 		for _, email := range emails {
 			which := ledger.Query{Key: "email", Value: strings.ToLower(email)}
@@ -167,16 +210,7 @@ func (r *routing) places(ctx context.Context, tenant ringfence.TenantID, emails 
 		}
 		return nil
 	})
-	if err != nil {
-		return nil
-	}
-	if r.ready == nil {
-		return out
-	}
-	ready := r.ready(tenant)
-	out = slices.DeleteFunc(out, func(p runner.Place) bool { return !slices.Contains(ready, p.Person) })
-	slices.SortFunc(out, func(a, b runner.Place) int { return slices.Index(ready, a.Person) - slices.Index(ready, b.Person) })
-	return out
+	return out, err
 }
 
 // Outbound implements runner.Directory.

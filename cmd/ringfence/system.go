@@ -101,7 +101,7 @@ func (a *app) systemQueues(ctx context.Context, tenant ringfence.TenantID) []web
 		}
 		one := web.SystemQueue{Name: q.Name, People: append([]string{}, q.People...), URI: q.URI, Strategy: cmp.Or(q.Strategy, "ring_all")}
 		if q.URI == "" {
-			one.Ready = len(a.routing.places(ctx, tenant, q.People))
+			one.Ready = len(a.routing.staff(ctx, tenant, q).Ready)
 		}
 		out = append(out, one)
 	}

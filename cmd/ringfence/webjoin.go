@@ -64,16 +64,23 @@ func (a *app) joinWeb() error {
 		joined.Clock = a.clock
 	}
 	a.web, err = web.New(joined)
-	a.routing.ready, a.routing.inBrowser = a.ready, a.web.Reachable
+	a.routing.ready, a.routing.busy, a.routing.inBrowser = a.ready, a.busy, a.web.Reachable
 	return err
 }
 
 // ready lists who takes calls now: a live console and not away or on a call.
 // Those who have waited longest come first.
 func (a *app) ready(tenant ringfence.TenantID) []ringfence.PersonID {
+	return a.present(tenant, "ready")
+}
+
+// busy lists who is on a call and will take calls after it.
+func (a *app) busy(tenant ringfence.TenantID) []ringfence.PersonID { return a.present(tenant, "busy") }
+
+func (a *app) present(tenant ringfence.TenantID, state string) []ringfence.PersonID {
 	var out []ringfence.PersonID
 	for _, p := range a.web.Present(tenant) {
-		if p.State == "ready" {
+		if p.State == state {
 			out = append(out, p.Person)
 		}
 	}

@@ -44,14 +44,23 @@ type connectWait struct {
 	session int
 	ref     flows.Ref
 	forget  func()
-	all     bool // ring everybody at once, else one after the other
-	places  []Place
-	next    int                // of places, to be rung
 	first   ringfence.PersonID // to be rung before the others
+	tried   []string           // queues that had nobody, of a call that no flow leads
+
+	// What the board works with; passed is guarded by its lock, and the rest
+	// does not change once the caller has joined.
+	t      *traversal
+	staff  func(context.Context) Staff
+	all    bool          // ring everybody at once, else one after the other
+	each   time.Duration // how long one place is rung; zero means 30 s
+	passed map[ringfence.PersonID]bool
+	// offered and over are guarded by the board's lock until nobody is left,
+	// rang belongs to the traversal.
+	offered, over, rang bool
 }
 
-// defaultRing is how long one agent, or all of them, are rung.
-const defaultRing = 2 * time.Minute
+// defaultWait is how long a caller waits for a queue.
+const defaultWait = 2 * time.Minute
 
 // performConnect puts the caller through, if the policy lets this call reach
 // the queue.
@@ -70,19 +79,10 @@ func (t *traversal) performConnect(ctx context.Context, e flows.Effect) {
 	}
 }
 
-// connectQueue rings the queue's people, or its address.
+// connectQueue lets the caller wait for the queue's people, or rings its address.
 func (t *traversal) connectQueue(ctx context.Context, w connectWait) {
 	q, ok := t.r.cfg.Directory.Queue(t.tenant, w.queue)
-	if !ok {
-		t.connected(&w, flows.Closed)
-		return
-	}
-	if q.URI != "" {
-		w.places = []Place{q.place()}
-	} else if q.People != nil {
-		w.places = q.People(ctx)
-	}
-	if len(w.places) == 0 {
+	if !ok || q.URI == "" && !q.staff(ctx).there() {
 		t.connected(&w, flows.Closed)
 		return
 	}
@@ -90,39 +90,53 @@ func (t *traversal) connectQueue(ctx context.Context, w connectWait) {
 		t.connected(&w, flows.Full)
 		return
 	}
-	ring := q.Ring
-	if ring <= 0 {
-		ring = defaultRing
-	}
 	t.live.State, t.live.Queue, t.cameFrom = "queued", w.queue, w.queue
 	t.waiting = &w
-	w.all = q.All
-	if i := slices.IndexFunc(w.places, func(p Place) bool { return p.Person == w.first && w.first != "" }); i > 0 {
-		w.places = slices.Concat(w.places[i:i+1], w.places[:i], w.places[i+1:])
+	w.t, w.staff, w.all, w.each, w.passed = t, q.staff, q.All, q.Each, map[ringfence.PersonID]bool{}
+	wait := q.Wait
+	if wait <= 0 {
+		wait = defaultWait
 	}
-	w.forget = t.after(ring, func() { t.connected(&w, flows.Silent) })
+	w.forget = t.after(wait, func() { t.connected(&w, flows.Silent) })
 	if s := t.slots[0]; s != nil && s.up {
 		s.leg.Loop(t.r.cfg.Music)
 	}
-	if t.ringNext(ctx, &w); len(t.ringing) == 0 {
+	t.remind(ctx, &w, q)
+	if q.URI == "" {
+		t.r.board.join(&w)
+	} else if !t.ring(ctx, q.place(), q.Each) {
 		t.connected(&w, flows.Down)
 	}
 }
 
-// ringNext rings who comes next: everybody, or the first who can be rung.
-func (t *traversal) ringNext(ctx context.Context, w *connectWait) {
-	for w.next < len(w.places) && (w.all || len(t.ringing) == 0) {
-		w.next++
-		t.ring(ctx, w.places[w.next-1])
+// staff are the people of a queue; none where it has none.
+func (q Queue) staff(ctx context.Context) Staff {
+	if q.People == nil {
+		return Staff{}
 	}
+	return q.People(ctx)
 }
 
-// ring places one leg to a place of a queue.
-func (t *traversal) ring(ctx context.Context, p Place) {
-	if a := t.placeAgent(ctx, p, ""); a != nil {
-		t.ringing = append(t.ringing, a)
-		t.hear(a, func(ctx context.Context, ev ringfence.LegEvent) { t.agentEvent(ctx, a, ev) })
+// leaveBoard ends a wait, whatever became of it.
+func (t *traversal) leaveBoard(w *connectWait) {
+	if t.waiting == w {
+		t.waiting = nil
 	}
+	if w.forget != nil {
+		w.forget()
+	}
+	t.r.board.leave(w)
+}
+
+// ring places one leg to a place of a queue and reports whether it could.
+func (t *traversal) ring(ctx context.Context, p Place, each time.Duration) bool {
+	a := t.placeAgent(ctx, p, "", each)
+	if a == nil {
+		return false
+	}
+	t.ringing = append(t.ringing, a)
+	t.hear(a, func(ctx context.Context, ev ringfence.LegEvent) { t.agentEvent(ctx, a, ev) })
+	return true
 }
 
 // hear takes a leg's events, one after the other.
@@ -135,10 +149,10 @@ func (t *traversal) hear(a *agent, take func(context.Context, ringfence.LegEvent
 }
 
 // placeAgent places one leg to a place; nil when it could not be. replaces is of
-// an attended transfer, or empty.
-func (t *traversal) placeAgent(ctx context.Context, p Place, replaces string) *agent {
+// an attended transfer, or empty; each is how long it rings, zero the default.
+func (t *traversal) placeAgent(ctx context.Context, p Place, replaces string, each time.Duration) *agent {
 	place := ringfence.Placement{Trunk: p.Trunk, To: p.URI, From: t.agentFrom(), Name: "ringfence", UUI: t.live.Reference, Purpose: "agent",
-		MayTransfer: p.MayTransfer, Replaces: replaces}
+		MayTransfer: p.MayTransfer, Replaces: replaces, Ring: each}
 	if place.From != anonymous {
 		place.Verstat = t.caller.Verstat
 		if p.Sign && t.r.cfg.SignOn != nil {
@@ -208,6 +222,7 @@ func (t *traversal) agentAnswered(ctx context.Context, a *agent) {
 	w := t.waiting
 	t.waiting = nil
 	w.forget()
+	defer t.r.board.leave(w) // not before the call is shown as theirs
 	a.up = true
 	t.agent = a
 	t.dropRinging(ringfence.EndHangup)
@@ -221,6 +236,7 @@ func (t *traversal) agentAnswered(ctx context.Context, a *agent) {
 	t.joinAgent()
 	t.live.State = "talking"
 	t.note("put through to "+w.queue, false)
+	t.publish()
 	t.connected(w, flows.OK)
 }
 
@@ -259,11 +275,12 @@ func (t *traversal) agentEnded(ctx context.Context, a *agent, ev ringfence.LegEv
 		}
 		return
 	}
-	if !t.drop(a) || t.waiting == nil {
-		return
-	}
-	if t.ringNext(ctx, t.waiting); len(t.ringing) == 0 {
-		t.connected(t.waiting, flows.Silent)
+	switch w := t.waiting; {
+	case !t.drop(a) || w == nil:
+	case a.place.Person == "": // the queue's own address
+		t.connected(w, flows.Silent)
+	default:
+		t.r.board.passed(w, a.place.Person)
 	}
 }
 
@@ -271,12 +288,7 @@ func (t *traversal) agentEnded(ctx context.Context, a *agent, ev ringfence.LegEv
 func (t *traversal) connected(w *connectWait, o flows.Outcome) {
 	if o != flows.OK {
 		t.dropRinging(ringfence.EndHangup)
-		if t.waiting == w {
-			t.waiting = nil
-		}
-		if w.forget != nil {
-			w.forget()
-		}
+		t.leaveBoard(w)
 		if s := t.slots[0]; s != nil && s.up {
 			s.leg.Stop()
 		}
@@ -284,12 +296,30 @@ func (t *traversal) connected(w *connectWait, o flows.Outcome) {
 		t.note("not put through to "+w.queue+": "+o.String(), true)
 	}
 	if w.session == 0 {
-		if s := t.slots[0]; s != nil && o != flows.OK {
+		if s := t.slots[0]; s != nil && o != flows.OK && !t.overflow(t.ctx, w) {
 			s.drop(ringfence.EndHangup)
 		}
 		return
 	}
 	t.feedTo(w.session, flows.Input{Kind: flows.InOutcome, Ref: w.ref, Outcome: o})
+}
+
+// overflow puts a caller whom no flow leads through to the queue that stands in
+// for one in which nobody took them, if the policy opens it to this call. It
+// reports whether they wait there now.
+func (t *traversal) overflow(ctx context.Context, w *connectWait) bool {
+	q, ok := t.r.cfg.Directory.Queue(t.tenant, w.queue)
+	s := t.slots[0]
+	tried := append(slices.Clone(w.tried), w.queue)
+	if !ok || q.Overflow == "" || slices.Contains(tried, q.Overflow) || s == nil || !s.up {
+		return false
+	}
+	if t.bundle == nil || !t.bundle.Policy().MayConnect(q.Overflow, t.factSet(0)) {
+		t.note("not put through: the policy asks for more before "+q.Overflow, true)
+		return false
+	}
+	t.connectQueue(ctx, connectWait{queue: q.Overflow, first: w.first, tried: tried})
+	return t.waiting != nil || t.slots[0] == nil || !t.slots[0].up
 }
 
 func (t *traversal) leaveQueue(ref flows.Ref) {
@@ -352,8 +382,7 @@ func (t *traversal) whisper(ctx context.Context, speech ringfence.Speech) {
 // dropAgents hangs up on whoever speaks or would speak with the caller.
 func (t *traversal) dropAgents(cause ringfence.EndCause) {
 	if w := t.waiting; w != nil {
-		t.waiting = nil
-		w.forget()
+		t.leaveBoard(w)
 	}
 	t.dropRinging(cause)
 	t.dropMoving(cause)

@@ -201,7 +201,7 @@ func TestQueue(t *testing.T) {
 		legs  int
 	}{
 		{"nobody is ready", func(w *world) Queue { return Queue{People: w.staff()} }, 0},
-		{"nobody answers", func(w *world) Queue { q := three(w, true); q.Ring = time.Minute; return q }, 3},
+		{"nobody answers", func(w *world) Queue { q := three(w, true); q.Wait = time.Minute; return q }, 3},
 		{"nobody answers in turn", func(w *world) Queue { return three(w, false) }, 3},
 		{"nobody can be rung", func(w *world) Queue { return Queue{URI: "sip:gone@pbx"} }, 0},
 	} {

@@ -69,7 +69,7 @@ func (t *traversal) ringColleague(ctx context.Context, by, to ringfence.PersonID
 
 // move rings a place for the audio, in place of another that was being rung.
 func (t *traversal) move(ctx context.Context, place Place, h *handover, replaces string) bool {
-	if h.agent = t.placeAgent(ctx, place, replaces); h.agent == nil {
+	if h.agent = t.placeAgent(ctx, place, replaces, 0); h.agent == nil {
 		return false
 	}
 	t.dropMoving(ringfence.EndHangup)

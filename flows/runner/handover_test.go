@@ -168,7 +168,7 @@ func TestTakeOverIsAtOnce(t *testing.T) {
 func TestAgentHolds(t *testing.T) {
 	for _, place := range []string{"browser:default/ada", "sip:ada@pbx"} {
 		inWorld(t, func(w *world) {
-			w.queues["payments_clerk"] = Queue{Name: "payments_clerk", People: func(context.Context) []Place { return []Place{{Person: ada, URI: place}} }}
+			w.queues["payments_clerk"] = Queue{Name: "payments_clerk", People: func(context.Context) Staff { return Staff{Ready: []Place{{Person: ada, URI: place}}} }}
 			caller, agent, _ := w.talking()
 			agent.emit(ringfence.LegEvent{Kind: ringfence.LegHeld})
 			if place == "sip:ada@pbx" {

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"strings"
 
 	"github.com/ringfence/ringfence"
@@ -32,4 +33,25 @@ func (t *traversal) holdCaller(s *slot) {
 	s.leg.Part()
 	s.leg.Stop()
 	s.leg.Loop(t.r.cfg.Music)
+}
+
+// remind tells a waiting caller again and again that they are not forgotten.
+func (t *traversal) remind(ctx context.Context, w *connectWait, q Queue) {
+	text := q.Announce[t.language()]
+	if text == "" || q.Every <= 0 {
+		return
+	}
+	t.after(q.Every, func() {
+		s := t.slots[0]
+		if t.waiting != w || s == nil || !s.up {
+			return
+		}
+		u := &utterance{}
+		t.render(ctx, u, ringfence.Speech{Language: t.language(), Source: text, Parts: []ringfence.SpeechPart{{Text: text}}}, func() {
+			if t.waiting == w && !u.bad && s.up && s.playing == 0 {
+				s.leg.Play(u.clip) // the music goes on behind it
+			}
+		})
+		t.remind(ctx, w, q)
+	})
 }

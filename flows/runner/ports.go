@@ -69,13 +69,22 @@ type Line struct {
 type Queue struct {
 	Name string
 	URI  string
-	// People are asked for when URI is empty: places of those who are ready.
-	People func(ctx context.Context) []Place
-	All    bool // ring everybody at once, else one after the other
-	Max    int  // callers waiting; zero means 20
-	Ring   time.Duration
-	Trunk  string
-	Sign   bool // the trunk wants calls signed
+	// People are asked for when URI is empty, when a caller comes and each
+	// second while one waits.
+	People func(ctx context.Context) Staff
+	All    bool          // ring everybody at once, else one after the other
+	Max    int           // callers waiting; zero means 20
+	Wait   time.Duration // how long a caller waits at most; zero means 2 min
+	Each   time.Duration // how long one place is rung; zero means 30 s
+	// Announce is what a waiting caller is told, by language, each Every; an
+	// empty text or an Every of zero tells nothing.
+	Announce map[string]string
+	Every    time.Duration
+	// Overflow is the queue that takes a caller whom no flow leads when nobody
+	// here does; empty = the caller is hung up on.
+	Overflow string
+	Trunk    string
+	Sign     bool // the trunk wants calls signed
 	// MayTransfer is that of Place, for a queue that is one address.
 	MayTransfer bool
 	Display     string

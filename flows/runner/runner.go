@@ -68,6 +68,8 @@ type Runner struct {
 	views    map[ringfence.TenantID]map[ringfence.TraversalID]ringfence.LiveCall
 	watchers map[chan struct{}]ringfence.TenantID
 	codes    map[codeKey]ringfence.TraversalID
+
+	board board
 }
 
 // ErrDraining refuses new traversals while the process is stopping.
@@ -245,6 +247,9 @@ func (r *Runner) Watch(tenant ringfence.TenantID) (changed <-chan struct{}, stop
 // publish shows a view and wakes who watches; a view of an ended traversal is
 // taken away.
 func (r *Runner) publish(v ringfence.LiveCall) {
+	if v.State == "ended" {
+		defer r.board.wake() // whoever was in it may be ready
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.views[v.Tenant] == nil {

@@ -91,7 +91,7 @@ func (t *traversal) transferToQueue(ctx context.Context, a *agent, queue string)
 func (t *traversal) roomIn(ctx context.Context, queue string) flows.Outcome {
 	q, ok := t.r.cfg.Directory.Queue(t.tenant, queue)
 	switch {
-	case !ok, q.URI == "" && (q.People == nil || len(q.People(ctx)) == 0):
+	case !ok, q.URI == "" && !q.staff(ctx).there():
 		return flows.Closed
 	case t.r.queued(t.tenant, queue) >= q.most():
 		return flows.Full

@@ -12,8 +12,8 @@ import (
 
 // mayTransfer lets the clerks' phones transfer.
 func (w *world) mayTransfer() {
-	w.queues["payments_clerk"] = Queue{Name: "payments_clerk", People: func(context.Context) []Place {
-		return []Place{{Person: ada, URI: "sip:ada@pbx", MayTransfer: true}}
+	w.queues["payments_clerk"] = Queue{Name: "payments_clerk", People: func(context.Context) Staff {
+		return Staff{Ready: []Place{{Person: ada, URI: "sip:ada@pbx", MayTransfer: true}}}
 	}}
 }
 

@@ -161,12 +161,12 @@ func newWorld(t *testing.T) *world {
 }
 
 // staff are people who are ready.
-func (w *world) staff(who ...ringfence.PersonID) func(context.Context) []Place {
+func (w *world) staff(who ...ringfence.PersonID) func(context.Context) Staff {
 	var out []Place
 	for _, p := range who {
 		out = append(out, Place{Person: p, URI: "sip:" + string(p) + "@pbx"})
 	}
-	return func(context.Context) []Place { return out }
+	return func(context.Context) Staff { return Staff{Ready: out} }
 }
 
 // people puts a customer and some staff on file.

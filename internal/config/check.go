@@ -150,19 +150,7 @@ func (c *Config) checkRouting(p *problems) {
 		}
 		tenants[t.ID] = true
 	}
-	queues := map[string]bool{}
-	for _, q := range c.Queues {
-		queues[q.Name] = true
-		if q.Name == "" {
-			p.add("queues: each queue needs a name")
-		}
-		if (len(q.People) == 0) == (q.URI == "") {
-			p.add("queues.%s: name either people or the uri of a PBX queue", q.Name)
-		}
-		if q.Strategy != "" {
-			p.oneOf("queues."+q.Name+".strategy", q.Strategy, "ring_all", "longest_idle")
-		}
-	}
+	queues := c.checkQueues(p)
 	called := map[string]string{}
 	for _, l := range c.Lines {
 		key := "lines." + l.Name

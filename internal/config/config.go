@@ -263,17 +263,6 @@ type Line struct {
 	Record LineRecord `koanf:"record"`
 }
 
-// Queue is people, or one SIP address of a PBX queue.
-type Queue struct {
-	Name     string        `koanf:"name"`
-	Tenant   string        `koanf:"tenant"`
-	People   []string      `koanf:"people"` // e-mail addresses of staff; "*" is every agent
-	URI      string        `koanf:"uri"`
-	Strategy string        `koanf:"strategy"` // ring_all (default) or longest_idle
-	Max      int           `koanf:"max"`      // callers waiting; 0 = 20
-	Wait     time.Duration `koanf:"wait"`     // 2m
-}
-
 // Telemetry is what leaves for monitoring.
 type Telemetry struct {
 	LogLevel  string `koanf:"log_level"`
