@@ -12,11 +12,15 @@ type LiveCall struct {
 	Reference string      `json:"reference"`
 	Direction Direction   `json:"direction"`
 	Began     time.Time   `json:"began"`
-	State     string      `json:"state"` // in_flow, queued, ringing, talking, step_up, suspended, ended
+	State     string      `json:"state"`          // in_flow, queued, ringing, talking, step_up, suspended, ended
+	Since     time.Time   `json:"since,omitzero"` // when State was entered
 	Line      string      `json:"line"`
 	Queue     string      `json:"queue,omitempty"`
 	Owner     PersonID    `json:"owner,omitempty"`
 	Epoch     int64       `json:"epoch"`
+	// Ringing are those whose telephones ring for the call now. Until one of
+	// them answers, the call is nobody's and none of them may see it.
+	Ringing []PersonID `json:"-"`
 
 	Caller      string `json:"caller"` // the presented number in full, as text of a stranger
 	CallerName  string `json:"caller_name,omitempty"`
@@ -65,6 +69,7 @@ type LiveRelease struct {
 	Why      string            `json:"why"`      // one sentence, with the fastest way on
 	Missing  []Fact            `json:"missing,omitempty"`
 	Risks    []string          `json:"risks,omitempty"` // what looks odd, each one sentence
+	Flags    []string          `json:"flags,omitempty"` // what to look at in the fields, e.g. mixed alphabets
 	Until    time.Time         `json:"until,omitzero"`
 }
 
@@ -73,4 +78,6 @@ type LiveEvent struct {
 	At   time.Time `json:"at"`
 	Text string    `json:"text"`
 	Bad  bool      `json:"bad,omitempty"`
+	// Minor is a step on the way, which a console shows on demand.
+	Minor bool `json:"minor,omitempty"`
 }

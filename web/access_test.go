@@ -15,7 +15,7 @@ import (
 	"github.com/ringfence/ringfence/ledger"
 )
 
-func request(t *testing.T, method, path string, body any, headers ...string) *http.Request {
+func request(t testing.TB, method, path string, body any, headers ...string) *http.Request {
 	t.Helper()
 	var in io.Reader
 	switch b := body.(type) {

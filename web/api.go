@@ -74,7 +74,7 @@ func (s *Server) api(m *guardedMux) {
 	s.mediaAPI(a, m)
 	m.HandleFunc("GET /v1/events", s.events)
 	a.OpenAPI().AddOperation(&huma.Operation{Method: "GET", Path: "/v1/events", OperationID: "get-events", Summary: "Server-sent events",
-		Description: "A person gets call, gone, phone, approvals and alerts: the live calls they may see, their softphone and how many alerts are open, now and at every change. A service account with the scope events " +
+		Description: "A person gets call, gone, floor, phone, approvals and alerts: the live calls they may see, what rings and waits around them, their softphone and how many alerts are open, now and at every change; and a beat every 15 s. A service account with the scope events " +
 			"gets the entries of the ledger from Last-Event-ID on, each under its own event name; the id is the index in the log.",
 		Security:  []map[string][]string{{"session": {}}, {"client": {string(ScopeEvents)}}},
 		Responses: map[string]*huma.Response{"200": {Description: "text/event-stream, without end", Content: map[string]*huma.MediaType{"text/event-stream": {}}}}})

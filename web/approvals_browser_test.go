@@ -75,7 +75,7 @@ func (s *staffed) manager() ringfence.Person {
 	return p
 }
 
-func newApprovals(t *testing.T) *staffed {
+func newApprovals(t testing.TB) *staffed {
 	t.Helper()
 	s := newStaffed(t)
 	desk, err := approve.NewDesk(s.keys.Staff, deskToGate{s.gate}, 0)

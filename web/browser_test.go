@@ -62,7 +62,7 @@ func startChromium() {
 
 // tab is one browser tab that watches its console.
 type tab struct {
-	t   *testing.T
+	t   testing.TB
 	ctx context.Context
 	url string // origin of the server under test
 
@@ -72,7 +72,7 @@ type tab struct {
 }
 
 // serve runs a handler on http://localhost:PORT, the origin passkeys accept.
-func serve(t *testing.T, h http.Handler) string {
+func serve(t testing.TB, h http.Handler) string {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
@@ -81,7 +81,7 @@ func serve(t *testing.T, h http.Handler) string {
 
 // open gives a fresh profile with one tab. Without Chromium the test is
 // skipped, except where CI says that it must be there.
-func open(t *testing.T, origin string) *tab {
+func open(t testing.TB, origin string) *tab {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("browser test")
@@ -99,7 +99,7 @@ func open(t *testing.T, origin string) *tab {
 // another opens one more tab in the same profile.
 func (b *tab) another() *tab { b.t.Helper(); return openIn(b.t, b.url, b.ctx) }
 
-func openIn(t *testing.T, origin string, parent context.Context, opts ...chromedp.ContextOption) *tab {
+func openIn(t testing.TB, origin string, parent context.Context, opts ...chromedp.ContextOption) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(parent, opts...)
 	t.Cleanup(cancel)

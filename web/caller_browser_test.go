@@ -30,7 +30,7 @@ func (o *outbox) Deliver(_ context.Context, m verify.Message) (verify.Receipt, e
 }
 
 // last returns the newest message's link as a path on the server.
-func (o *outbox) link(t *testing.T) string {
+func (o *outbox) link(t testing.TB) string {
 	t.Helper()
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -65,7 +65,7 @@ func enrolled(ctx context.Context, tx verify.Tx, a ringfence.Authenticator) erro
 	return err
 }
 
-func newCallers(t *testing.T) *callers {
+func newCallers(t testing.TB) *callers {
 	t.Helper()
 	c := &callers{subject: ringfence.NewID[ringfence.SubjectID]("sub")}
 	var h http.Handler

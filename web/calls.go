@@ -67,7 +67,8 @@ type Desk interface {
 	// Pressure tells risk and supervisors, silently, that the agent acts under
 	// pressure: nothing visible changes, nothing of this call executes.
 	Pressure(ctx context.Context, who Act) error
-	// Report raises an alert about the call with the agent's words.
+	// Report raises an alert about the call with the words of whoever has it,
+	// or had it: also after its end.
 	Report(ctx context.Context, who Act, text string) error
 }
 

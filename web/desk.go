@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -148,9 +149,13 @@ func (s *Server) deskAPI(a huma.API) {
 			}
 			return nil, s.cfg.Calls.HandOver(ctx, act, to.ID)
 		})
-	add(s, a, huma.Operation{Method: "POST", Path: "/v1/traversals/{id}/report", Summary: "Report the call to risk", DefaultStatus: 204},
+	add(s, a, huma.Operation{Method: "POST", Path: "/v1/traversals/{id}/report", Summary: "Report the call to risk", DefaultStatus: 204,
+		Description: "Also after its end, for whoever had it."},
 		func(ctx context.Context, in *reportIn) (*nothing, error) {
 			act, err := s.act(ctx, in.ID)
+			if p := who(ctx); errors.Is(err, ErrNoCall) { // over for them: the switchboard knows whose it was
+				act, err = Act{Tenant: p.tenant, By: p.person.ID, Traversal: in.ID, Supervisor: p.has(ringfence.RoleSupervisor)}, nil
+			}
 			if err != nil {
 				return nil, err
 			}

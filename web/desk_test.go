@@ -119,7 +119,7 @@ func TestTakingAWhisperedCall(t *testing.T) {
 
 // reader reads server-sent events.
 type reader struct {
-	t    *testing.T
+	t    testing.TB
 	scan *bufio.Scanner
 	stop func()
 }

@@ -12,7 +12,7 @@ import (
 
 // build bundles the sources in memory, with the options that go generate
 // uses.
-func build(t *testing.T) map[string][]byte {
+func build(t testing.TB) map[string][]byte {
 	t.Helper()
 	const third, code = "./third_party/preact.js", "./third_party/codemirror.js"
 	got := api.Build(api.BuildOptions{

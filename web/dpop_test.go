@@ -21,7 +21,7 @@ type proofKey struct {
 	thumb   string
 }
 
-func newProofKey(t *testing.T) proofKey {
+func newProofKey(t testing.TB) proofKey {
 	t.Helper()
 	pub, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -35,7 +35,7 @@ func newProofKey(t *testing.T) proofKey {
 }
 
 // proof makes a DPoP proof; change may bend its claims.
-func (k proofKey) proof(t *testing.T, method, path, credential string, change func(typ *string, c *proofClaims)) string {
+func (k proofKey) proof(t testing.TB, method, path, credential string, change func(typ *string, c *proofClaims)) string {
 	t.Helper()
 	sum := sha256.Sum256([]byte(credential))
 	c := proofClaims{ID: ringfence.NewID[string]("jti"), Method: method, URL: "https://localhost:8443" + path, IssuedAt: time.Now().Unix(),

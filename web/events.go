@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,8 +18,9 @@ import (
 )
 
 const (
-	// heartbeat is how often a silent stream says that it lives; proxies cut
-	// what is silent for 30 s.
+	// heartbeat is how often a stream says that it lives: proxies cut what is
+	// silent for 30 s, and a console that hears nothing for longer knows that
+	// the network is gone although nobody told it.
 	heartbeat = 15 * time.Second
 	// askedPoll is how often a console looks whether its person was asked to
 	// approve something: within 5 s they know.
@@ -57,14 +59,16 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 
 // stream writes server-sent events and remembers that the reader is gone.
 type stream struct {
-	w   http.ResponseWriter
-	ctl *http.ResponseController
-	err error
+	w       http.ResponseWriter
+	ctl     *http.ResponseController
+	err     error
+	pending bool // something is written and not flushed
 }
 
 func (o *stream) write(text string) {
 	if o.err == nil {
 		_, o.err = o.w.Write([]byte(text))
+		o.pending = true
 	}
 	o.flush()
 }
@@ -76,10 +80,15 @@ func (o *stream) event(name, id string, data []byte) {
 	if id != "" {
 		id = "id: " + id + "\n"
 	}
+	o.pending = true
 	_, o.err = fmt.Fprintf(o.w, "%sevent: %s\ndata: %s\n\n", id, name, data)
 }
 
 func (o *stream) flush() {
+	if !o.pending {
+		return
+	}
+	o.pending = false
 	if err := o.ctl.Flush(); o.err == nil && err != nil && !errors.Is(err, http.ErrNotSupported) {
 		o.err = err
 	}
@@ -90,7 +99,7 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 	defer s.present.come(p.tenant, p.person.ID)()
 	defer s.phones.come(phoneKey{p.tenant, p.person.ID}, p.session.ID)()
 	phoneCalls, phonePlaces := s.phoneChanged()
-	changed, stop := s.cfg.Calls.Watch(p.tenant)
+	changed, stop := s.boards.watch(p.tenant)
 	defer stop()
 	asked, stopAsked := s.asked.watch(p.tenant)
 	defer stopAsked()
@@ -99,20 +108,24 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 	glance := time.NewTicker(askedPoll)
 	defer glance.Stop()
 	waiting := s.waitingFor(ctx, p)
-	beat := time.NewTicker(heartbeat)
+	pace := cmp.Or(s.cfg.Heartbeat, heartbeat)
+	beat := time.NewTicker(pace)
 	defer beat.Stop()
 	sent := map[ringfence.TraversalID]int64{}
-	s.sendCalls(out, p, sent)
+	s.sendCalls(out, p, s.boards.at(p.tenant, time.Now()), sent)
 	phone := s.sendPhone(out, p, nil)
 	s.sendAlerts(ctx, out, p)
-	out.event("ready", "", []byte("{}"))
+	floor := s.sendFloor(out, p, s.boards.latest(p.tenant), nil)
+	out.event("ready", "", fmt.Appendf(nil, `{"beat_ms":%d}`, pace.Milliseconds()))
 	out.flush()
 	for out.err == nil {
 		select {
 		case <-ctx.Done():
 			return
 		case <-changed:
-			s.sendCalls(out, p, sent)
+			b := s.boards.latest(p.tenant)
+			s.sendCalls(out, p, b, sent)
+			floor = s.sendFloor(out, p, b, floor)
 			out.flush()
 		case <-phoneCalls:
 			phoneCalls, phonePlaces = s.phoneChanged()
@@ -132,8 +145,9 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 			if now := s.waitingFor(ctx, p); now != waiting {
 				waiting = now
 				out.event("approvals", "", []byte("{}"))
-				out.flush()
 			}
+			floor = s.sendFloor(out, p, s.boards.latest(p.tenant), floor) // away, said in another browser
+			out.flush()
 		case <-beat.C:
 			again, err := s.sessionOf(ctx, p.tenant, p.session.ID)
 			if err != nil && problem.Is(toProblem(err), problem.Unauthenticated) {
@@ -145,7 +159,8 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 				p = again // a role given or taken counts from now on
 			}
 			phone = s.sendPhone(out, p, phone) // another browser may have gone for good
-			out.write(":\n\n")
+			out.event("beat", "", []byte("{}"))
+			out.flush()
 		}
 	}
 }
@@ -180,9 +195,9 @@ func (s *Server) waitingFor(ctx context.Context, p principal) string {
 }
 
 // sendCalls writes what changed for this reader since sent.
-func (s *Server) sendCalls(out *stream, p principal, sent map[ringfence.TraversalID]int64) {
-	seen := map[ringfence.TraversalID]bool{}
-	for _, c := range s.boards.at(p.tenant, time.Now()).calls {
+func (s *Server) sendCalls(out *stream, p principal, b *board, sent map[ringfence.TraversalID]int64) {
+	seen := make(map[ringfence.TraversalID]bool, len(b.calls))
+	for _, c := range b.calls {
 		if !p.sees(c.LiveCall) {
 			continue
 		}

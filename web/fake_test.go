@@ -27,6 +27,7 @@ type fakeCalls struct {
 	watchers []chan struct{}
 	told     []string
 	running  map[ringfence.TraversalID]string
+	had      map[ringfence.TraversalID]ringfence.PersonID // whose the calls were that are over
 }
 
 func (f *fakeCalls) Live(tenant ringfence.TenantID) []ringfence.LiveCall {
@@ -65,7 +66,15 @@ func (f *fakeCalls) change(id ringfence.TraversalID, with func(*ringfence.LiveCa
 func (f *fakeCalls) end(id ringfence.TraversalID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.live = slices.DeleteFunc(f.live, func(c ringfence.LiveCall) bool { return c.Traversal == id })
+	if f.had == nil {
+		f.had = map[ringfence.TraversalID]ringfence.PersonID{}
+	}
+	f.live = slices.DeleteFunc(f.live, func(c ringfence.LiveCall) bool {
+		if c.Traversal == id {
+			f.had[id] = c.Owner
+		}
+		return c.Traversal == id
+	})
 	f.wakeLocked()
 }
 
@@ -153,13 +162,20 @@ func (f *fakeCalls) HandOver(_ context.Context, who Act, to ringfence.PersonID) 
 func (f *fakeCalls) HangUp(_ context.Context, who Act) error   { return f.tell(who, "hang up") }
 func (f *fakeCalls) Pressure(_ context.Context, who Act) error { return f.tell(who, "pressure") }
 func (f *fakeCalls) Report(_ context.Context, who Act, text string) error {
-	return f.tell(who, "report "+text)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i := slices.IndexFunc(f.live, func(c ringfence.LiveCall) bool { return c.Tenant == who.Tenant && c.Traversal == who.Traversal })
+	if i >= 0 && f.live[i].Owner != who.By && !who.Supervisor || i < 0 && (f.had[who.Traversal] != who.By || who.By == "") {
+		return ErrNoCall
+	}
+	f.told = append(f.told, "report "+text)
+	return nil
 }
 
 // desktop is a server with its store and a few signed-in people.
 type desktop struct {
 	*Server
-	t     *testing.T
+	t     testing.TB
 	store *ledgertest.Memory
 	calls *fakeCalls
 	gate  *gate.Gate
@@ -177,7 +193,7 @@ func (p onePolicy) ByHash(_ ringfence.TenantID, hash [32]byte) *policy.Policy {
 	return nil
 }
 
-func testPolicies(t *testing.T) onePolicy {
+func testPolicies(t testing.TB) onePolicy {
 	t.Helper()
 	src, err := os.ReadFile("testdata/policy.yaml")
 	if err != nil {
@@ -192,7 +208,7 @@ func testPolicies(t *testing.T) onePolicy {
 
 // newGate is a real gate over the test policy. Its executor is "core"; an
 // approval counts when the passkey's own signature verifies.
-func newGate(t *testing.T, store ledger.Store, check func(context.Context, ringfence.Authenticator, [32]byte, []byte) error) *gate.Gate {
+func newGate(t testing.TB, store ledger.Store, check func(context.Context, ringfence.Authenticator, [32]byte, []byte) error) *gate.Gate {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -215,7 +231,7 @@ func newGate(t *testing.T, store ledger.Store, check func(context.Context, ringf
 	return g
 }
 
-func newDesktop(t *testing.T, with ...func(*Config)) *desktop {
+func newDesktop(t testing.TB, with ...func(*Config)) *desktop {
 	t.Helper()
 	d := &desktop{t: t, store: &ledgertest.Memory{}, calls: &fakeCalls{}}
 	d.gate = newGate(t, d.store, func(ctx context.Context, a ringfence.Authenticator, message [32]byte, assertion []byte) error {

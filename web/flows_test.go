@@ -103,7 +103,7 @@ func tone(samples int) []byte {
 
 // withFlows gives the server the shipped flows on a real shelf, which checks
 // passkeys as the product does.
-func withFlows(t *testing.T) func(*Config) {
+func withFlows(t testing.TB) func(*Config) {
 	t.Helper()
 	base, list := flows.LoadDir(scripts.FS)
 	if base == nil {
@@ -453,7 +453,7 @@ func TestFlowToolsPlayTestAndCompare(t *testing.T) {
 	}
 }
 
-func mustText(t *testing.T, path string) string {
+func mustText(t testing.TB, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {

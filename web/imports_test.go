@@ -10,7 +10,7 @@ import (
 	"github.com/ringfence/ringfence/web/importer"
 )
 
-func withPINs(t *testing.T) func(*Config) {
+func withPINs(t testing.TB) func(*Config) {
 	t.Helper()
 	m, err := pin.New(ringfence.Secret(strings.Repeat("p", 32)), pin.Cost{})
 	if err != nil {

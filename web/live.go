@@ -12,19 +12,86 @@ import (
 
 // boards shares one reading of the live calls between all consoles of a
 // tenant, so that two hundred calls and fifty consoles cost one reading and
-// one encoding a change. It starts no goroutine: the first console that was
-// woken reads, the others find what it read.
+// one encoding a change.
 type boards struct {
 	calls Board
 
 	mu   sync.Mutex
 	last map[ringfence.TenantID]*board // guarded by mu
+	hubs map[ringfence.TenantID]*hub   // guarded by mu
 }
+
+// hub reads a tenant's live calls at every change and wakes the consoles; it
+// lives as long as there is one. Changes that come while it reads are one.
+type hub struct {
+	done, over chan struct{}
+	consoles   map[chan struct{}]bool // guarded by boards.mu
+}
+
+// watch returns a channel that holds a value whenever there is a newer reading
+// than latest gave since the last receive, and a function that ends the watch.
+func (b *boards) watch(tenant ringfence.TenantID) (woken <-chan struct{}, stop func()) {
+	c := make(chan struct{}, 1)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h := b.hubs[tenant]
+	if h == nil {
+		h = &hub{done: make(chan struct{}), over: make(chan struct{}), consoles: map[chan struct{}]bool{}}
+		if b.hubs == nil {
+			b.hubs = map[ringfence.TenantID]*hub{}
+		}
+		b.hubs[tenant] = h
+		changed, stop := b.calls.Watch(tenant)
+		go b.run(tenant, h, changed, stop)
+	}
+	h.consoles[c] = true
+	return c, func() { b.leave(tenant, h, c) }
+}
+
+// leave ends one watch; the last one ends the hub and waits for it.
+func (b *boards) leave(tenant ringfence.TenantID, h *hub, c chan struct{}) {
+	b.mu.Lock()
+	delete(h.consoles, c)
+	last := len(h.consoles) == 0
+	if last {
+		delete(b.hubs, tenant)
+	}
+	b.mu.Unlock()
+	if last {
+		close(h.done)
+		<-h.over
+	}
+}
+
+func (b *boards) run(tenant ringfence.TenantID, h *hub, changed <-chan struct{}, stop func()) {
+	defer close(h.over)
+	defer stop()
+	for {
+		select {
+		case <-h.done:
+			return
+		case <-changed:
+		}
+		b.at(tenant, time.Now())
+		b.mu.Lock()
+		for c := range h.consoles {
+			select {
+			case c <- struct{}{}:
+			default:
+			}
+		}
+		b.mu.Unlock()
+	}
+}
+
+// latest returns the newest reading.
+func (b *boards) latest(tenant ringfence.TenantID) *board { return b.at(tenant, time.Time{}) }
 
 // board is one reading of a tenant's live calls.
 type board struct {
 	readAt time.Time // before the reading began
 	calls  []*liveCall
+	around around
 }
 
 // liveCall is one call of a board, encoded at most once.
@@ -40,7 +107,7 @@ func (c *liveCall) JSON() []byte {
 	return c.text
 }
 
-// at returns a reading that began no earlier than woken.
+// at returns a reading that began no earlier than woken; any for the zero time.
 func (b *boards) at(tenant ringfence.TenantID, woken time.Time) *board {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -65,6 +132,7 @@ func (b *boards) at(tenant ringfence.TenantID, woken time.Time) *board {
 	slices.SortFunc(next.calls, func(a, b *liveCall) int {
 		return cmp.Or(a.Began.Compare(b.Began), cmp.Compare(a.Traversal, b.Traversal))
 	})
+	next.around = aroundOf(next.calls)
 	if b.last == nil {
 		b.last = map[ringfence.TenantID]*board{}
 	}

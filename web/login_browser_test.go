@@ -15,7 +15,7 @@ type staffed struct {
 	keys   Passkeys
 }
 
-func newStaffed(t *testing.T, with ...func(*Config)) *staffed {
+func newStaffed(t testing.TB, with ...func(*Config)) *staffed {
 	t.Helper()
 	s := &staffed{}
 	var h http.Handler

@@ -76,6 +76,14 @@ func (ps *presence) set(tenant ringfence.TenantID, id ringfence.PersonID, away b
 	}
 }
 
+// isAway reports whether the person said so on a console that is still there.
+func (ps *presence) isAway(tenant ringfence.TenantID, id ringfence.PersonID) bool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	one := ps.all[tenant][id]
+	return one != nil && one.away
+}
+
 // onTheLine are the states of a call in which its owner's telephone is taken.
 // While the caller is called back, or waits to be put through again, it is
 // free: the call comes back to it.

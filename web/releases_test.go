@@ -38,7 +38,7 @@ func (d *desktop) prove(r ringfence.ReleaseID, digest ringfence.Digest, fact rin
 	d.put(ringfence.DefaultTenant, ledger.KindEvidence, string(e.ID), map[string]string{"release": string(r), "traversal": string(trv), "subject": string(sub)}, e)
 }
 
-func decode[T any](t *testing.T, w *httptest.ResponseRecorder) T {
+func decode[T any](t testing.TB, w *httptest.ResponseRecorder) T {
 	t.Helper()
 	var v T
 	if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {

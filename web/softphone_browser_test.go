@@ -25,7 +25,7 @@ const quietDevices = `(() => {
 })();undefined`
 
 // hears waits until the edge was told exactly this.
-func (f *fakePhones) hears(t *testing.T, want ...string) {
+func (f *fakePhones) hears(t testing.TB, want ...string) {
 	t.Helper()
 	var told []string
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {

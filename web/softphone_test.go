@@ -88,7 +88,7 @@ func (f *fakePhones) Hold(t ringfence.TenantID, who ringfence.PersonID, leg ring
 const ringingLeg = ringfence.LegID("leg_00000000000000000000000001")
 
 // phoneDesk is a desktop with softphones, and a call that rings for Priya.
-func phoneDesk(t *testing.T) (*desktop, *fakePhones, ringfence.Person) {
+func phoneDesk(t testing.TB) (*desktop, *fakePhones, ringfence.Person) {
 	t.Helper()
 	f := newFakePhones()
 	d := newDesktop(t, func(c *Config) { c.Softphones = f })

@@ -34,7 +34,7 @@ type idp struct {
 	spent  bool
 }
 
-func newIDP(t *testing.T) *idp {
+func newIDP(t testing.TB) *idp {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func (p *idp) token(w http.ResponseWriter, r *http.Request) {
 }
 
 // asks plays the browser on its way to the provider.
-func (p *idp) asks(t *testing.T, d *desktop) (state string, cookie *http.Cookie) {
+func (p *idp) asks(t testing.TB, d *desktop) (state string, cookie *http.Cookie) {
 	t.Helper()
 	w := httptest.NewRecorder()
 	d.Staff().ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/login/sso", nil))

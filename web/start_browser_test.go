@@ -141,7 +141,7 @@ func (s *staffed) boundBy(email string) {
 }
 
 // told writes an entry as the room it belongs to would.
-func told(t *testing.T, s *staffed, event ledger.Event) {
+func told(t testing.TB, s *staffed, event ledger.Event) {
 	t.Helper()
 	err := s.store.Update(t.Context(), ringfence.DefaultTenant, func(tx ledger.Tx) error {
 		_, err := tx.Append(t.Context(), ledger.Entry{Event: event})

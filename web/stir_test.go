@@ -21,7 +21,7 @@ func (inventory) Proves(_ context.Context, tenant ringfence.TenantID, tn ringfen
 	return "test", time.Now().Add(-time.Hour), tenant == ringfence.DefaultTenant && tn == "442079460000", nil
 }
 
-func stirDesktop(t *testing.T) *desktop {
+func stirDesktop(t testing.TB) *desktop {
 	t.Helper()
 	ca, err := stirtest.New(time.Now())
 	if err != nil {

@@ -64,6 +64,8 @@ type Config struct {
 	SSO *SSO
 	// PINs makes the first PINs that an import asks for; nil refuses them.
 	PINs *pin.Method
+	// Heartbeat is how often a stream of events says that it lives; zero = 15 s.
+	Heartbeat time.Duration
 	// StaffURL and PublicURL are the origins under which readers reach the two
 	// handlers, e.g. https://console.example.com; empty = http on localhost.
 	StaffURL, PublicURL string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/flows"
@@ -231,14 +232,47 @@ func (r *Runner) Pressure(ctx context.Context, who Act) error {
 	})
 }
 
-// Report raises an alert about the call with the agent's words.
+// Report raises an alert about a call with the words of whoever has it, had it,
+// or supervises.
 func (r *Runner) Report(ctx context.Context, who Act, text string) error {
-	return r.owned(ctx, who, func(ctx context.Context, t *traversal) error {
-		const most = 300
-		runes := []rune(text)
-		t.alert(ctx, "reported by the agent: "+string(runes[:min(len(runes), most)]))
+	const most = 300
+	runes := []rune(text)
+	text = "reported by the agent: " + string(runes[:min(len(runes), most)])
+	err := r.do(ctx, who.Tenant, who.Traversal, func(ctx context.Context, t *traversal) error {
+		if t.live.Owner != who.By && !who.Supervisor || who.By == "" {
+			return ErrNoCall
+		}
+		t.alert(ctx, text)
 		return nil
 	})
+	if errors.Is(err, ErrNoCall) {
+		return r.reportPast(ctx, who, text)
+	}
+	return err
+}
+
+// reportPast raises the alert about a call that is over for whoever had it: the
+// log says who did.
+func (r *Runner) reportPast(ctx context.Context, who Act, text string) error {
+	err := r.cfg.Store.Update(ctx, who.Tenant, func(tx ledger.Tx) error {
+		entries, err := tx.Entries(ctx, ledger.EntryQuery{Traversal: who.Traversal, Limit: 1000})
+		if err != nil {
+			return err
+		}
+		had := slices.ContainsFunc(entries, func(e ledger.Entry) bool {
+			return e.Event == "traversal.owned" && (e.Person == who.By || who.Supervisor)
+		})
+		if !had || who.By == "" {
+			return ErrNoCall
+		}
+		_, err = tx.Append(ctx, ledger.Entry{Event: "alert.raised", Traversal: who.Traversal, Person: who.By, Data: map[string]string{"text": text}})
+		return err
+	})
+	if err == nil && r.cfg.Notify != nil {
+		r.cfg.Log.Warn("alert", "traversal", string(who.Traversal), "text", text)
+		r.cfg.Notify(Notice{Kind: "alert", Tenant: who.Tenant, Traversal: who.Traversal, Text: text})
+	}
+	return err
 }
 
 // duress leaves an alarm that keeps the gate from minting any permit for what

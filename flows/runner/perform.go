@@ -79,7 +79,7 @@ func (t *traversal) perform(ctx context.Context, e flows.Effect) {
 	case flows.EffLine:
 		t.live.Playing = e.Text
 	case flows.EffOutcome:
-		t.note(e.At.Flow+", "+e.At.Scene+": "+e.Outcome.String(), e.Outcome != flows.OK)
+		t.step(e.At.Flow + ", " + e.At.Scene + ": " + e.Outcome.String())
 	case flows.EffPrivate:
 		t.slotOf(e.On).setPrivate(e.Flag)
 	case flows.EffSpeak:
@@ -121,8 +121,7 @@ func (t *traversal) perform(ctx context.Context, e flows.Effect) {
 	case flows.EffTell:
 		t.performTell(ctx, e)
 	case flows.EffLanguage:
-		t.live.Timeline = slices.Clip(t.live.Timeline)
-		t.note("goes on in "+e.Text, false)
+		t.step("goes on in " + e.Text)
 	case flows.EffReturn:
 		t.performReturn(ctx, e)
 	case flows.EffHangup:

@@ -312,7 +312,7 @@ func TestCommandsOfStrangersFindNothing(t *testing.T) {
 				"step-up": w.r.StepUp(ctx, who, "step-up-code", ""), "cancel": w.r.CancelStepUp(ctx, who), "identify": w.r.Identify(ctx, who, "customer", "account", account),
 				"hand over": w.r.HandOver(ctx, who, manager), "hang up": w.r.HangUp(ctx, who), "pressure": w.r.Pressure(ctx, who), "report": w.r.Report(ctx, who, "x"),
 			} {
-				if err != ErrNoCall {
+				if err != ErrNoCall && !(who.Supervisor && name == "report") { // which a supervisor may
 					t.Errorf("%+v %s: %v, want ErrNoCall", who, name, err)
 				}
 			}

@@ -117,7 +117,7 @@ func (t *traversal) fieldsOf(rel gate.Release) []verify.Field {
 // shown.
 func (t *traversal) liveRelease(rel gate.Release) ringfence.LiveRelease {
 	v := ringfence.LiveRelease{ID: rel.ID, Type: rel.Type, Says: rel.Says, Class: rel.Class, State: string(rel.State),
-		Fields: map[string]string{}, Digest: rel.Digest, Why: rel.Why, Missing: rel.Missing, Until: rel.HoldUntil}
+		Fields: map[string]string{}, Digest: rel.Digest, Why: rel.Why, Missing: rel.Missing, Until: rel.HoldUntil, Flags: rel.Flags}
 	a, known := t.bundle.Policy().Action(rel.Type)
 	for name, value := range rel.Fields {
 		v.Fields[name] = flows.SecretValue

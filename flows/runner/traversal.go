@@ -62,7 +62,8 @@ type traversal struct {
 	ended     map[ringfence.LegID]bool // legs whose end stands in the ledger
 	stopping  bool                     // the process stops: what is suspended goes on elsewhere
 
-	live ringfence.LiveCall
+	live  ringfence.LiveCall
+	shown string // the state that was published last
 }
 
 // maxSlots bounds the legs of one flow: the caller and the legs of call-backs
@@ -302,17 +303,29 @@ func (t *traversal) knownSubject() ringfence.SubjectID {
 
 // note adds a line to the timeline. Text carries no secret.
 func (t *traversal) note(text string, bad bool) {
+	t.write(ringfence.LiveEvent{Text: text, Bad: bad})
+}
+
+// step adds a line that a console shows on demand only: how the call went from
+// one decision to the next.
+func (t *traversal) step(text string) { t.write(ringfence.LiveEvent{Text: text, Minor: true}) }
+
+func (t *traversal) write(ev ringfence.LiveEvent) {
 	const most = 200
 	if len(t.live.Timeline) >= most {
 		t.live.Timeline = slices.Clone(t.live.Timeline[1:])
 	}
-	t.live.Timeline = append(t.live.Timeline, ringfence.LiveEvent{At: time.Now(), Text: text, Bad: bad})
+	ev.At = time.Now()
+	t.live.Timeline = append(t.live.Timeline, ev)
 }
 
 // publish shows a copy of the view; slices that stand in an earlier copy are
 // never written to again.
 func (t *traversal) publish() {
 	t.live.Version++
+	if t.live.State != t.shown {
+		t.shown, t.live.Since = t.live.State, time.Now()
+	}
 	t.r.publish(t.view())
 }
 
@@ -322,5 +335,13 @@ func (t *traversal) view() ringfence.LiveCall {
 	v.Evidence = slices.Clone(v.Evidence)
 	v.Releases = slices.Clone(v.Releases)
 	v.Timeline = slices.Clone(v.Timeline)
+	for _, a := range t.ringing {
+		if a.place.Person != "" {
+			v.Ringing = append(v.Ringing, a.place.Person)
+		}
+	}
+	if t.moving != nil && t.moving.place.Person != "" {
+		v.Ringing = append(v.Ringing, t.moving.place.Person)
+	}
 	return v
 }

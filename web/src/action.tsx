@@ -48,7 +48,7 @@ export function ActionPanel({ call, me, mine, release }: { call: Call; me: Me; m
   });
   const why = !live ? "Open the action first."
     : changed ? "You changed the action. Open it again: what was proved counts for the old one only."
-    : !asking(live.state) ? (stateSays(live.state) ?? "It is on its way.")
+    : !asking(live.state) ? [stateSays(live.state) ?? "It is on its way", live.state === "held" || live.state === "pending_approval" ? live.why : ""].filter(Boolean).map((t) => t.replace(/\.$/, "")).join(". ") + "."
     : live.decision !== "allow" ? live.why || "Something is still missing." : undefined;
 
   return (

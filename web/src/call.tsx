@@ -3,9 +3,10 @@
 import { useEffect, useState } from "preact/hooks";
 import { get, post } from "./api";
 import { ActionPanel } from "./action";
+import { Report } from "./floor";
 import { now } from "./live";
 import { attempt, Button, Panel, Pill, tell, TriPill } from "./parts";
-import { age, asking, attestSays, clock, factName, lasts, outcomeSays, over, stateName } from "./words";
+import { age, asking, attestSays, clock, factName, lasts, outcomeSays, over, sentence, sourceSays, stateName, wordy } from "./words";
 import type { Call, ContactPoint, Me, Release } from "./types";
 
 const path = (call: Call, verb: string) => `/v1/traversals/${call.traversal}/${verb}`;
@@ -35,6 +36,8 @@ export function CallView({ call, me }: { call: Call; me: Me }) {
   );
 }
 
+const SUPERVISED: Record<string, string> = { listen: "A supervisor listens.", whisper: "A supervisor speaks to you; the caller does not hear it.", barge: "A supervisor is in the call." };
+
 function Caller({ call, mine }: { call: Call; mine: boolean }) {
   const good = (call.evidence ?? []).filter((e) => e.good === "yes").map((e) => e.fact);
   const strong = ["passkey", "callback", "totp", "otp", "proofed"].filter((f) => good.includes(f));
@@ -47,6 +50,7 @@ function Caller({ call, mine }: { call: Call; mine: boolean }) {
       <p class="who">Claims to be <bdi>{call.claim || "nobody we know yet"}</bdi></p>
       <p class="number"><bdi>{call.caller || "Number withheld"}</bdi>{call.caller_name && <span class="aside"> “<bdi>{call.caller_name}</bdi>”</span>}</p>
       <p class="aside">{call.stir_says || attestSays(call.attest)}</p>
+      {call.supervised && <p class="aside" role="status">{SUPERVISED[call.supervised] ?? "A supervisor is with you."}</p>}
       <Meter call={call} />
       {mine && <Ways call={call} />}
     </Panel>
@@ -119,7 +123,7 @@ function EvidenceList({ call }: { call: Call }) {
       <ul class="rows">
         {have.map((e) => (
           <li>
-            <div><strong>{factName(e.fact)}</strong><p class="aside">{[e.says, e.source].filter(Boolean).join(" · ")}</p></div>
+            <div><strong>{factName(e.fact)}</strong><p class="aside">{[sentence(e.says), sourceSays(e.source)].filter(Boolean).join(" · ")}</p></div>
             <div class="end"><TriPill good={e.good} /><span class="aside">{age(e.at, now.value)}</span></div>
           </li>
         ))}
@@ -129,22 +133,28 @@ function EvidenceList({ call }: { call: Call }) {
   );
 }
 
+// Why is what staff should look at: nothing in it is proof of anything.
 function Why({ call }: { call: Call }) {
   const release = current(call);
-  if (!call.alert && !release?.why) return null;
+  const odd = [...(release?.flags ?? []), ...(release?.risks ?? [])];
+  if (!call.alert && !odd.length) return null;
   return (
-    <Panel at="o-why" title="Why">
+    <Panel at="o-why" title="What looks odd">
       {call.alert && <p class="alert" role="alert">{call.alert}</p>}
-      {release?.why && <p>{release.why}</p>}
+      {odd.length > 0 && <ul class="odd">{odd.map((says) => <li>{sentence(says)}</li>)}</ul>}
     </Panel>
   );
 }
 
+// Timeline shows decisions; the steps between them on demand.
 function Timeline({ call }: { call: Call }) {
+  const [all, setAll] = useState(false);
+  const moments = call.timeline ?? [];
+  const minor = moments.filter((m) => m.minor).length;
   return (
-    <Panel at="o-time" title="Timeline" live>
+    <Panel at="o-time" title="Timeline" live side={minor > 0 && <button type="button" class="quiet more" aria-pressed={all} onClick={() => setAll(!all)}>{all ? "Decisions only" : `Show ${minor} more`}</button>}>
       <ol class="timeline" tabIndex={0} aria-label="Timeline, newest last">
-        {(call.timeline ?? []).map((m) => <li class={m.bad ? "bad" : ""}><time dateTime={m.at}>{clock(m.at)}</time><span>{m.text}</span></li>)}
+        {moments.filter((m) => all || !m.minor).map((m) => <li class={m.bad ? "bad" : m.minor ? "minor" : ""}><time dateTime={m.at}>{clock(m.at)}</time><span>{sentence(wordy(m.text))}</span></li>)}
       </ol>
     </Panel>
   );
@@ -155,7 +165,6 @@ function Leave({ call, mine, me }: { call: Call; mine: boolean; me: Me }) {
   const [open, setOpen] = useState<"" | "over" | "report">("");
   const [people, setPeople] = useState<{ id: string; name: string }[]>([]);
   const [to, setTo] = useState("");
-  const [text, setText] = useState("");
   useEffect(() => { if (open === "over") void attempt(async () => setPeople((await get<{ colleagues: typeof people }>("/v1/colleagues")).colleagues)); }, [open]);
   if (!mine && !me.roles.includes("supervisor")) return null;
   const toggle = (what: "over" | "report") => setOpen(open === what ? "" : what);
@@ -164,7 +173,7 @@ function Leave({ call, mine, me }: { call: Call; mine: boolean; me: Me }) {
       <div class="ways">
         {mine ? <Button act={() => toggle("over")}>Hand over</Button>
           : <Button act={() => attempt(async () => { await post(path(call, "hand-over"), { to: me.id }); tell("The call is yours now."); })}>Take over</Button>}
-        {mine && <Button act={() => toggle("report")}>Report this call</Button>}
+        <Button act={() => toggle("report")}>Report this call</Button>
         {mine && <Button stop act={() => attempt(() => post(path(call, "hang-up")))}>Hang up</Button>}
         {mine && <Button quiet act={() => pressure(call)}>I am under pressure</Button>}
       </div>
@@ -178,13 +187,7 @@ function Leave({ call, mine, me }: { call: Call; mine: boolean; me: Me }) {
           <button type="submit">Hand over now</button>
         </form>
       )}
-      {open === "report" && (
-        <form class="inline" onSubmit={(e) => { e.preventDefault(); void attempt(async () => { await post(path(call, "report"), { text }); setOpen(""); setText(""); tell("Risk has your report."); }); }}>
-          <label for="report">What is wrong with this call?</label>
-          <input id="report" value={text} maxLength={500} required onInput={(e) => setText(e.currentTarget.value)} />
-          <button type="submit">Send report</button>
-        </form>
-      )}
+      {open === "report" && <Report traversal={call.traversal} done={() => setOpen("")} />}
     </section>
   );
 }

@@ -9,6 +9,7 @@ import { signal } from "@preact/signals";
 import { get, post, Refused } from "./api";
 import { alarms, link, phone, start, waiting } from "./live";
 import { attempt, Bar, tell } from "./parts";
+import { Presence } from "./presence";
 import { TITLES } from "./titles";
 import type { Me } from "./types";
 
@@ -23,7 +24,7 @@ function Header() {
       <span class="brand">ringfence</span>
       <nav aria-label="Pages">{m.pages.map((p) => <a href={`/${p}`} aria-current={p === now ? "page" : undefined}>{TITLES[p] ?? p}<Count n={p === "approvals" ? waiting.value : p === "alerts" ? alarms.value.open : 0} of={p === "alerts" ? "open" : "waiting for you"} /></a>)}</nav>
       <span class="me"><bdi>{m.name}</bdi> <span class="aside">({m.roles.join(", ")})</span></span>
-      {m.roles.some((r) => r === "agent" || r === "supervisor") && <Ready />}
+      {m.roles.some((r) => r === "agent" || r === "supervisor") && <Presence />}
       <Badge />
       <button type="button" class="quiet" onClick={() => attempt(async () => { await post("/v1/logout"); location.assign("/login"); })}>Sign out</button>
     </header>
@@ -31,16 +32,6 @@ function Header() {
 }
 
 const Count = ({ n, of }: { n: number; of: string }) => (n > 0 ? <span class={`count ${of === "open" ? "bad" : ""}`}>{n > 99 ? "99+" : n}<span class="hidden"> {of}</span></span> : null);
-
-// Ready: takes calls of the queues, or is away. The server starts with ready.
-const away = signal(false);
-const Ready = () => (
-  <button type="button" class="quiet" role="switch" aria-checked={!away.value} onClick={() => attempt(async () => {
-    await post("/v1/presence", { state: away.value ? "ready" : "away" });
-    away.value = !away.value;
-    tell(away.value ? "You are away: no new calls." : "You are ready for calls.");
-  })}>{away.value ? "Away" : "Ready"}</button>
-);
 
 // Phone is the bar of the softphone, for those who have one.
 function Phone() {

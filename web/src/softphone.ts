@@ -3,6 +3,8 @@
 // server knows which calls there are; this page only holds the microphone, so
 // that a page that is loaded again goes on with the call.
 
+import { ring, sound } from "./ring";
+
 export interface PhoneCall { leg: string; from: string; reference?: string; live: boolean; linked: boolean; held: boolean; since: string }
 export interface PhoneView { state: "off" | "here" | "elsewhere"; calls: PhoneCall[] }
 
@@ -335,65 +337,9 @@ function mute(on: boolean) {
   draw();
 }
 
-// --- ringing ----------------------------------------------------------------
-
-let audio: AudioContext | undefined;
-
-function sound(): AudioContext | undefined {
-  audio ??= typeof AudioContext === "undefined" ? undefined : new AudioContext();
-  if (audio?.state === "suspended") void audio.resume().catch(() => {});
-  return audio;
-}
-
-let tone: GainNode | null = null;
-let flashing: ReturnType<typeof setInterval> | undefined;
-let title = "";
-let note: Notification | null = null;
-
-// ring begins or ends what calls a person to the page: a tone, the title of the
-// tab, and a notice of the system if it is allowed. The tone is written ahead,
-// for timers sleep in a tab that nobody looks at.
-function ring(on: boolean) {
-  if (on === !!flashing) return;
-  if (!on) {
-    clearInterval(flashing);
-    flashing = undefined;
-    document.title = title;
-    tone?.disconnect();
-    tone = null;
-    note?.close();
-    note = null;
-    return;
-  }
-  desk.tell("Incoming call.");
-  title = document.title;
-  flashing = setInterval(() => { document.title = document.title === "☎ Incoming call" ? title : "☎ Incoming call"; }, 1000);
-  document.title = "☎ Incoming call";
-  const ctx = sound();
-  if (ctx) {
-    tone = ctx.createGain();
-    tone.gain.value = 0;
-    for (let i = 0, at = ctx.currentTime; i < 60; i++, at += 3) {
-      for (const burst of [0, 0.6]) { // 0.4 s, 0.2 s of silence, 0.4 s, 2 s of silence
-        tone.gain.setValueAtTime(0.2, at + burst);
-        tone.gain.setValueAtTime(0, at + burst + 0.4);
-      }
-    }
-    for (const hz of [400, 450]) {
-      const o = ctx.createOscillator();
-      o.frequency.value = hz;
-      o.connect(tone);
-      o.start();
-    }
-    tone.connect(ctx.destination);
-  }
-  if (document.hidden && typeof Notification !== "undefined" && Notification.permission === "granted") {
-    note = new Notification("Incoming call", { body: "A caller waits for you in the console.", tag: "ringfence-call", requireInteraction: true });
-    note.onclick = () => window.focus();
-  }
-}
-
 // --- what the server says ---------------------------------------------------
+
+let rang = false;
 
 function update() {
   const live = view.calls.find((c) => c.live);
@@ -404,7 +350,9 @@ function update() {
     linkOf = null;
   }
   if (!live) { keypad = false; failures = 0; }
-  ring(mine && !live && !linkOf && view.calls.length > 0);
+  const rings = mine && !live && !linkOf && view.calls.length > 0;
+  if (rings && !rang) desk.tell("Incoming call.");
+  ring(rang = rings);
   if (mine && live && !linkOf) connect(live.leg).catch(() => setTimeout(update, 2000)); // loaded again, or taken over
   draw();
 }

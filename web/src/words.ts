@@ -17,6 +17,11 @@ const FACT: Record<string, string> = {
 };
 export const factName = (fact: string) => FACT[fact] ?? fact.replaceAll("_", " ");
 
+const SOURCE: Record<string, string> = {
+  K: "something they know", P: "something they have", "P+": "cannot be phished", "P-": "by the telephone network", CB: "by the telephone network, to the number on file", ID: "outside the telephone", stirshaken: "call signature",
+};
+export const sourceSays = (source?: string) => (source ? SOURCE[source] ?? source : "");
+
 export const triWord = (good: Tri) => (good === "yes" ? "Good" : good === "no" ? "Failed" : "Open");
 
 const STATE: Record<string, string> = {
@@ -103,6 +108,10 @@ export const fieldName = (name: string) => {
   const words = name.replaceAll("_", " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 };
+
+// wordy writes a name of the configuration, or a line of the timeline, as words.
+export const wordy = (name: string) => name.replaceAll("_", " ");
+export const sentence = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
 const REASON: Record<string, string> = {
   stale: "Something was proved too long ago.", raised: "A signal asks for more than usual.", contact_too_new: "A number or address was changed lately.",
