@@ -108,7 +108,7 @@ func TestSeveralCalls(t *testing.T) {
 	b.see("Claims to be Jo Abara")
 	b.see("A supervisor listens.")
 	b.see("The SIM of a number on file was changed")
-	b.see("the payee mixes alphabets")
+	b.see("The payee mixes alphabets")
 	b.looks("console-several")
 	b.chord("@") // Shift+2
 	b.see("Claims to be Kit Marlow")
