@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/policy"
 	"github.com/ringfence/ringfence/store/sqlite"
+	"github.com/ringfence/ringfence/test/pgcluster"
 )
 
 // sqliteWorld is a world on the embedded truth; time there is the real one.
@@ -103,9 +105,23 @@ func TestInvariant02OnSQLite(t *testing.T) {
 
 // BenchmarkRelease measures durable releases from open to redemption: five
 // transactions each, 16 at a time, on SQLite with synchronous=FULL.
-func BenchmarkRelease(b *testing.B) {
+func BenchmarkRelease(b *testing.B) { releases(b, sqliteWorld(b, false)) }
+
+// BenchmarkPostgresRelease is BenchmarkRelease on PostgreSQL with a synchronous
+// standby, both on this machine.
+func BenchmarkPostgresRelease(b *testing.B) {
+	primary := pgcluster.Start(b)
+	primary.Standby("second")
+	primary.Ask("ALTER SYSTEM SET synchronous_standby_names = 'second'")
+	primary.Ask("SELECT pg_reload_conf()")
+	releases(b, worldOn(b, place{URL: primary.URL("postgres"), KeyFile: filepath.Join(b.TempDir(), "key")}.open(b)))
+	if n := primary.Ask("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'sync'"); n != "1" {
+		b.Errorf("%s synchronous standbys", n)
+	}
+}
+
+func releases(b *testing.B, w *world) {
 	ctx := context.Background()
-	w := sqliteWorld(b, false)
 	subjects := w.crowd(500)
 	var mu sync.Mutex
 	var took []time.Duration

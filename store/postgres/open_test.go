@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"net/url"
@@ -40,16 +41,34 @@ func newMaster(t testing.TB) *seal.Master {
 // run runs statements as the owner of the server.
 func run(t testing.TB, at string, statements ...string) {
 	t.Helper()
+	connect(t, at, statements...).Close(t.Context())
+}
+
+// connect opens a session of its own and runs statements in it.
+func connect(t testing.TB, at string, statements ...string) *pgx.Conn {
+	t.Helper()
 	c, err := pgx.Connect(t.Context(), at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close(t.Context())
+	t.Cleanup(func() { c.Close(context.WithoutCancel(t.Context())) })
 	for _, s := range statements {
 		if _, err := c.Exec(t.Context(), s); err != nil {
 			t.Fatalf("%s: %v", s, err)
 		}
 	}
+	return c
+}
+
+// ask returns the one number that a query gives.
+func ask(t testing.TB, at, query string) (n int64) {
+	t.Helper()
+	c := connect(t, at)
+	defer c.Close(t.Context())
+	if err := c.QueryRow(t.Context(), query).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // database makes an empty database of its own and returns its address.

@@ -57,7 +57,19 @@ type Config struct {
 	// NoStandby accepts several nodes without a synchronous standby: whoever
 	// sets it may lose acknowledged releases with the machine of the database.
 	NoStandby bool
+
+	times times // zero: as in practice
 }
+
+// times bound how long things may last.
+type times struct {
+	stalled  time.Duration // a session may stand still inside a transaction
+	lock     time.Duration // a writer waits for another node's
+	tx       time.Duration // a transaction lasts up to its COMMIT, which nothing bounds
+	patience time.Duration // callers wait for a COMMIT before they are told that it is in doubt; it goes on
+}
+
+var inPractice = times{stalled: 15 * time.Second, lock: 20 * time.Second, tx: 30 * time.Second, patience: 30 * time.Second}
 
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
@@ -83,6 +95,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	if cfg.Conns == 0 {
 		cfg.Conns = 8
+	}
+	if cfg.times == (times{}) {
+		cfg.times = inPractice
 	}
 	if cfg.Conns < 0 || cfg.Conns > 100 {
 		return nil, fmt.Errorf("postgres store: %d connections is not within 1 to 100", cfg.Conns)
@@ -127,8 +142,6 @@ func (s *Store) begin(ctx context.Context) error {
 const (
 	nodePrefix  = "ringfence/"
 	toolName    = "ringfence tool"
-	stalled     = 15 * time.Second
-	lockWait    = 10 * time.Second
 	connectWait = 5 * time.Second
 )
 
@@ -154,7 +167,7 @@ func poolConfig(cfg Config) (*pgxpool.Config, error) {
 	}
 	for k, v := range map[string]string{
 		"application_name": name, "timezone": "UTC", "client_min_messages": "warning", "statement_timeout": "0",
-		"idle_in_transaction_session_timeout": milliseconds(stalled), "lock_timeout": milliseconds(lockWait),
+		"idle_in_transaction_session_timeout": milliseconds(cfg.times.stalled), "lock_timeout": milliseconds(cfg.times.lock),
 	} {
 		c.RuntimeParams[k] = v
 	}
@@ -249,7 +262,7 @@ func (s *Store) View(ctx context.Context, tenant ringfence.TenantID, f func(ledg
 		return fmt.Errorf("view: %w", withoutSecrets(err))
 	}
 	defer pooled.Release()
-	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTime)
+	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.times.tx)
 	defer cancel()
 	c := &conn{ctx: detached, pg: pooled.Conn()}
 	b, err := c.start(tenant, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/internal/failpoint"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/store/rows"
 )
@@ -18,11 +19,6 @@ const (
 	// maxBatch bounds how many Updates share one commit, so that the first of
 	// them does not wait for ever.
 	maxBatch = 256
-	// txTime bounds a transaction up to its COMMIT, which nothing bounds.
-	txTime = 30 * time.Second
-	// commitPatience is how long callers wait for a COMMIT before they are told
-	// that it is in doubt. The COMMIT itself goes on.
-	commitPatience = 30 * time.Second
 	// attempts is how often a batch runs that the database broke off before
 	// its COMMIT.
 	attempts = 4
@@ -190,7 +186,7 @@ func again(err error) bool {
 // try runs the batch once. It answers the jobs itself when the COMMIT was
 // sent; its error means that nothing was committed.
 func (s *Store) try(ctx context.Context, l *lane, jobs []*job) error {
-	ctx, cancel := context.WithTimeout(ctx, txTime)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.times.tx)
 	defer cancel()
 	pooled, err := s.write.Acquire(ctx)
 	if err != nil {
@@ -204,7 +200,9 @@ func (s *Store) try(ctx context.Context, l *lane, jobs []*job) error {
 		c.abandon()
 		return &brokenError{err}
 	}
+	failpoint.Hit(failpoint.StoreFilled)
 	s.commit(context.WithoutCancel(ctx), c, l, jobs)
+	failpoint.Hit(failpoint.StoreAnswered)
 	return nil
 }
 
@@ -231,6 +229,7 @@ func (s *Store) fill(c *conn, l *lane, jobs []*job) error {
 	if b.stamp != l.stamp {
 		l.recent.Forget()
 	}
+	failpoint.Hit(failpoint.StoreBegun)
 	l.recent.At(b.size, b.turn)
 	c.wrote = false
 	for _, j := range jobs {
@@ -282,17 +281,18 @@ func (s *Store) commit(ctx context.Context, c *conn, l *lane, jobs []*job) {
 	c.warned()
 	outcome := make(chan error, 1)
 	go func() { outcome <- committed(ctx, c) }()
-	patience := time.NewTimer(commitPatience)
+	patience := time.NewTimer(s.cfg.times.patience)
 	defer patience.Stop()
 	var err error
 	select {
 	case err = <-outcome:
+		failpoint.Hit(failpoint.StoreCommitted)
 		if err != nil {
 			s.forget(ctx, c, l)
 		}
 		answer(jobs, err)
 	case <-patience.C:
-		answer(jobs, fmt.Errorf("commit: no answer in %v: %w", commitPatience, ledger.ErrInDoubt))
+		answer(jobs, fmt.Errorf("commit: no answer in %v: %w", s.cfg.times.patience, ledger.ErrInDoubt))
 		<-outcome // nobody else may use the connection before
 		s.forget(ctx, c, l)
 	}
