@@ -62,9 +62,14 @@ bench:
 callbench: build
 	test/bench/run.sh bin/ringfence $(BENCH) $(ARGS)
 
-# kill -9 while releases are opened, permitted and redeemed; 20 rounds in make test.
+# kill -9 while releases are opened, permitted and redeemed, on SQLite and on
+# PostgreSQL; 20 and 4 rounds in make test. Two nodes and a failover; then random
+# events, crashes and clock steps against the model of the gate.
+STEPS ?= 1000000
 chaos: install
-	E2E_ROUNDS=$(ROUNDS) go test -count 1 -timeout 0 -v -run 'Kill' ./test/e2e
+	E2E_ROUNDS=$(ROUNDS) go test -count 1 -timeout 0 -v -run 'Kill|TwoNodes' ./test/e2e
+	go test -count 1 -timeout 0 -v -run 'TestFailover|StandsStill|StandbyAway' ./store/postgres
+	go test -count 1 -timeout 0 -v -run 'TestModel' ./gate -gate.steps $(STEPS)
 
 soak: install
 	E2E_SOAK=$(HOURS)h go test -count 1 -timeout 0 -v -run 'Soak' ./test/e2e

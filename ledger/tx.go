@@ -28,6 +28,9 @@ var (
 	// not known. Nothing that rests on it may leave; it is re-read, never tried
 	// again as new.
 	ErrInDoubt = errors.New("ledger: the outcome is in doubt")
+	// ErrUnavailable is returned by Update and View when the store cannot be
+	// asked now and nothing was written: the same may be asked again later.
+	ErrUnavailable = errors.New("ledger: the store is not available now")
 )
 
 // Kind names a table of records. Each room declares its own kinds as

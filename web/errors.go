@@ -75,6 +75,10 @@ func toProblem(err error) *problem.Problem {
 		return problem.New(problem.Unprocessable, "There is no such console flow.")
 	case errors.Is(err, ErrWrongCode):
 		return problem.New(problem.NotFound, "No waiting call has this code.")
+	case errors.Is(err, ledger.ErrUnavailable):
+		p := problem.New(problem.Unavailable, "The store cannot be asked now. Nothing was done: ask again, with the same key.")
+		p.RetrySeconds = 1
+		return p
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return problem.New(problem.InDoubt, "")
 	default:

@@ -344,6 +344,7 @@ func TestWhatTheDatabaseBreaksOff(t *testing.T) {
 		"serialization failure, twice": {"40001", 2, 3, true},
 		"deadlock, once":               {"40P01", 1, 2, true},
 		"deadlock, always":             {"40P01", 1000, attempts, false},
+		"the server goes, once":        {"57P01", 1, 2, true},
 		"disk full":                    {"53100", 1, 1, false},
 		"a constraint":                 {"23514", 1, 1, false},
 	} {
@@ -366,6 +367,9 @@ BEGIN IF nextval('met') <= %d THEN RAISE EXCEPTION 'planted' USING ERRCODE = '%s
 			want := int64(0)
 			if c.good {
 				want = 1
+			}
+			if !c.good && errors.Is(err, ledger.ErrUnavailable) != (c.runs == attempts) {
+				t.Errorf("%v: only what passes may be asked again", err)
 			}
 			if (err == nil) != c.good || errors.Is(err, ledger.ErrInDoubt) || ran != c.runs || int64(after) != want {
 				t.Errorf("%v after %d runs, %d acknowledged; want good %v after %d", err, ran, after, c.good, c.runs)

@@ -259,7 +259,7 @@ func (s *Store) View(ctx context.Context, tenant ringfence.TenantID, f func(ledg
 	}
 	pooled, err := s.read.Acquire(ctx)
 	if err != nil {
-		return fmt.Errorf("view: %w", withoutSecrets(err))
+		return unavailable(fmt.Errorf("view: %w", withoutSecrets(err)))
 	}
 	defer pooled.Release()
 	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.times.tx)
@@ -268,13 +268,16 @@ func (s *Store) View(ctx context.Context, tenant ringfence.TenantID, f func(ledg
 	b, err := c.start(tenant, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 	if err != nil {
 		c.abandon()
-		return fmt.Errorf("view: %w", err)
+		return unavailable(fmt.Errorf("view: %w", err))
 	}
 	recent := rows.NewRecent()
 	recent.At(b.size, b.turn)
 	t := rows.Begin(detached, rows.Config{DB: c, Keys: s.keys, Tenant: tenant, Now: b.now(), Recent: recent, ReadOnly: true})
-	if err = t.Run(f); err == nil {
+	switch err = t.Run(f); {
+	case err == nil:
 		t.Keep()
+	case t.Broken():
+		err = unavailable(err)
 	}
 	_, end := c.pg.Exec(detached, "ROLLBACK")
 	return errors.Join(err, end)

@@ -141,8 +141,16 @@ func (s *Store) batch(ctx context.Context, l *lane, jobs []*job) {
 		}
 	}
 	if err != nil {
-		answer(jobs, err)
+		answer(jobs, unavailable(err))
 	}
+}
+
+// unavailable marks an error that passes and after which nothing is there.
+func unavailable(err error) error {
+	if !passes(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ledger.ErrUnavailable, err)
 }
 
 // answer ends jobs that have not been answered; with an error it is that of
@@ -170,12 +178,23 @@ func again(err error) bool {
 		return false
 	}
 	var said *pgconn.PgError
+	return passes(err) && !(errors.As(err, &said) && said.Code == lockTaken) // that waited long enough
+}
+
+// lockTaken is lock_not_available: another node held the tenant's lock.
+const lockTaken = "55P03"
+
+// passes reports whether an error of the database is one of the moment.
+func passes(err error) bool {
+	var said *pgconn.PgError
 	if !errors.As(err, &said) {
-		return true // the connection ended
+		return true // the connection ended, or there was none
 	}
 	switch said.Code {
 	case "40001", "40P01", // serialization failure, deadlock
-		"57P01", "57P02", "25P03", // the server stops, or our session stood still too long
+		lockTaken,                 // another writer took too long
+		"57P01", "57P02", "57P03", // the server stops, or starts
+		"25P03", // our session stood still too long
 		"25006": // a server that has become a standby
 		return true
 	default:
@@ -314,7 +333,7 @@ func committed(ctx context.Context, c *conn) error {
 	var refused *pgconn.PgError
 	switch {
 	case errors.As(err, &refused) && refused.SeverityUnlocalized == "ERROR":
-		return fmt.Errorf("commit refused: %w", err)
+		return fmt.Errorf("commit refused: %w: %w", ledger.ErrUnavailable, err)
 	case err != nil:
 		return fmt.Errorf("commit: %v: %w", err, ledger.ErrInDoubt)
 	case tag.String() == "ROLLBACK":

@@ -14,6 +14,9 @@ import (
 // entries reads the whole log of a folder, without its keys, as an auditor does.
 func (g *gateway) entries(ctx context.Context) []ledger.Entry {
 	g.t.Helper()
+	if g.set.Postgres != "" {
+		return g.entriesOfStore(ctx)
+	}
 	audit, err := sqlite.OpenAudit(g.path("data"))
 	if err != nil {
 		g.t.Fatal(err)
@@ -36,6 +39,23 @@ func (g *gateway) entries(ctx context.Context) []ledger.Entry {
 			return out
 		}
 	}
+}
+
+// entriesOfStore is entries for a store that is no file.
+func (g *gateway) entriesOfStore(ctx context.Context) (out []ledger.Entry) {
+	g.t.Helper()
+	g.allow(ctx, func(store ledger.Store) {
+		must(g.t, store.View(ctx, ringfence.DefaultTenant, func(tx ledger.Tx) error {
+			for {
+				page, err := tx.Entries(ctx, ledger.EntryQuery{From: int64(len(out)), Limit: 1000})
+				if err != nil || len(page) == 0 {
+					return err
+				}
+				out = append(out, page...)
+			}
+		}))
+	})
+	return out
 }
 
 // lastEntries is the end of the log as text, for a test that failed.

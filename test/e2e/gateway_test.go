@@ -35,6 +35,7 @@ type settings struct {
 	Cert, Key     string
 	Hook          string // where the bank is told that something is ready
 	TLS           int
+	Postgres      string // address of the store; empty = SQLite
 }
 
 // gateway is one installation: its folder, its configuration and, while it

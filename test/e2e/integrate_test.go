@@ -14,7 +14,6 @@ import (
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/executor"
 	"github.com/ringfence/ringfence/ledger"
-	"github.com/ringfence/ringfence/store/sqlite"
 	"github.com/ringfence/ringfence/web"
 )
 
@@ -34,7 +33,7 @@ func (d directory) ready(ctx context.Context, t *testing.T, title string) ringfe
 // addClient stores one more service account while the program does not run.
 func (g *gateway) addClient(ctx context.Context, c web.Client) {
 	g.t.Helper()
-	g.allow(ctx, func(store *sqlite.Store) {
+	g.allow(ctx, func(store ledger.Store) {
 		must(g.t, store.Update(ctx, ringfence.DefaultTenant, func(tx ledger.Tx) error {
 			return ledger.Write(ctx, tx, &ledger.Record{Kind: "client", ID: c.ID, Sort: time.Now().UnixNano()}, c)
 		}))

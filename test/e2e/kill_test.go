@@ -49,14 +49,7 @@ type order struct {
 // permitted and redeemed. Nothing that was acknowledged is lost, and nothing
 // happens twice.
 func TestKill(t *testing.T) {
-	rounds := 20
-	if text := os.Getenv("E2E_ROUNDS"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rounds = n
-	}
+	rounds := roundsOr(t, 20)
 	ctx := within(t, time.Duration(rounds)*20*time.Second)
 	deadly, remove, err := binary.Build("../..", "failpoints")
 	if err != nil {
@@ -69,33 +62,58 @@ func TestKill(t *testing.T) {
 	k := &killing{t: t, g: g, d: g.seed(ctx), deaths: map[string]int{}}
 	for round := range rounds {
 		k.point(deadly, round)
-		began := time.Now()
-		if !g.boot(ctx) { // it died on the way up
-			k.deaths[k.armed]++
-			k.calm()
-			g.start(ctx)
-		}
-		k.slowest = max(k.slowest, time.Since(began))
-		if k.settle(ctx) {
-			k.round(ctx, 20+rand.IntN(200))
-		} else {
-			k.deaths[k.armed]++
-		}
-		g.kill()
+		k.once(ctx)
 		if round%5 == 0 {
 			k.verify()
 		}
 	}
+	k.end(ctx)
+	k.verify()
+	t.Logf("%d rounds, %d orders, %d redeemed; slowest start %s; deaths at failpoints: %v", rounds, len(k.orders), k.done(), k.slowest.Round(time.Millisecond), k.deaths)
+}
+
+// roundsOr is how many rounds the caller of make wants.
+func roundsOr(t *testing.T, rounds int) int {
+	t.Helper()
+	text := os.Getenv("E2E_ROUNDS")
+	if text == "" {
+		return rounds
+	}
+	n, err := strconv.Atoi(text)
+	must(t, err)
+	return n
+}
+
+// once starts the program, asks again what was under way, goes on with orders
+// and kills it.
+func (k *killing) once(ctx context.Context) {
+	k.t.Helper()
+	began := time.Now()
+	if !k.g.boot(ctx) { // it died on the way up
+		k.deaths[k.armed]++
+		k.calm()
+		k.g.start(ctx)
+	}
+	k.slowest = max(k.slowest, time.Since(began))
+	if k.settle(ctx) {
+		k.round(ctx, 20+rand.IntN(200))
+	} else {
+		k.deaths[k.armed]++
+	}
+	k.g.kill()
+}
+
+// end lets every order come to its end and compares.
+func (k *killing) end(ctx context.Context) {
+	k.t.Helper()
 	k.calm()
-	g.start(ctx)
+	k.g.start(ctx)
 	if !k.settle(ctx) {
-		t.Fatal("the server does not answer")
+		k.t.Fatal("the server does not answer")
 	}
 	k.replay(ctx)
-	g.stop(ctx)
-	k.verify()
+	k.g.stop(ctx)
 	k.compare(ctx)
-	t.Logf("%d rounds, %d orders, %d redeemed; slowest start %s; deaths at failpoints: %v", rounds, len(k.orders), k.done(), k.slowest.Round(time.Millisecond), k.deaths)
 }
 
 // point arms one failpoint in two rounds of three; in the third the process is
@@ -120,7 +138,9 @@ type killing struct {
 	t      *testing.T
 	g      *gateway
 	d      directory
+	mu     sync.Mutex // guards orders while hands work
 	orders []*order
+	from   int // the number of the first order
 
 	armed   string         // the failpoint of this round; "" = none
 	deaths  map[string]int // by failpoint
@@ -134,15 +154,11 @@ func (k *killing) round(ctx context.Context, steps int) {
 	ctx, stop := context.WithCancel(ctx)
 	var acked atomic.Int64
 	enough := make(chan struct{})
-	var mu sync.Mutex
 	var hands sync.WaitGroup
 	for range 8 {
 		hands.Go(func() {
 			for ctx.Err() == nil {
-				mu.Lock()
-				o := &order{n: len(k.orders)}
-				k.orders = append(k.orders, o)
-				mu.Unlock()
+				o := k.order()
 				for ctx.Err() == nil && o.acked < reported && !o.lost {
 					if !k.advance(ctx, o) {
 						return // the server is gone
@@ -168,6 +184,15 @@ func (k *killing) round(ctx context.Context, steps int) {
 	k.g.kill() // in the middle of eight requests
 	hands.Wait()
 	stop()
+}
+
+// order begins a new order.
+func (k *killing) order() *order {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	o := &order{n: k.from + len(k.orders)}
+	k.orders = append(k.orders, o)
+	return o
 }
 
 // advance takes an order one step on and reports whether the server answered.

@@ -18,6 +18,7 @@ import (
 	"github.com/ringfence/ringfence/internal/seal"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/policy"
+	"github.com/ringfence/ringfence/store/postgres"
 	"github.com/ringfence/ringfence/store/sqlite"
 	"github.com/ringfence/ringfence/verify"
 	"github.com/ringfence/ringfence/verify/passkey"
@@ -54,8 +55,8 @@ func (g *gateway) seed(ctx context.Context) directory {
 	d := directory{subject: ringfence.NewID[ringfence.SubjectID](ringfence.PrefixSubject)}
 	d.opener = g.newClient("", web.ScopeActions, web.ScopeReleases, web.ScopeLedger)
 	d.bank = g.newClient("bank", web.ScopeExecute, web.ScopeReleases)
-	g.allow(ctx, func(store *sqlite.Store) { g.seedStore(ctx, store, d.opener.account, d.bank.account) })
-	g.allow(ctx, func(store *sqlite.Store) {
+	g.allow(ctx, func(store ledger.Store) { g.seedStore(ctx, store, d.opener.account, d.bank.account) })
+	g.allow(ctx, func(store ledger.Store) {
 		signer, err := ledger.NewSigner("e2e", log)
 		if err != nil {
 			g.t.Fatal(err)
@@ -101,7 +102,7 @@ func (g *gateway) subjectImport(ctx context.Context, id ringfence.SubjectID, pep
 
 // makePasskey has Ada make a passkey in software, by the ceremony of the
 // enrolment page, and returns what the import is to hold of it.
-func (g *gateway) makePasskey(ctx context.Context, store *sqlite.Store, id ringfence.SubjectID) (*passkeytest.Authenticator, ringfence.Authenticator) {
+func (g *gateway) makePasskey(ctx context.Context, store ledger.Store, id ringfence.SubjectID) (*passkeytest.Authenticator, ringfence.Authenticator) {
 	g.t.Helper()
 	var made ringfence.Authenticator
 	keep := passkey.EnrolFunc(func(_ context.Context, _ verify.Tx, a ringfence.Authenticator) error {
@@ -127,13 +128,13 @@ func (g *gateway) makePasskey(ctx context.Context, store *sqlite.Store, id ringf
 }
 
 // allow opens the store of a program that does not run.
-func (g *gateway) allow(ctx context.Context, f func(*sqlite.Store)) {
+func (g *gateway) allow(ctx context.Context, f func(ledger.Store)) {
 	g.t.Helper()
 	master, err := seal.Open(g.path("data/keys/store.json"), true)
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	store, err := sqlite.Open(ctx, sqlite.Config{Dir: g.path("data"), Master: master, Volatile: true})
+	store, err := g.open(ctx, master)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -143,8 +144,19 @@ func (g *gateway) allow(ctx context.Context, f func(*sqlite.Store)) {
 	}
 }
 
+// open opens the store as a tool beside the program does.
+func (g *gateway) open(ctx context.Context, master *seal.Master) (interface {
+	ledger.Store
+	Close() error
+}, error) {
+	if g.set.Postgres != "" {
+		return postgres.Open(ctx, postgres.Config{URL: g.set.Postgres, Master: master, Tool: true})
+	}
+	return sqlite.Open(ctx, sqlite.Config{Dir: g.path("data"), Master: master, Volatile: true})
+}
+
 // seedStore writes the two who sign the import and the service accounts.
-func (g *gateway) seedStore(ctx context.Context, store *sqlite.Store, accounts ...web.Client) {
+func (g *gateway) seedStore(ctx context.Context, store ledger.Store, accounts ...web.Client) {
 	g.t.Helper()
 	since := time.Now().AddDate(-1, 0, 0)
 	err := store.Update(ctx, ringfence.DefaultTenant, func(tx ledger.Tx) error {
