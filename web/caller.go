@@ -37,6 +37,7 @@ func (s *Server) publicPages(m *http.ServeMux) {
 // callerView is what a page's template needs.
 type callerView struct {
 	Page, Lang, Company string
+	Chosen              string // the language, when the reader chose it on the page
 	Words               map[string]string
 	Reference           string    // as it was typed, for the page "call"
 	Asked, Ours         bool      // whether it was looked up, and what was found
@@ -45,15 +46,29 @@ type callerView struct {
 
 // Said lists the texts that the page's script may show.
 func (v callerView) Said() []string {
-	return []string{"wrong_code", "wrong_key", "cancelled", "closed", "satisfied", "rejected", "no_passkeys", "incomplete", "offline", "slow", "enrolled", "enrol_closed"}
+	return []string{"wrong_code", "wrong_key", "cancelled", "closed", "satisfied", "rejected", "no_passkeys", "incomplete", "offline", "slow", "enrolled", "enrol_closed", "copied"}
 }
 
 // T returns a text in the reader's language.
 func (v callerView) T(key string) string { return v.Words[key] }
 
+// lang is one of the languages that a page can be read in.
+type lang struct {
+	Tag, Name string
+	Now       bool
+}
+
+// Langs lists the languages, each by its own name.
+func (v callerView) Langs() []lang {
+	return []lang{{"en", "English", v.Lang == "en"}, {"de", "Deutsch", v.Lang == "de"}}
+}
+
 func (s *Server) view(r *http.Request, page string) callerView {
-	lang := language(r.Header.Get("Accept-Language"))
-	return callerView{Page: page, Lang: lang, Company: s.cfg.Company(s.tenantOf(r)), Words: callerWords[lang]}
+	lang, chosen := language(r.Header.Get("Accept-Language")), ""
+	if tag := r.URL.Query().Get("lang"); callerWords[tag] != nil {
+		lang, chosen = tag, tag
+	}
+	return callerView{Page: page, Lang: lang, Chosen: chosen, Company: s.cfg.Company(s.tenantOf(r)), Words: callerWords[lang]}
 }
 
 func (s *Server) callerPage(page string) http.HandlerFunc {

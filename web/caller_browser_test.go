@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/verify"
@@ -371,4 +374,101 @@ func TestPlainPageExplainsItself(t *testing.T) {
 			t.Errorf("%s: %s", lang, body)
 		}
 	}
+}
+
+// invited gives the subject a passkey in the tab's authenticator.
+func (c *callers) invited(b *tab) {
+	c.t.Helper()
+	token, err := c.enrol.Invite(c.t.Context(), ringfence.DefaultTenant, string(c.subject), "Dana Reed")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	b.visit("/enrol#" + string([]byte(token)))
+	b.press("Make a passkey")
+	b.see("Your passkey is made")
+}
+
+// The reader changes the language in the middle of it, and keeps the link.
+func TestCallerReadsGerman(t *testing.T) {
+	c := newCallers(t)
+	c.calls.change(trv, func(l *ringfence.LiveCall) { l.Reference = "K7M2P9QX" })
+	b := open(t, c.origin)
+	b.passkeys()
+	c.invited(b)
+	_, link, code := c.link()
+	b.visit(link)
+	b.see("Somebody on the telephone with us")
+	b.press("Deutsch")
+	b.see("Geben Sie die Ziffern ein")
+	b.see("K7M2 P9QX")
+	if got := js[string](b, "location.href"); strings.Contains(got, "#") || !strings.Contains(got, "lang=de") {
+		t.Errorf("the address is %s", got)
+	}
+	b.looks("caller-code-de")
+	b.keys("code", wrong(code)+"\r")
+	b.see("Das sind nicht die Ziffern. Versuche übrig: 2")
+	b.keys("code", code+"\r")
+	b.see("Neues Konto")
+	b.see("GB29 NWBK 6016 1331 9268 19")
+	b.see("K7M2 P9QX")
+	b.looks("caller-action-de")
+	b.tabTo("#approve")
+	b.do(chromedp.KeyEvent(kb.Enter))
+	b.see("Freigegeben.")
+	b.looks("caller-approved-de")
+	b.visit("/call?lang=de")
+	b.fill("refin", "k7m2 p9qx")
+	b.fill("tailin", "0123")
+	b.press("Prüfen")
+	b.see("Dieser Anruf kam von uns")
+	b.looks("caller-check-de")
+	if n := c.PolicyReports(); n != 0 {
+		t.Errorf("%d content policy reports", n)
+	}
+}
+
+// The browser inside another app knows no passkeys: the page says what to do,
+// gives the address its token back, and lets the action be stopped.
+func TestCallerInTheBrowserOfAnApp(t *testing.T) {
+	c := newCallers(t)
+	b := open(t, c.origin)
+	b.passkeys()
+	c.invited(b)
+	_, link, _ := c.link()
+	b.before(`delete window.PublicKeyCredential; navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); };`)
+	b.visit(link)
+	b.see("Choose Open in browser in the menu")
+	if got := js[string](b, "location.pathname + location.hash"); got != link {
+		t.Errorf("the app's menu would open %s, not %s", got, link)
+	}
+	if js[bool](b, `document.getElementById("code").checkVisibility()`) {
+		t.Error("it asks for a code that is of no use here")
+	}
+	b.looks("caller-in-app")
+	b.press("Copy the link")
+	b.see("Copied.")
+	if got := js[string](b, "copied"); got != c.origin+link {
+		t.Errorf("copied %s", got)
+	}
+	b.press("I did not ask for this")
+	b.see("We have stopped it")
+	if n := c.PolicyReports(); n != 0 {
+		t.Errorf("%d content policy reports", n)
+	}
+}
+
+// A browser of an app that pretends to know passkeys and fails says the same.
+func TestCallerInABrowserThatOnlyPretends(t *testing.T) {
+	c := newCallers(t)
+	b := open(t, c.origin)
+	b.passkeys()
+	c.invited(b)
+	_, link, code := c.link()
+	b.before(`Object.defineProperty(navigator, "userAgent", {get: () => "Mozilla/5.0 (iPhone) Instagram 300.0"}); navigator.credentials.get = () => Promise.reject(new DOMException("", "NotAllowedError"));`)
+	b.visit(link)
+	b.keys("code", code+"\r")
+	b.see("GB29 NWBK 6016 1331 9268 19")
+	b.press("Approve with a passkey")
+	b.see("Choose Open in browser in the menu")
+	b.see("Copy the link")
 }

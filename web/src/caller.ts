@@ -14,7 +14,17 @@ const text = (key: string) => texts.querySelector(`[data-text="${key}"]`)?.textC
 
 // The token leaves the address bar at once, so that nobody reads it there.
 const token = location.hash.slice(1);
-if (token) history.replaceState(null, "", location.pathname);
+const bare = location.pathname + location.search;
+if (token) history.replaceState(null, "", bare);
+
+// The browser inside another app often knows no passkeys. Then the address gets
+// its token back, so that the app's own "open in browser" takes it along.
+const inApp = /FBA[NV]|Instagram|\bLine\/|; wv\)|Snapchat|TikTok|musical_ly|GSA\//i.test(navigator.userAgent);
+function elsewhere() {
+  history.replaceState(null, "", bare + "#" + token);
+  step("elsewhere", "stop");
+  tell("no_passkeys");
+}
 
 let session = "";
 let options: unknown;
@@ -46,7 +56,7 @@ async function run(what: () => Promise<void>) {
   try {
     await what();
   } catch (e) {
-    if (e instanceof NotDone) tell("cancelled");
+    if (e instanceof NotDone) inApp ? elsewhere() : tell("cancelled");
     else if (e instanceof Refused && e.kind === "expired") end(document.body.querySelector('[data-page="enrol"]') ? "enrol_closed" : "closed");
     else if (e instanceof Refused && e.kind === "too-many") tell("slow");
     else tell("offline");
@@ -106,11 +116,11 @@ function approvePage() {
     const out = await post<Out>("/l/look", { token });
     if (settle(out)) return;
     if (out.reference) {
-      $("ref").textContent = grouped(out.reference);
-      $("refline").hidden = false;
+      for (const el of document.querySelectorAll("[data-ref]")) el.textContent = grouped(out.reference);
+      for (const el of document.querySelectorAll<HTMLElement>("[data-refline]")) el.hidden = false;
     }
+    if (!supported()) return elsewhere();
     step("code", "stop");
-    if (!supported()) tell("no_passkeys");
   });
   $("unlock").addEventListener("submit", (e) => {
     e.preventDefault();
@@ -141,8 +151,8 @@ function approvePage() {
 }
 
 function enrolPage() {
+  if (!supported()) return elsewhere();
   step("enrol");
-  if (!supported()) tell("no_passkeys");
   $("make").addEventListener("click", () => void run(async () => {
     const begun = await post<Out>("/enrol/begin", { token });
     await post("/enrol/finish", { token, response: await make(begun.options) });
@@ -155,6 +165,11 @@ function stopPage() {
   step("stop-release");
   $("stop").addEventListener("click", () => void run(async () => { settle(await post<Out>("/stop", { token })); }));
 }
+
+for (const a of document.querySelectorAll<HTMLAnchorElement>(".langs a")) {
+  a.addEventListener("click", () => { if (token) a.hash = token; }); // the link is for this page, in whatever language
+}
+$("copy").addEventListener("click", () => void navigator.clipboard.writeText(location.origin + bare + "#" + token).then(() => tell("copied", "ok"), () => tell("no_passkeys")));
 
 if (!token) tell("incomplete");
 else if (document.querySelector('[data-page="stop"]')) stopPage();
