@@ -58,11 +58,13 @@ var (
 	changers = []ringfence.Role{ringfence.RoleAgent, ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleAdmin}
 	brakes   = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleAdmin} // stopping takes one
 	keepers  = []ringfence.Role{ringfence.RoleAdmin, ringfence.RoleRisk}
-	admins   = []ringfence.Role{ringfence.RoleAdmin}
-	watchers = []ringfence.Role{ringfence.RoleAdmin, ringfence.RoleOps, ringfence.RoleRisk, ringfence.RoleAuditor}
-	settlers = []ringfence.Role{ringfence.RoleOps, ringfence.RoleRisk}
-	loaders  = []ringfence.Role{ringfence.RoleAdmin, ringfence.RoleOps, ringfence.RoleRisk}
-	authors  = []ringfence.Role{ringfence.RoleOps, ringfence.RoleRisk}
+	// engineers look for what is wrong on the wire.
+	engineers = []ringfence.Role{ringfence.RoleOps, ringfence.RoleAdmin}
+	admins    = []ringfence.Role{ringfence.RoleAdmin}
+	watchers  = []ringfence.Role{ringfence.RoleAdmin, ringfence.RoleOps, ringfence.RoleRisk, ringfence.RoleAuditor}
+	settlers  = []ringfence.Role{ringfence.RoleOps, ringfence.RoleRisk}
+	loaders   = []ringfence.Role{ringfence.RoleAdmin, ringfence.RoleOps, ringfence.RoleRisk}
+	authors   = []ringfence.Role{ringfence.RoleOps, ringfence.RoleRisk}
 	// Alerts are for everybody who does not take calls.
 	alarmRoles = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleOps, ringfence.RoleAuditor, ringfence.RoleAdmin}
 	answerers  = []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk, ringfence.RoleOps, ringfence.RoleAdmin}
@@ -226,6 +228,8 @@ var access = []rule{
 	{pattern: "POST /v1/recordings/{id}/play", roles: records, once: true},
 	{pattern: "POST /v1/recordings/{id}/export", roles: examiners, once: true},
 	{pattern: "GET /v1/recordings/audio/{pass}", roles: records},
+	{pattern: "POST /v1/traversals/{id}/captures", roles: engineers},
+	{pattern: "GET /v1/captures/{id}", roles: engineers},
 	{pattern: "POST /v1/recordings/{id}/hold", roles: examiners},
 	{pattern: "POST /v1/recordings/{id}/lift", roles: risks},
 	{pattern: "POST /v1/recordings/{id}/delete", roles: risks},

@@ -18,6 +18,7 @@ var (
 func (s *Server) mediaAPI(a huma.API, m *guardedMux) {
 	s.superviseAPI(a)
 	s.traceAPI(a)
+	s.captureAPI(a, m)
 	s.signalAPI(a)
 	s.recordingAPI(a)
 	m.HandleFunc("GET /v1/recordings/audio/{pass}", s.audio)

@@ -22,6 +22,7 @@ func (s *Session) receive(b []byte, from netip.AddrPort, now time.Time, sc *scra
 		s.receiveMuxed(b, from, now)
 		return
 	}
+	s.show(b, false, from)
 	in := &s.in
 	in.mu.Lock()
 	defer in.mu.Unlock()

@@ -89,6 +89,7 @@ func (s *Session) sendPCM(pcm []int16, n int, codec Codec, due time.Time, sc *sc
 // write seals and sends a packet whose header is in place. out.mu is held.
 func (s *Session) write(buf []byte, sc *scratch) {
 	o := &s.out
+	s.show(buf, true, o.target)
 	o.stream.packets++
 	o.stream.octets += uint32(len(buf) - headerLen)
 	if o.srtp != nil {

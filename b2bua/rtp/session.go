@@ -36,6 +36,7 @@ type Session struct {
 	reopen  atomic.Int64               // until then a session that is no longer cut stays unheard
 	taps    atomic.Pointer[[]*Tap]
 	aside   atomic.Pointer[aside] // nil: nobody
+	shown   atomic.Pointer[func(Passing)]
 
 	in  receiver
 	out sender

@@ -78,6 +78,8 @@ type Book struct {
 	order   []string // of dialogs, oldest first
 	legs    map[ringfence.LegID]*leg
 	byCall  map[string]ringfence.LegID
+
+	captures []*Capture
 }
 
 // NewBook returns an empty Book.
@@ -93,6 +95,9 @@ func (b *Book) Message(m Message) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	for _, c := range b.captures {
+		c.message(s.callID, m)
+	}
 	d := b.dialogs[s.callID]
 	if d == nil {
 		d = b.beginLocked(s.callID)

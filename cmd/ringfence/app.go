@@ -86,6 +86,7 @@ type app struct {
 	forks    forks
 	srs      sessions
 	book     *trace.Book
+	captures *captures
 	hep      *trace.HEP    // nil: no capture server
 	stopping chan struct{} // closed when the process stops
 	web      *web.Server

@@ -27,7 +27,7 @@ const (
 // joinTrace lets the edge write its book and, where configured, send copies to
 // a capture server.
 func (a *app) joinTrace(edge *b2bua.Config) error {
-	a.book = trace.NewBook()
+	a.book, a.captures = trace.NewBook(), &captures{a: a}
 	edge.Book, edge.Measured = a.book, a.metrics.measured
 	watch := []func(trace.Message){a.metrics.message}
 	if h := a.cfg.Telemetry.HEP; h.Addr != "" {
@@ -74,17 +74,7 @@ func (a *app) traceMoment(ctx context.Context, m runner.Moment) {
 // the ledger.
 func (a *app) traceOf(ctx context.Context, tenant ringfence.TenantID, id ringfence.TraversalID) (web.CallTrace, error) {
 	out := web.CallTrace{Traversal: id, Legs: []web.TraceLeg{}}
-	var legs []ringfence.LegID
-	err := a.store.View(ctx, tenant, func(tx ledger.Tx) error {
-		legs = nil
-		entries, err := tx.Entries(ctx, ledger.EntryQuery{Traversal: id, Limit: 1000})
-		for _, e := range entries {
-			if e.Event == "traversal.began" || e.Event == "leg.placed" {
-				legs = append(legs, e.Leg)
-			}
-		}
-		return err
-	})
+	legs, err := a.legsOf(ctx, tenant, id)
 	for _, leg := range legs {
 		if l, ok := a.book.Leg(leg); ok {
 			out.Legs = append(out.Legs, viewLeg(l))
@@ -94,6 +84,21 @@ func (a *app) traceOf(ctx context.Context, tenant ringfence.TenantID, id ringfen
 		err = ledger.ErrNotFound
 	}
 	return out, err
+}
+
+// legsOf are the legs of a call, as the ledger names them.
+func (a *app) legsOf(ctx context.Context, tenant ringfence.TenantID, id ringfence.TraversalID) (legs []ringfence.LegID, err error) {
+	err = a.store.View(ctx, tenant, func(tx ledger.Tx) error {
+		legs = nil
+		entries, err := tx.Entries(ctx, ledger.EntryQuery{Traversal: id, Limit: 1000})
+		for _, e := range entries {
+			if e.Event == "traversal.began" || e.Event == "leg.placed" {
+				legs = append(legs, e.Leg)
+			}
+		}
+		return err
+	})
+	return legs, err
 }
 
 func viewLeg(l trace.Leg) web.TraceLeg {
