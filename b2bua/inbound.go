@@ -191,6 +191,7 @@ func (l *Leg) Answer(ctx context.Context, headers ...[2]string) error {
 		in.body = l.offer()
 	}
 	l.u.intake.done(in.key)
+	l.media.Speak()
 	l.mu.Lock()
 	l.answered = true
 	l.mu.Unlock()

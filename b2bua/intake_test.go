@@ -136,3 +136,32 @@ func TestRunDelayIsReal(t *testing.T) {
 		t.Errorf("%v", d)
 	}
 }
+
+// TestFullIntakeIsToldBeforehand: the fence refuses what there is no room for,
+// and OPTIONS says so.
+func TestFullIntakeIsToldBeforehand(t *testing.T) {
+	u, err := New(Config{Listeners: []Listener{{Name: "main", Transport: "udp", Addr: "127.0.0.1:0"}},
+		Trunks: []Trunk{{Name: "loop", Addrs: []string{"127.0.0.1"}}}, Limits: Limits{Setups: 1, CallRate: 2}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.started = true
+	trunk := &u.cfg.Trunks[0]
+	if ok, known := u.admits(trunk, "a"); !ok || known {
+		t.Fatalf("the first call: %v, known %v", ok, known)
+	}
+	if ok, known := u.admits(trunk, "a"); !ok || !known {
+		t.Errorf("its copy: %v, known %v", ok, known)
+	}
+	if ok, _ := u.admits(trunk, "b"); ok || u.available() {
+		t.Error("a second call is taken, or said to be")
+	}
+	u.intake.done("a")
+	if ok, _ := u.admits(trunk, "c"); !ok {
+		t.Error("no room after the first")
+	}
+	u.intake.done("c")
+	if ok, _ := u.admits(trunk, "d"); ok || !u.intake.room() {
+		t.Error("past the rate: taken, or a place is kept for it")
+	}
+}

@@ -87,6 +87,7 @@ func (s *side) admit(req *sip.Request, tx sip.ServerTransaction, next sipgo.Requ
 		s.busy(req, tx)
 		return
 	}
+	l.media.Hush()
 	in := &inbound{l: l, key: key}
 	l.call = in
 	if err := s.u.enter(l, key, req.Via().Params.GetOr("branch", "")); err != nil {

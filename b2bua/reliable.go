@@ -137,6 +137,7 @@ func (l *Leg) Progress(ctx context.Context) error {
 		return in.provisionalLocked(180, "Ringing", nil)
 	}
 	in.early = true
+	l.media.Speak()
 	return in.provisionalLocked(183, "Session Progress", in.body)
 }
 

@@ -52,33 +52,36 @@ type PastAction struct {
 // tells that it is over. What was kept at its end is not overwritten by what it
 // was before.
 func (s *Server) PutPast(ctx context.Context, c ringfence.LiveCall, person ringfence.PersonID, ended bool) error {
+	return s.cfg.Store.Update(ctx, c.Tenant, func(tx ledger.Tx) error { return s.PutPastIn(ctx, tx, c, person, ended) })
+}
+
+// PutPastIn is PutPast in a transaction of the call's tenant.
+func (s *Server) PutPastIn(ctx context.Context, tx ledger.Tx, c ringfence.LiveCall, person ringfence.PersonID, ended bool) error {
 	c = clean(c)
-	return s.cfg.Store.Update(ctx, c.Tenant, func(tx ledger.Tx) error {
-		old, version, err := ledger.Read[PastCall](ctx, tx, kindPast, string(c.Traversal))
-		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
-			return err
+	old, version, err := ledger.Read[PastCall](ctx, tx, kindPast, string(c.Traversal))
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		return err
+	}
+	if !old.Ended.IsZero() && !ended {
+		return nil
+	}
+	now := pastOf(c)
+	if version > 0 {
+		now.Began = old.Began
+	}
+	for _, id := range append(old.People, c.Owner, person) {
+		if id != "" && !slices.Contains(now.People, id) {
+			now.People = append(now.People, id)
 		}
-		if !old.Ended.IsZero() && !ended {
-			return nil
-		}
-		now := pastOf(c)
-		if version > 0 {
-			now.Began = old.Began
-		}
-		for _, id := range append(old.People, c.Owner, person) {
-			if id != "" && !slices.Contains(now.People, id) {
-				now.People = append(now.People, id)
-			}
-		}
-		if ended {
-			now.Ended = tx.Now()
-		}
-		rec := ledger.Record{Kind: kindPast, ID: string(c.Traversal), Version: version, Subject: c.Subject, Sort: now.Began.UnixNano(), Keys: now.keys()}
-		if tn, ok := s.cfg.Home.Canonical(c.Caller); ok {
-			rec.Keys["number"] = string(tn)
-		}
-		return ledger.Write(ctx, tx, &rec, now)
-	})
+	}
+	if ended {
+		now.Ended = tx.Now()
+	}
+	rec := ledger.Record{Kind: kindPast, ID: string(c.Traversal), Version: version, Subject: c.Subject, Sort: now.Began.UnixNano(), Keys: now.keys()}
+	if tn, ok := s.cfg.Home.Canonical(c.Caller); ok {
+		rec.Keys["number"] = string(tn)
+	}
+	return ledger.Write(ctx, tx, &rec, now)
 }
 
 func pastOf(c ringfence.LiveCall) PastCall {

@@ -179,7 +179,7 @@ func (s *Session) report(now time.Time) {
 	s.out.mu.Lock()
 	defer s.out.mu.Unlock()
 	o := &s.out
-	if o.closed || !o.control.IsValid() || now.Before(o.nextReport) {
+	if o.closed || o.hushed || !o.control.IsValid() || now.Before(o.nextReport) {
 		return
 	}
 	first := o.nextReport.IsZero()

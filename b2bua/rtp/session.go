@@ -71,6 +71,7 @@ type sender struct {
 	mu           sync.Mutex // guards everything below
 	closed       bool
 	params       Params
+	hushed       bool // see Hush
 	ready        bool // negotiated, with an address and a direction that sends
 	target       netip.AddrPort
 	control      netip.AddrPort
@@ -168,7 +169,24 @@ func (s *Session) sendAs(p Params) {
 	o := &s.out
 	o.params = p
 	s.aim()
-	o.ready = p.Direction.sends() && p.Remote.IsValid()
+	o.ready = !o.hushed && p.Direction.sends() && p.Remote.IsValid()
+}
+
+// Hush keeps the session from sending until Speak: nobody listens to a call
+// that is neither answered nor has early media. What comes is heard all the
+// same.
+func (s *Session) Hush() { s.hush(true) }
+
+// Speak ends Hush.
+func (s *Session) Speak() { s.hush(false) }
+
+func (s *Session) hush(on bool) {
+	o := &s.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.hushed = on; !o.closed {
+		o.ready = !on && o.params.Direction.sends() && o.params.Remote.IsValid()
+	}
 }
 
 // aim points the sending half at what the latch says. A far end behind a NAT

@@ -60,7 +60,8 @@ type Voice struct {
 	cache *cache
 	warn  func(error)
 
-	mu     sync.Mutex // guards below
+	mu     sync.Mutex                 // guards below
+	lines  map[clipKey]ringfence.Clip // by text, of lines that are one recording
 	stable map[clipKey]bool
 	files  map[ringfence.Digest]ringfence.Clip
 	file   func(context.Context, ringfence.Digest) ([]byte, error)
@@ -86,13 +87,20 @@ func New(c Config) (*Voice, error) {
 }
 
 // Render returns the line as audio: a multiple of FrameSamples long, so that
-// clips laid end to end stay aligned to packets. It fails when any part cannot
+// clips laid end to end stay aligned to packets. The clip is shared: nobody may
+// write to it. It fails when any part cannot
 // be spoken whole or the TTS does not answer; no error holds the text of a
 // secret part. ctx bounds the TTS.
 func (v *Voice) Render(ctx context.Context, s ringfence.Speech) (ringfence.Clip, error) {
 	p, err := v.planWith(s, func(sha ringfence.Digest) ringfence.Clip { return v.named(ctx, sha) })
 	if err != nil {
 		return nil, err
+	}
+	whole, fixed := p.whole()
+	if fixed {
+		if clip := v.line(whole); clip != nil {
+			return clip, nil
+		}
 	}
 	clip := make(ringfence.Clip, 0, 4*Rate)
 	clip = appendSilence(clip, pauseLead)
@@ -107,12 +115,47 @@ func (v *Voice) Render(ctx context.Context, s ringfence.Speech) (ringfence.Clip,
 			return nil, fmt.Errorf("line longer than %d s", maxLineSamples/Rate)
 		}
 		if i == len(p.steps)-1 {
-			return padFrame(append(clip, toLastSound(piece)...)), nil
+			clip = padFrame(append(clip, toLastSound(piece)...))
+			if fixed {
+				clip = slices.Clip(slices.Clone(clip))
+				v.keepLine(whole, clip)
+			}
+			return clip, nil
 		}
 		clip = padFrame(append(clip, piece...))
 		clip = appendSilence(clip, st.pause)
 	}
 	return clip, nil
+}
+
+// maxLines bounds the finished lines that are kept.
+const maxLines = 256
+
+// whole is what names a line that is one recording of fixed text, so that every
+// call that hears it shares one clip.
+func (p plan) whole() (clipKey, bool) {
+	if len(p.steps) != 1 {
+		return clipKey{}, false
+	}
+	st := p.steps[0]
+	return clipKey{p.language, st.kind, keyOf(st.kind, st.text)}, st.clip == nil && st.say == "" && !st.secret && st.kind == KindText
+}
+
+func (v *Voice) line(k clipKey) ringfence.Clip {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.lines[k]
+}
+
+func (v *Voice) keepLine(k clipKey, c ringfence.Clip) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.lines == nil {
+		v.lines = map[clipKey]ringfence.Clip{}
+	}
+	if len(v.lines) < maxLines {
+		v.lines[k] = c
+	}
 }
 
 // toLastSound cuts the silence off the end of a line. A key pressed after the last

@@ -87,7 +87,8 @@ type app struct {
 	srs      sessions
 	book     *trace.Book
 	captures *captures
-	hep      *trace.HEP    // nil: no capture server
+	hep      *trace.HEP // nil: no capture server
+	later    later
 	stopping chan struct{} // closed when the process stops
 	web      *web.Server
 	staff    *http.Server

@@ -25,8 +25,8 @@ var _ tapped = (*b2bua.Leg)(nil)
 func (a *app) attend(ctx context.Context, m runner.Moment) {
 	a.recordMoment(ctx, m)
 	a.supers.moment(a.ua, m)
-	a.traceMoment(ctx, m)
-	a.pastMoment(ctx, m)
+	a.traceMoment(m)
+	a.pastMoment(m)
 	a.forkMoment(ctx, m)
 	a.siprecMoment(ctx, m)
 }

@@ -2,20 +2,16 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"github.com/ringfence/ringfence/flows/runner"
+	"github.com/ringfence/ringfence/ledger"
 )
 
 // pastMoment keeps what a call can be looked up by, at its answer, with each
 // agent and at its end.
-func (a *app) pastMoment(ctx context.Context, m runner.Moment) {
-	ended := m.Kind == runner.MomentEnded
-	a.work.Go(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		if err := a.web.PutPast(ctx, m.Call, m.Person, ended); err != nil {
-			a.log.Error("call not kept for look-up", "traversal", string(m.Traversal), "err", err)
-		}
-	})
+func (a *app) pastMoment(m runner.Moment) {
+	ended, call, person := m.Kind == runner.MomentEnded, m.Call, m.Person // and not the legs, which are large
+	a.later.add(a, m.Tenant, laterNote{what: "call not kept for look-up", traversal: m.Traversal, brief: person == "", write: func(ctx context.Context, tx ledger.Tx) error {
+		return a.web.PutPastIn(ctx, tx, call, person, ended)
+	}})
 }

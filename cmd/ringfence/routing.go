@@ -24,6 +24,7 @@ type routing struct {
 	// inBrowser reports whether a person's softphone is on; nil = nobody's.
 	inBrowser func(ringfence.TenantID, ringfence.PersonID) bool
 	known     sync.Map // []runner.Place by queueOf: who was on file when last asked
+	zones     sync.Map // name → *time.Location
 }
 
 func tenantOr(id string) ringfence.TenantID {
@@ -49,11 +50,22 @@ func digitsOf(s string) string {
 	return b.String()
 }
 
-func (r *routing) line(l config.Line) runner.Line {
-	zone, err := time.LoadLocation(l.Zone)
+// zone is a time zone by its name; UTC for one that there is not. It is read
+// once: each call asks for one.
+func (r *routing) zone(name string) *time.Location {
+	if known, ok := r.zones.Load(name); ok {
+		return known.(*time.Location)
+	}
+	zone, err := time.LoadLocation(name)
 	if err != nil {
 		zone = time.UTC
 	}
+	r.zones.Store(name, zone)
+	return zone
+}
+
+func (r *routing) line(l config.Line) runner.Line {
+	zone := r.zone(l.Zone)
 	out := runner.Line{Name: l.Name, Tenant: tenantOr(l.Tenant), Flow: l.Flow, Fallback: l.Fallback, Zone: zone, Language: l.Language}
 	if (l.Record.On || r.cfg.Forks(l.Name)) && l.Record.Consent != "flow" {
 		out.Notice = l.Record.Notice

@@ -47,43 +47,39 @@ func (a *app) joinTrace(edge *b2bua.Config) error {
 }
 
 // traceMoment keeps the trace of a call that ended.
-func (a *app) traceMoment(ctx context.Context, m runner.Moment) {
+func (a *app) traceMoment(m runner.Moment) {
 	if m.Kind != runner.MomentEnded {
 		return
 	}
+	tenant, id, legs := m.Tenant, m.Traversal, m.Legs // and no leg itself: they are large
 	a.work.Go(func() {
 		select {
 		case <-time.After(traceSettles):
 		case <-a.stopping:
 		}
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-		defer cancel()
-		t, err := a.traceOf(ctx, m.Tenant, m.Traversal)
-		if err == nil {
-			err = a.store.Update(ctx, m.Tenant, func(tx ledger.Tx) error {
-				return ledger.Write(ctx, tx, &ledger.Record{Kind: kindTrace, ID: string(m.Traversal), Sort: tx.Now().UnixNano()}, t)
-			})
+		t := a.traceOf(id, legs)
+		if len(t.Legs) == 0 {
+			return
 		}
-		if err != nil && !errors.Is(err, ledger.ErrNotFound) && !errors.Is(err, ledger.ErrConflict) {
-			a.log.Error("trace of a call not kept", "traversal", string(m.Traversal), "err", err)
-		}
+		a.later.add(a, tenant, laterNote{what: "trace of a call not kept", traversal: id, write: func(ctx context.Context, tx ledger.Tx) error {
+			err := ledger.Write(ctx, tx, &ledger.Record{Kind: kindTrace, ID: string(id), Sort: tx.Now().UnixNano()}, t)
+			if errors.Is(err, ledger.ErrConflict) {
+				return nil // kept already
+			}
+			return err
+		}})
 	})
 }
 
-// traceOf gathers what the book has of a call's legs; which they are stands in
-// the ledger.
-func (a *app) traceOf(ctx context.Context, tenant ringfence.TenantID, id ringfence.TraversalID) (web.CallTrace, error) {
+// traceOf gathers what the book has of a call's legs.
+func (a *app) traceOf(id ringfence.TraversalID, legs []ringfence.LegID) web.CallTrace {
 	out := web.CallTrace{Traversal: id, Legs: []web.TraceLeg{}}
-	legs, err := a.legsOf(ctx, tenant, id)
 	for _, leg := range legs {
 		if l, ok := a.book.Leg(leg); ok {
 			out.Legs = append(out.Legs, viewLeg(l))
 		}
 	}
-	if err == nil && len(out.Legs) == 0 {
-		err = ledger.ErrNotFound
-	}
-	return out, err
+	return out
 }
 
 // legsOf are the legs of a call, as the ledger names them.
@@ -121,7 +117,8 @@ func viewQuality(p trace.Point) web.TraceQuality {
 // traces lets the web show how calls went.
 type traces struct{ a *app }
 
-// Trace implements web.Traces.
+// Trace implements web.Traces. Of a call that is not over, or was until just
+// now, the ledger says which legs it has.
 func (t traces) Trace(ctx context.Context, tenant ringfence.TenantID, id ringfence.TraversalID) (web.CallTrace, error) {
 	var kept web.CallTrace
 	err := t.a.store.View(ctx, tenant, func(tx ledger.Tx) (err error) {
@@ -131,7 +128,14 @@ func (t traces) Trace(ctx context.Context, tenant ringfence.TenantID, id ringfen
 	if !errors.Is(err, ledger.ErrNotFound) {
 		return kept, err
 	}
-	return t.a.traceOf(ctx, tenant, id)
+	legs, err := t.a.legsOf(ctx, tenant, id)
+	if err != nil {
+		return kept, err
+	}
+	if kept = t.a.traceOf(id, legs); len(kept.Legs) == 0 {
+		return kept, ledger.ErrNotFound
+	}
+	return kept, nil
 }
 
 // sweepTraces forgets traces that are older than traceLife.

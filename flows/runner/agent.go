@@ -164,6 +164,7 @@ func (t *traversal) placeAgent(ctx context.Context, p Place, replaces string, ea
 		t.r.cfg.Log.Info("agent leg", "traversal", string(t.id), "err", err)
 		return nil
 	}
+	t.legs = append(t.legs, leg.ID())
 	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "leg.placed", Traversal: t.id, Leg: leg.ID(), Person: p.Person})
 	t.claims(leg)
 	return &agent{leg: leg, place: p}

@@ -29,6 +29,8 @@ type Moment struct {
 	// MomentJoined; Person is empty for a queue that is one address.
 	Caller, Agent Leg
 	Person        ringfence.PersonID
+	// Legs are those that this process had in the call, with MomentEnded.
+	Legs []ringfence.LegID
 	// Consented says that the line's notice was heard to its end and not
 	// declined. Without a notice it is false.
 	Consented bool

@@ -132,6 +132,7 @@ func (t *traversal) dial(ctx context.Context, c *challenge, s *slot, d dialing) 
 	if t.r.cfg.Sign != nil {
 		p.Identity = t.r.cfg.Sign(ctx, from, string(number))
 	}
+	t.legs = append(t.legs, leg)
 	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "leg.placed", Traversal: t.id, Leg: leg, Subject: t.knownSubject(), Challenge: c.id})
 	placed, err := t.r.cfg.Phone.Place(ctx, p)
 	if err != nil {

@@ -27,6 +27,7 @@ func (t *traversal) inbound(ctx context.Context, leg Leg, gone chan struct{}) {
 	if t.bundle != nil {
 		began["bundle"] = t.bundle.HashText() // a ramp is judged by it
 	}
+	t.legs = append(t.legs, leg.ID())
 	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.began", Traversal: t.id, Leg: leg.ID(), Data: began},
 		ledger.Entry{Event: "stir.verified", Traversal: t.id, Leg: leg.ID(), Data: map[string]string{
 			"attest": string(t.caller.Attest), "valid": t.caller.Valid.String(), "says": t.caller.Says}})

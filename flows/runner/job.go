@@ -289,6 +289,9 @@ func tailOf(number string) string {
 
 // endReference ends the time in which a placed call is confirmed.
 func (t *traversal) endReference(ctx context.Context) {
+	if t.first != nil && !t.placed {
+		return // it began here and rang nobody
+	}
 	err := t.r.cfg.Store.Update(ctx, t.tenant, func(tx ledger.Tx) error {
 		row, version, err := ledger.Read[storedReference](ctx, tx, kindReference, string(t.id))
 		if errors.Is(err, ledger.ErrNotFound) {
@@ -334,6 +337,7 @@ func (r *Runner) Confirm(ctx context.Context, tenant ringfence.TenantID, referen
 
 // keepReference makes a placed call checkable by its reference.
 func (t *traversal) keepReference(ctx context.Context, number string) {
+	t.placed = true
 	err := t.r.cfg.Store.Update(ctx, t.tenant, func(tx ledger.Tx) error {
 		rec := ledger.Record{Kind: kindReference, ID: string(t.id), Sort: tx.Now().UnixNano(), Keys: map[string]string{"reference": t.live.Reference}}
 		if old, err := tx.Get(ctx, kindReference, rec.ID); err == nil {

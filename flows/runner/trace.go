@@ -164,13 +164,18 @@ func (t *traversal) writeEnd(ctx context.Context) {
 		if err := t.keepTrace(ctx, tx); err != nil {
 			return err
 		}
-		_, err := tx.Append(ctx, entry)
-		return err
+		for _, e := range append(t.owed[:len(t.owed):len(t.owed)], entry) {
+			if _, err := tx.Append(ctx, e); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		t.r.cfg.Log.Warn("recording not kept", "traversal", string(t.id), "err", err)
-		t.r.entry(ctx, t.tenant, entry)
+		t.r.entry(ctx, t.tenant, append(t.owed, entry)...)
 	}
+	t.owed = nil
 }
 
 // restoreTape goes on with the recording of a suspended traversal.

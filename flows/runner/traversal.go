@@ -59,7 +59,10 @@ type traversal struct {
 	cameFrom  string // queue the call was put through to
 	suspended *suspension
 	watching  map[refKey]func()
-	ended     map[ringfence.LegID]bool // legs whose end stands in the ledger
+	ended     map[ringfence.LegID]bool // legs whose end stands in the ledger, or is owed to it
+	owed      []ledger.Entry           // written with the end of the traversal, or once it is known that it goes on
+	legs      []ringfence.LegID        // all that it had
+	placed    bool                     // a call was placed whose reference can be checked
 	stopping  bool                     // the process stops: what is suspended goes on elsewhere
 
 	live  ringfence.LiveCall
@@ -202,6 +205,7 @@ func (t *traversal) rest() {
 	if t.session == nil && t.suspended == nil {
 		t.settle()
 	}
+	defer t.pay()
 	legs := t.agent != nil || len(t.ringing) > 0 || slices.ContainsFunc(t.slots[:], func(s *slot) bool { return s != nil && s.leg != nil })
 	if !legs && t.suspended == nil && t.session == nil {
 		t.end("hangup")
@@ -241,7 +245,19 @@ func (t *traversal) legOver(leg Leg, who ringfence.PersonID, cause ringfence.End
 		t.ended = map[ringfence.LegID]bool{}
 	}
 	t.ended[id] = true
-	t.r.entry(context.WithoutCancel(t.ctx), t.tenant, ledger.Entry{Event: "leg.ended", Traversal: t.id, Leg: id, Person: who, Data: map[string]string{"cause": string(cause)}})
+	t.owed = append(t.owed, ledger.Entry{At: time.Now(), Event: "leg.ended", Traversal: t.id, Leg: id, Person: who, Data: map[string]string{"cause": string(cause)}})
+	if leg != t.first {
+		t.pay()
+	}
+}
+
+// pay writes what is owed to the ledger, unless the traversal is over: then it
+// goes with its end.
+func (t *traversal) pay() {
+	if len(t.owed) > 0 && !t.over {
+		t.r.entry(context.WithoutCancel(t.ctx), t.tenant, t.owed...)
+		t.owed = nil
+	}
 }
 
 // finish hangs everything up and closes what is open, whatever the exit. A
@@ -253,7 +269,7 @@ func (t *traversal) finish(ctx context.Context, cancelWork context.CancelFunc) {
 	if t.stopping {
 		cause = ringfence.EndShutdown
 	}
-	t.attend(Moment{Kind: MomentEnded})
+	t.attend(Moment{Kind: MomentEnded, Legs: t.legs})
 	t.stopSession()
 	for i, s := range t.slots {
 		if s != nil {
@@ -276,6 +292,10 @@ func (t *traversal) finish(ctx context.Context, cancelWork context.CancelFunc) {
 	defer cancel()
 	if !left {
 		t.closeOpen(ctx)
+	}
+	if len(t.owed) > 0 {
+		t.r.entry(ctx, t.tenant, t.owed...)
+		t.owed = nil
 	}
 	t.endReference(ctx)
 	t.live.State = "ended"

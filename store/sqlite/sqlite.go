@@ -197,6 +197,9 @@ type conn struct {
 	stmts map[string]*sql.Stmt
 }
 
+// prepare returns the statement of query. No ctx of a caller reaches it or its
+// execution: an interrupt would undo what others have in the same transaction,
+// and the driver starts a goroutine for each statement that could be interrupted.
 func (c *conn) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	if s := c.stmts[query]; s != nil {
 		return s, nil
@@ -220,6 +223,7 @@ func (c *conn) Exec(ctx context.Context, want int64, query string, args ...any) 
 
 // Change implements rows.DB.
 func (c *conn) Change(ctx context.Context, query string, args ...any) (int64, error) {
+	ctx = context.WithoutCancel(ctx)
 	s, err := c.prepare(ctx, query)
 	if err != nil {
 		return 0, err
@@ -233,6 +237,7 @@ func (c *conn) Change(ctx context.Context, query string, args ...any) (int64, er
 
 // Query implements rows.DB.
 func (c *conn) Query(ctx context.Context, query string, scan func(rows.Scanner) error, args ...any) error {
+	ctx = context.WithoutCancel(ctx)
 	s, err := c.prepare(ctx, query)
 	if err != nil {
 		return err
