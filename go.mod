@@ -4,6 +4,8 @@ go 1.26.0
 
 require github.com/prometheus/client_golang v1.25.0
 
+require github.com/pion/opus v0.1.0 // indirect
+
 require (
 	cel.dev/cel-go v0.33.2 // indirect
 	cel.dev/expr v0.25.1 // indirect

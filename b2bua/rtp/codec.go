@@ -4,6 +4,7 @@ package rtp
 // need it; owned by the session's receiving side.
 type decoder struct {
 	g722 *g722Decoder
+	opus *opusDecoder
 }
 
 // decode appends the samples of one payload to dst. It reports false for a
@@ -19,6 +20,11 @@ func (d *decoder) decode(dst []int16, c Codec, payload []byte) ([]int16, bool) {
 			d.g722 = newG722Decoder()
 		}
 		return d.g722.decode(dst, payload), true
+	case Opus:
+		if d.opus == nil {
+			d.opus = newOpusDecoder()
+		}
+		return d.opus.decode(dst, payload)
 	default:
 		return dst, false
 	}

@@ -89,8 +89,7 @@ func (s *Session) sendDigit(n int, due time.Time, sc *scratch) {
 		return
 	}
 	p := packet{pt: o.params.EventType}
-	units := uint32(n) * (codec.clock() / 8000)
-	o.stream.paced(&p, units, due, codec.clock())
+	o.stream.paced(&p, uint32(n), due, eventClock)
 	if first {
 		o.keyTS = p.ts
 	}

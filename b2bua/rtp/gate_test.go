@@ -413,7 +413,6 @@ func TestTranscoding(t *testing.T) {
 		{"same law untouched", Payload{0, PCMU}, Payload{0, PCMU}, 0x37, 0x37},
 		{"to A-law", Payload{0, PCMU}, Payload{8, PCMA}, 0xff, alawSilence},
 		{"to µ-law", Payload{8, PCMA}, Payload{0, PCMU}, alawSilence, 0xfe},
-		{"opus untouched under another number", Payload{111, Opus}, Payload{96, Opus}, 0x78, 0x78},
 		{"G.722 untouched", Payload{9, G722}, Payload{9, G722}, 0x42, 0x42},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -429,17 +428,6 @@ func TestTranscoding(t *testing.T) {
 			})
 		})
 	}
-	t.Run("opus to G.711 is counted, not sent", func(t *testing.T) {
-		bubble(t, Config{}, func(t *testing.T, p *Pool) {
-			a := newFar(t, p, 10, func(x *Params) { x.Payloads = []Payload{{111, Opus}} })
-			b := newFar(t, p, 20, nil)
-			a.s.Join(b.s)
-			a.say(1)
-			if n := len(b.wire.take()); n != 0 || b.s.Stats().Untranslated != 1 {
-				t.Fatalf("%d packets, %d counted", n, b.s.Stats().Untranslated)
-			}
-		})
-	})
 }
 
 func TestSupervision(t *testing.T) {

@@ -11,7 +11,8 @@ import (
 type Codec uint8
 
 // The codecs. Opus is relayed between two sessions that both have it and
-// never decoded, so a session that sends Opus plays no prompts.
+// decoded for all others; we never encode it, so that a session which has it
+// has another codec too, in which prompts are sent.
 const (
 	NoCodec Codec = 0
 	PCMU    Codec = 1 // G.711 µ-law
@@ -85,8 +86,8 @@ type Params struct {
 	RemoteRTCP netip.AddrPort
 	// RTCPMux says that RTCP shares the RTP port (RFC 5761).
 	RTCPMux bool
-	// Payloads are the agreed codecs, between 1 and 8. The first is sent; any
-	// of them is heard.
+	// Payloads are the agreed codecs, between 1 and 8. What is ours is sent in
+	// the first, which cannot be Opus; any of them is heard and relayed.
 	Payloads []Payload
 	// EventType is the payload type of telephone-event at 8000 Hz (RFC 4733),
 	// 96–127. 0 means none.
@@ -130,6 +131,9 @@ func (p Params) validate() (Params, error) {
 		if err := p.claim(&seen, pl.Type); err != nil {
 			return p, err
 		}
+	}
+	if p.Payloads[0].Codec == Opus {
+		return p, errors.New("rtp: the first payload is Opus, which is not encoded here")
 	}
 	if p.EventType != 0 {
 		if p.EventType < 96 {

@@ -9,7 +9,7 @@ import (
 // Play sends a clip once, in place of everything else, and returns its
 // number, which is never 0. A clip that was still playing is replaced.
 // EventPlayed follows when the last packet was sent (Whole) or when the clip
-// was replaced, stopped or could not be sent in the negotiated codec. A clip
+// was replaced or stopped. A clip
 // begun before Negotiated, or on media hold, waits. The clip must not change
 // while it plays. An empty clip is reported whole at once.
 func (s *Session) Play(clip ringfence.Clip) uint64 {

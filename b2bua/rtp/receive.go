@@ -89,7 +89,7 @@ func (s *Session) admit(b []byte, from netip.AddrPort, now time.Time, sc *scratc
 	if moved {
 		s.begin()
 	}
-	in.stats.count(p, now, in.params.Payloads[0].Codec.clock())
+	in.stats.count(p, now, in.codecs[p.pt])
 	return true
 }
 
@@ -151,6 +151,12 @@ func (s *Session) receiveAudio(p *packet, c Codec, secret bool, now time.Time, s
 	in := &s.in
 	if len(p.payload) == 0 {
 		return // keeps a NAT open, carries nothing
+	}
+	if c == Opus {
+		if _, ok := opusLength(p.payload); !ok {
+			in.stats.malformed++
+			return
+		}
 	}
 	taps := s.taps.Load()
 	wanted := in.tones != nil || in.tail != nil || !secret && (taps != nil || s.mixed())

@@ -173,19 +173,19 @@ func (s *Session) relay(src *Session, p packet, c Codec, now time.Time, sc *scra
 	if o.play != nil || o.loop != nil || o.digits.busy() {
 		return
 	}
-	buf, ok := s.translate(&p, c, src, sc)
+	buf, sent, ok := s.translate(&p, c, src, sc)
 	if !ok {
 		o.untranslated++
 		return
 	}
 	n := uint32(len(buf) - headerLen)
-	switch c {
+	switch sent {
 	case Opus:
-		n = 960
+		n, _ = opusLength(buf[headerLen:])
 	case NoCodec:
 		n = 160
 	}
-	if !o.stream.relayed(&p, n, now, o.params.Payloads[0].Codec.clock()) {
+	if !o.stream.relayed(&p, n, now, sent.clock()) {
 		return
 	}
 	putHeader(buf, &p)
@@ -201,19 +201,20 @@ func (s *Session) hearsNow(src *Session) bool {
 }
 
 // translate puts the packet's payload behind room for a header, in a codec of
-// this session, and sets the payload type. in.mu of src is held.
-func (s *Session) translate(p *packet, c Codec, src *Session, sc *scratch) ([]byte, bool) {
+// this session, which it returns, and sets the payload type. in.mu of src is
+// held.
+func (s *Session) translate(p *packet, c Codec, src *Session, sc *scratch) ([]byte, Codec, bool) {
 	buf := sc.plain[:headerLen]
 	if c == NoCodec {
 		if !s.out.params.ComfortNoise {
-			return nil, false
+			return nil, c, false
 		}
-		return append(buf, p.payload...), true
+		return append(buf, p.payload...), c, true
 	}
 	for _, pl := range s.out.params.Payloads {
 		if pl.Codec == c {
 			p.pt = pl.Type
-			return append(buf, p.payload...), true
+			return append(buf, p.payload...), c, true
 		}
 	}
 	to := s.out.params.Payloads[0]
@@ -222,18 +223,19 @@ func (s *Session) translate(p *packet, c Codec, src *Session, sc *scratch) ([]by
 		for _, b := range p.payload {
 			buf = append(buf, table[b])
 		}
-		return buf, true
+		return buf, to.Codec, true
 	}
 	if len(sc.pcm) == 0 {
 		var ok bool
 		if sc.pcm, ok = src.in.decoder.decode(sc.pcm, c, p.payload); !ok {
-			return nil, false
+			return nil, to.Codec, false
 		}
 	}
 	if len(sc.pcm) > maxPayload {
-		return nil, false
+		return nil, to.Codec, false
 	}
-	return s.out.encoder.encode(buf, to.Codec, sc.pcm)
+	buf, ok := s.out.encoder.encode(buf, to.Codec, sc.pcm)
+	return buf, to.Codec, ok
 }
 
 // spreadEvent relays a telephone-event to the one-to-one hearers that have
@@ -257,7 +259,7 @@ func (s *Session) relayEvent(src *Session, p packet, now time.Time, sc *scratch)
 		return
 	}
 	marked := p.marker
-	if !o.stream.relayed(&p, 0, now, o.params.Payloads[0].Codec.clock()) {
+	if !o.stream.relayed(&p, 0, now, eventClock) {
 		return
 	}
 	p.pt = o.params.EventType

@@ -223,7 +223,7 @@ func (s *Session) compose(b []byte, now time.Time) []byte {
 	b = binary.BigEndian.AppendUint32(b, s.ssrc)
 	if kind == typeSR {
 		b = binary.BigEndian.AppendUint64(b, ntpTime(now))
-		b = binary.BigEndian.AppendUint32(b, o.stream.next(now, o.params.Payloads[0].Codec.clock()))
+		b = binary.BigEndian.AppendUint32(b, o.stream.next(now, o.stream.rate))
 		b = binary.BigEndian.AppendUint32(b, o.stream.packets)
 		b = binary.BigEndian.AppendUint32(b, o.stream.octets)
 	}

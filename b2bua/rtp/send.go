@@ -48,11 +48,7 @@ func (s *Session) relaying(now time.Time) bool {
 
 // sendPlay sends the next frame of the clip and reports its end.
 func (s *Session) sendPlay(n int, due time.Time, sc *scratch) {
-	o := &s.out
-	codec := o.params.Payloads[0].Codec
-	if codec == Opus {
-		s.endPlay(false, due)
-	} else if !s.sendFrom(o.play, n, due, sc) {
+	if !s.sendFrom(s.out.play, n, due, sc) {
 		s.endPlay(true, due)
 	}
 }

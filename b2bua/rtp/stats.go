@@ -39,6 +39,7 @@ type receiveStats struct {
 	high    uint32 // highest extended sequence number
 	got     uint32 // packets of this stream
 	lost    uint64 // of the streams before
+	clock   uint32 // of jitter and transit in Hz; 0 = no audio yet
 	jitter  float64
 	transit float64
 	rtt     time.Duration
@@ -70,23 +71,32 @@ func (r *receiveStats) missing() uint64 {
 	return 0
 }
 
-// count takes one accepted packet.
-func (r *receiveStats) count(p *packet, now time.Time, clock uint32) {
+// count takes one accepted packet. c is NoCodec for one that carries no audio.
+func (r *receiveStats) count(p *packet, now time.Time, c Codec) {
 	r.received++
 	r.got++
-	arrival := float64(now.UnixNano()) / 1e9 * float64(clock)
 	if !r.begun {
-		r.begun, r.base, r.high = true, 1<<16|uint32(p.seq), 1<<16|uint32(p.seq)
-		r.transit = arrival - float64(p.ts)
-		return
-	}
-	if d := int32(int16(p.seq - uint16(r.high))); d > 0 {
+		r.begun, r.clock, r.base, r.high = true, 0, 1<<16|uint32(p.seq), 1<<16|uint32(p.seq)
+	} else if d := int32(int16(p.seq - uint16(r.high))); d > 0 {
 		r.high += uint32(d)
 	}
-	transit := arrival - float64(p.ts)
+	if c != NoCodec { // the timestamp of a key stands still
+		r.measure(p.ts, now, c.clock())
+	}
+}
+
+// measure follows the jitter (RFC 3550, appendix A.8), over a change of clock
+// too.
+func (r *receiveStats) measure(ts uint32, now time.Time, clock uint32) {
+	transit := float64(now.UnixNano())/1e9*float64(clock) - float64(ts)
 	d := math.Abs(transit - r.transit)
-	r.transit = transit
-	if d < 5*float64(clock) { // a jump of the clock is no jitter
+	was := r.clock
+	r.clock, r.transit = clock, transit
+	switch {
+	case was == 0:
+	case was != clock:
+		r.jitter *= float64(clock) / float64(was)
+	case d < 5*float64(clock): // a jump of the clock is no jitter
 		r.jitter += (d - r.jitter) / 16
 	}
 }
@@ -105,8 +115,8 @@ func (s *Session) Stats() Stats {
 		Unknown: r.unknown, Early: r.early, Held: r.held, Noise: r.noise, Events: r.events,
 		Untranslated: o.untranslated,
 	}
-	if s.in.negotiated {
-		st.Jitter = time.Duration(r.jitter / float64(s.in.params.Payloads[0].Codec.clock()) * float64(time.Second))
+	if r.clock != 0 {
+		st.Jitter = time.Duration(r.jitter / float64(r.clock) * float64(time.Second))
 	}
 	if st.Received > 0 {
 		loss := float64(st.Lost) / float64(st.Received+st.Lost)

@@ -21,6 +21,7 @@ type outStream struct {
 	ts   uint32    // timestamp of the newest audio sent
 	dur  uint32    // its length in timestamp units
 	at   time.Time // when it was sent
+	rate uint32    // clock of ts and dur in Hz
 	live bool      // something was sent
 
 	relay relayMap
@@ -33,20 +34,28 @@ type outStream struct {
 type relayMap struct {
 	on     bool
 	ssrc   uint32
+	rate   uint32 // clock of its audio in Hz
 	seq    uint16 // highest of the source
 	ts     uint32 // timestamp of its newest audio
 	seqOff uint16
 	tsOff  uint32
 	since  int // packets since the map was made, up to maxLate
+
+	keyFrom, keyTo uint32    // timestamps of the newest key where events have another clock than the audio
+	keyAt          time.Time // when it began; zero = none
 }
 
 // next returns the timestamp for audio sent now: the end of what was sent
-// before, or later when there was a pause.
+// before, or later when there was a pause. Where the clock changes, what was
+// sent last is measured by the new one (RFC 7160, section 4.1).
 func (o *outStream) next(now time.Time, clock uint32) uint32 {
 	if !o.live {
 		return o.ts
 	}
 	step := o.dur
+	if o.rate != clock {
+		step = uint32(uint64(step) * uint64(clock) / uint64(o.rate))
+	}
 	if pause := now.Sub(o.at); pause > 0 {
 		step = max(step, uint32(pause.Microseconds()*int64(clock)/1_000_000))
 	}
@@ -56,7 +65,7 @@ func (o *outStream) next(now time.Time, clock uint32) uint32 {
 // paced numbers one packet of our own of n timestamp units. at is when it was
 // due, not when the pacing goroutine got round to it.
 func (o *outStream) paced(p *packet, n uint32, at time.Time, clock uint32) {
-	if !o.live || o.relay.on || at.Sub(o.at) > relayQuiet {
+	if !o.live || o.relay.on || o.rate != clock || at.Sub(o.at) > relayQuiet {
 		p.marker = true
 		o.ts = o.next(at, clock)
 	} else {
@@ -64,7 +73,7 @@ func (o *outStream) paced(p *packet, n uint32, at time.Time, clock uint32) {
 	}
 	o.relay.on = false
 	o.seq++
-	o.dur, o.at, o.live = n, at, true
+	o.dur, o.at, o.rate, o.live = n, at, clock, true
 	p.ssrc, p.seq, p.ts = o.ssrc, o.seq, o.ts
 }
 
@@ -73,8 +82,8 @@ func (o *outStream) paced(p *packet, n uint32, at time.Time, clock uint32) {
 // its key. It reports false for a packet too old to send.
 func (o *outStream) relayed(p *packet, n uint32, now time.Time, clock uint32) bool {
 	m := &o.relay
-	if !m.on || m.ssrc != p.ssrc || m.restarted(p, n, clock) {
-		*m = relayMap{on: true, ssrc: p.ssrc, seq: p.seq, ts: p.ts,
+	if !m.on || m.ssrc != p.ssrc || n > 0 && m.rate != clock || m.restarted(p, n, clock) {
+		*m = relayMap{on: true, ssrc: p.ssrc, rate: clock, seq: p.seq, ts: p.ts,
 			seqOff: o.seq + 1 - p.seq, tsOff: o.next(now, clock) - p.ts}
 		p.marker = true
 	} else if d := int(int16(p.seq - m.seq)); d < 0 {
@@ -85,16 +94,38 @@ func (o *outStream) relayed(p *packet, n uint32, now time.Time, clock uint32) bo
 		m.seq = p.seq
 		m.since = min(m.since+d, maxLate)
 	}
-	p.ssrc, p.seq, p.ts = o.ssrc, p.seq+m.seqOff, p.ts+m.tsOff
+	ts := p.ts + m.tsOff
+	if m.rate != clock {
+		ts = o.key(p.ts, now)
+	}
+	p.ssrc, p.seq, p.ts = o.ssrc, p.seq+m.seqOff, ts
 	if int16(p.seq-o.seq) > 0 {
 		o.seq = p.seq
 	}
 	if n > 0 && (!o.live || int32(p.ts-o.ts) >= 0) {
-		o.ts, o.dur = p.ts, n
+		o.ts, o.dur, o.rate = p.ts, n, clock
 		m.ts = p.ts - m.tsOff
+	}
+	if o.rate == 0 {
+		o.rate = clock // a key came before any audio
 	}
 	o.at, o.live = now, true
 	return true
+}
+
+// key returns the timestamp of a key whose clock is not that of the audio around
+// it: that of the moment it began, the same for all its packets.
+func (o *outStream) key(from uint32, now time.Time) uint32 {
+	m := &o.relay
+	if !m.keyAt.IsZero() && m.keyFrom == from {
+		return m.keyTo
+	}
+	to := o.next(now, o.rate)
+	if later := m.keyTo + uint32(now.Sub(m.keyAt).Microseconds()*int64(o.rate)/1_000_000); !m.keyAt.IsZero() && int32(later-to) > 0 {
+		to = later // of two keys in a row
+	}
+	m.keyFrom, m.keyTo, m.keyAt = from, to, now
+	return to
 }
 
 // restarted reports whether a packet cannot belong to the stream mapped so far.

@@ -8,6 +8,10 @@ import (
 // digitNames are the DTMF events of RFC 4733, table 3: event code is index.
 const digitNames = "0123456789*#ABCD"
 
+// eventClock is the clock of telephone-events in Hz, whatever the audio beside
+// them has.
+const eventClock = 8000
+
 // telephoneEvent is the payload of RFC 4733, section 2.3.
 type telephoneEvent struct {
 	code     uint8
