@@ -177,6 +177,7 @@ type Referral struct {
 // contact point resolved by the gate, or a configured place.
 type Placement struct {
 	Leg      LegID  // the identifier the new leg gets; empty = a fresh one
+	Beside   LegID  // the leg with which it will talk, so that both have one codec where they can; empty = none yet
 	Trunk    string // configured peer to send through; empty with a full URI = the peer whose address it names
 	To       string // SIP URI, or E.164 digits to be sent through Trunk
 	From     string // our own number or user part shown to the called party

@@ -119,7 +119,7 @@ type Trunk struct {
 	// (P-Asserted-Identity, verstat) may be believed.
 	TrustIdentity bool
 	SRTP          string   // required, optional or off; empty means required with tls, else off
-	Codecs        []string // PCMU, PCMA, G722, best first; empty means the first two
+	Codecs        []string // PCMU, PCMA, G722, and opus beside one of them, best first; empty means the first two
 	// From is the number or user part shown when a placement names none.
 	From string
 	// Outbound allows placing calls through this trunk.
@@ -321,10 +321,8 @@ func (t *Trunk) check() error {
 			return errors.New("a source network is not valid")
 		}
 	}
-	for _, c := range t.Codecs {
-		if codecs[c] == rtp.NoCodec {
-			return fmt.Errorf("codec %q: use PCMU, PCMA or G722", c)
-		}
+	if err := checkCodecs(t.Codecs); err != nil {
+		return err
 	}
 	if t.Ping != 0 && t.Ping < time.Second {
 		return fmt.Errorf("ping every %v: use 1s or more, or 0 for never", t.Ping)

@@ -109,7 +109,7 @@ func (s *side) newLeg(t *Trunk, info ringfence.LegInfo, parent context.Context) 
 	if at.Addr().IsUnspecified() || s.l.External != "" {
 		at = netip.AddrPortFrom(s.ext.Addr(), at.Port())
 	}
-	l.local = sdp.Local{Addr: at, Codecs: t.Codecs, SRTP: sdp.SRTP(t.SRTP), Session: random(), Version: 1,
+	l.local = sdp.Local{Addr: at, Codecs: t.codecs(), SRTP: sdp.SRTP(t.SRTP), Session: random(), Version: 1,
 		Loopback: info.Source.Addr().IsLoopback()}
 	if l.local.SRTP != sdp.SRTPOff {
 		if l.local.Keys, err = newKeys(); err != nil {
@@ -307,6 +307,9 @@ func (l *Leg) params(a sdp.Agreed, infoToo bool) rtp.Params {
 	p := rtp.Params{Remote: a.Remote, RemoteRTCP: a.RemoteRTCP, RTCPMux: a.RTCPMux,
 		Payloads: []rtp.Payload{{Type: a.Codec.PT, Codec: codecs[a.Codec.Name]}}, ComfortNoise: a.Noise,
 		Ptime: time.Duration(a.PTime) * time.Millisecond, Direction: directions[a.Direction]}
+	if a.Opus != 0 {
+		p.Payloads = append(p.Payloads, rtp.Payload{Type: a.Opus, Codec: rtp.Opus})
+	}
 	p.Allow = append(p.Allow, l.trunk.Sources...)
 	for _, at := range l.trunk.targets() {
 		p.Allow = append(p.Allow, netip.PrefixFrom(at.Addr(), at.Addr().BitLen()))
@@ -344,9 +347,8 @@ func (l *Leg) apply(a sdp.Agreed, origin string, infoToo bool) error {
 	return nil
 }
 
-// codecs are those that we decode and encode, so that a prompt, a recording and
-// a supervisor work with each. Opus is not among them: see
-// docs/decisions/2026-11-22-codecs.md.
+// codecs are those that we speak. Opus is not among them: it is heard and
+// relayed beside one of these (docs/decisions/2026-11-22-codecs.md).
 var codecs = map[string]rtp.Codec{"PCMU": rtp.PCMU, "PCMA": rtp.PCMA, "G722": rtp.G722}
 
 var directions = map[sdp.Direction]rtp.Direction{"": rtp.SendRecv, sdp.SendRecv: rtp.SendRecv, sdp.SendOnly: rtp.SendOnly,

@@ -352,6 +352,9 @@ func (o *outbound) answered(ctx context.Context, cd *diago.DialogClientSession) 
 	}
 	err := o.ack(ctx, cd, body)
 	l.ack()
+	if err == nil && bad != nil {
+		bad = l.speakable(ctx, bad)
+	}
 	switch {
 	case bad != nil:
 		l.u.log.Info("answer refused", "leg", l.info.ID, "trunk", l.info.Trunk, "error", bad)

@@ -72,6 +72,9 @@ func (u *UA) place(ctx context.Context, p ringfence.Placement, headers [][2]stri
 		return nil, err
 	}
 	l.call, o.l = o, l
+	if !u.hasOpus(p.Beside) {
+		l.withoutOpus() // nobody could hear it untouched
+	}
 	if rec != nil {
 		if err := l.recordTo(rec); err != nil {
 			l.media.Close()

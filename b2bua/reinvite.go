@@ -231,6 +231,9 @@ func (l *Leg) offering() sdp.Local {
 	local := l.ours()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if local.OpusType = l.agreed.Opus; l.hasMedia && local.OpusType == 0 || l.info.Direction == ringfence.Inbound && !l.hasMedia {
+		local.Codecs = spoken(local.Codecs) // an answer of Opus alone would end the call
+	}
 	if l.hasMedia && l.agreed.Suite != "" {
 		local.SRTP = sdp.SRTPRequired // never downgraded
 		l.local.SRTP = sdp.SRTPRequired

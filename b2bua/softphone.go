@@ -147,6 +147,9 @@ func (s *Softphones) Link(user string, leg ringfence.LegID, offer string) (strin
 	b.linking.Lock()
 	defer b.linking.Unlock()
 	b.unlink(nil)
+	if !s.u.hasOpus(b.p.Beside) {
+		parsed.Opus = 0 // what a carrier sends in G.711 is relayed as it is
+	}
 	link, answer, err := webrtc.Open(b.l.ctx, b.l.media, parsed, addrs)
 	if err != nil {
 		return "", err

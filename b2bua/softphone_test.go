@@ -23,11 +23,17 @@ type page struct {
 	mic *webrtc.TrackLocalStaticRTP
 
 	mu    sync.Mutex // guards everything below
-	heard []int16    // the newest 100 ms
+	heard []int16    // the newest 100 ms of G.711
+	opus  [][]byte   // packets of Opus
 	count int        // packets received
 }
 
 func openPage(t *testing.T) *page {
+	t.Helper()
+	return openPageThatSends(t, webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypePCMU, ClockRate: 8000})
+}
+
+func openPageThatSends(t *testing.T, mic webrtc.RTPCodecCapability) *page {
 	t.Helper()
 	media := &webrtc.MediaEngine{}
 	for _, c := range []webrtc.RTPCodecParameters{
@@ -48,7 +54,7 @@ func openPage(t *testing.T) *page {
 	}
 	t.Cleanup(func() { _ = pc.Close() })
 	p := &page{t: t, pc: pc}
-	if p.mic, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypePCMU, ClockRate: 8000}, "mic", "page"); err != nil {
+	if p.mic, err = webrtc.NewTrackLocalStaticRTP(mic, "mic", "page"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err = pc.AddTrack(p.mic); err != nil {
@@ -62,6 +68,11 @@ func openPage(t *testing.T) *page {
 			}
 			p.mu.Lock()
 			p.count++
+			if packet.PayloadType == 111 {
+				p.opus = append(p.opus, packet.Payload)
+				p.mu.Unlock()
+				continue
+			}
 			for _, b := range packet.Payload {
 				p.heard = append(p.heard, linear(b))
 			}

@@ -15,6 +15,10 @@ import (
 // 3261, section 13.3.1.3).
 var ErrUnacceptable = errors.New("no acceptable media")
 
+// ErrOpusAlone is what Accept returns when the answer took Opus and no codec
+// that we speak. It wraps ErrUnacceptable; an offer without Opus may do better.
+var ErrOpusAlone = fmt.Errorf("%w: Opus alone", ErrUnacceptable)
+
 // SRTP says whether media must be encrypted. The empty value is Required.
 type SRTP string
 
@@ -29,7 +33,8 @@ const (
 type Local struct {
 	Addr      netip.AddrPort // where we receive RTP
 	RTCPPort  uint16         // 0 = the next port
-	Codecs    []string       // allowed, most preferred first: PCMU, PCMA, G722; empty = the first two
+	Codecs    []string       // allowed, most preferred first: PCMU, PCMA, G722, and OPUS beside one of them; empty = the first two
+	OpusType  uint8          // payload type at which Opus is offered; 0 = 111
 	SRTP      SRTP
 	Keys      []Crypto // ours, most preferred suite first; at least one unless SRTP is off
 	PTime     int      // milliseconds; 0 = 20
@@ -44,7 +49,8 @@ type Local struct {
 type Agreed struct {
 	Remote     netip.AddrPort // where to send; not valid while the peer receives nothing (RFC 2543 media hold)
 	RemoteRTCP netip.AddrPort
-	Codec      Codec
+	Codec      Codec // what we speak
+	Opus       uint8 // payload type of Opus, which is heard and relayed beside Codec; 0 = not agreed
 	Event      uint8 // payload type of telephone-event
 	HasEvent   bool  // telephone-event was agreed
 	Noise      bool  // comfort noise was agreed, at payload type 13 (RFC 3389)
@@ -60,7 +66,14 @@ type Agreed struct {
 // us (RFC 3264, section 8.4).
 func (a Agreed) Held() bool { return !a.Direction.Sends() }
 
-const eventName = "TELEPHONE-EVENT"
+const (
+	eventName = "TELEPHONE-EVENT"
+	opusName  = "OPUS" // RFC 7587: always 48000 Hz and two channels
+	opusRate  = 48000
+)
+
+// offeredOpus is the usual payload type of Opus.
+const offeredOpus = 111
 
 // comfortNoise is the payload type of comfort noise at 8000 Hz (RFC 3551,
 // section 6). We take it where the peer offers it and never ask for it: it
@@ -227,6 +240,10 @@ func (l Local) codecs(m *Media, a *Agreed) error {
 	found := false
 	for _, c := range m.Codecs {
 		switch {
+		case c.Name == opusName:
+			if a.Opus == 0 && c.Rate == opusRate && c.Channels == 2 && c.PT >= 96 && slices.Contains(l.allowed(), opusName) {
+				a.Opus = c.PT
+			}
 		case !found && c.Rate == 8000 && c.Channels == 1 && c.Name != eventName && slices.Contains(l.allowed(), c.Name):
 			a.Codec, found = c, true
 		case !a.HasEvent && c.Name == eventName && c.Rate == 8000 && c.PT >= 96:
@@ -235,7 +252,10 @@ func (l Local) codecs(m *Media, a *Agreed) error {
 			a.Noise = true
 		}
 	}
-	if !found {
+	switch {
+	case !found && a.Opus != 0:
+		return ErrOpusAlone
+	case !found:
 		return errors.New("no codec in common")
 	}
 	a.PTime = l.ptime()
@@ -271,6 +291,9 @@ func Offer(ours ...Local) []byte {
 func (w *writer) offer(l Local) {
 	var codecs []Codec
 	for _, name := range l.allowed() {
+		if name == opusName {
+			codecs = append(codecs, l.opus())
+		}
 		for pt, s := range static {
 			if s.name == name {
 				codecs = append(codecs, Codec{PT: pt, Name: name, Rate: s.rate, Channels: 1})
@@ -281,13 +304,9 @@ func (w *writer) offer(l Local) {
 	if l.SRTP != SRTPOptional && l.SRTP != SRTPOff {
 		proto, keys = "RTP/SAVP", l.Keys
 	}
-	pts := make([]string, 0, len(codecs)+1)
+	w.line("m=audio %d %s %s %d", l.Addr.Port(), proto, formats(codecs), OfferedEvent)
 	for _, c := range codecs {
-		pts = append(pts, strconv.Itoa(int(c.PT)))
-	}
-	w.line("m=audio %d %s %s %d", l.Addr.Port(), proto, strings.Join(pts, " "), OfferedEvent)
-	for _, c := range codecs {
-		w.line("a=rtpmap:%d %s/%d", c.PT, c.Name, c.Rate)
+		w.rtpmap(c)
 	}
 	w.event(OfferedEvent)
 	for i, k := range keys {
@@ -324,7 +343,10 @@ func Accept(answer *Description, l Local) (Agreed, error) {
 		return fail("answer must choose exactly one key")
 	}
 	a, crypto, err := l.take(m)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrOpusAlone):
+		return Agreed{}, err
+	case err != nil:
 		return fail(err.Error())
 	}
 	if crypto != nil {
@@ -380,7 +402,8 @@ func (l Local) head() *writer {
 }
 
 func (w *writer) audio(l Local, proto string, a Agreed, key *Crypto) {
-	pts := strconv.Itoa(int(a.Codec.PT))
+	codecs := l.agreed(a)
+	pts := formats(codecs)
 	if a.Noise {
 		pts += " " + strconv.Itoa(comfortNoise)
 	}
@@ -388,7 +411,9 @@ func (w *writer) audio(l Local, proto string, a Agreed, key *Crypto) {
 		pts += " " + strconv.Itoa(int(a.Event))
 	}
 	w.line("m=audio %d %s %s", l.Addr.Port(), proto, pts)
-	w.line("a=rtpmap:%d %s/%d", a.Codec.PT, a.Codec.Name, a.Codec.Rate)
+	for _, c := range codecs {
+		w.rtpmap(c)
+	}
 	if a.HasEvent {
 		w.event(a.Event)
 	}
@@ -399,6 +424,43 @@ func (w *writer) audio(l Local, proto string, a Agreed, key *Crypto) {
 		w.line("a=rtcp-mux")
 	}
 	w.tail(l, a.PTime, a.Direction)
+}
+
+// agreed are the codecs of an answer in our order.
+func (l Local) agreed(a Agreed) []Codec {
+	if a.Opus == 0 {
+		return []Codec{a.Codec}
+	}
+	l.OpusType = a.Opus
+	if slices.Index(l.allowed(), opusName) < slices.Index(l.allowed(), a.Codec.Name) {
+		return []Codec{l.opus(), a.Codec}
+	}
+	return []Codec{a.Codec, l.opus()}
+}
+
+func (l Local) opus() Codec {
+	pt := l.OpusType
+	if pt == 0 {
+		pt = offeredOpus
+	}
+	return Codec{PT: pt, Name: opusName, Rate: opusRate, Channels: 2}
+}
+
+// formats are the payload types as the media line lists them.
+func formats(codecs []Codec) string {
+	pts := make([]string, 0, len(codecs))
+	for _, c := range codecs {
+		pts = append(pts, strconv.Itoa(int(c.PT)))
+	}
+	return strings.Join(pts, " ")
+}
+
+func (w *writer) rtpmap(c Codec) {
+	if c.Name == opusName {
+		w.line("a=rtpmap:%d opus/%d/%d", c.PT, c.Rate, c.Channels)
+		return
+	}
+	w.line("a=rtpmap:%d %s/%d", c.PT, c.Name, c.Rate)
 }
 
 func (w *writer) event(pt uint8) {

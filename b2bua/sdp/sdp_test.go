@@ -248,6 +248,45 @@ func TestAcceptRefuses(t *testing.T) {
 	}
 }
 
+// Opus is offered beside what we speak; an answer that takes it alone is told
+// from others.
+func TestOpusIsNeverAlone(t *testing.T) {
+	l := us()
+	l.Codecs = []string{"OPUS", "PCMU"}
+	for _, offered := range []uint8{0, 96} {
+		l.OpusType = offered
+		offer, err := Parse(Offer(l))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := offer.Media[0].Codecs; len(c) != 3 || c[0].Name != "OPUS" || c[0].PT != map[uint8]uint8{0: 111, 96: 96}[offered] || c[1].Name != "PCMU" {
+			t.Fatalf("offered %+v", c)
+		}
+		reply, atB, err := Answer(offer, l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := Parse(reply)
+		if err != nil {
+			t.Fatal(err)
+		}
+		atA, err := Accept(answer, l)
+		if err != nil || atA.Opus != atB.Opus || atA.Opus == 0 || atA.Codec.Name != "PCMU" {
+			t.Errorf("offerer %+v, answerer %+v, %v", atA, atB, err)
+		}
+	}
+	alone, err := Parse(text("v=0", "o=- 1 1 IN IP4 192.0.2.1", "s=-", "c=IN IP4 192.0.2.1", "t=0 0", "m=audio 4000 RTP/AVP 111", "a=rtpmap:111 opus/48000/2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Accept(alone, l); !errors.Is(err, ErrOpusAlone) || !errors.Is(err, ErrUnacceptable) {
+		t.Errorf("Accept = %v, want ErrOpusAlone", err)
+	}
+	if _, _, err := Answer(alone, l); !errors.Is(err, ErrUnacceptable) {
+		t.Errorf("Answer = %v, want ErrUnacceptable", err)
+	}
+}
+
 // FuzzParse: whatever Parse reads, our answer to it reads back as itself and
 // goes to no dangerous address, and SRTP is never answered in plain.
 func FuzzParse(f *testing.F) {
@@ -261,6 +300,7 @@ func FuzzParse(f *testing.F) {
 		}
 		l := us()
 		l.SRTP, l.Keys = SRTPOptional, []Crypto{key("AES_CM_128_HMAC_SHA1_80", 1)}
+		l.Codecs = []string{"OPUS", "PCMU", "PCMA"}
 		out, agreed, err := Answer(d, l)
 		if err != nil {
 			return
@@ -293,6 +333,8 @@ func TestAnswerKeepsTo(t *testing.T) {
 	}
 	wide := us()
 	wide.Codecs = []string{"PCMU", "PCMA", "G722"}
+	full, last := us(), us()
+	full.Codecs, last.Codecs = []string{"OPUS", "PCMU", "PCMA"}, []string{"PCMU", "PCMA", "OPUS"}
 	for _, tt := range []struct {
 		name      string
 		have      []byte
@@ -301,7 +343,11 @@ func TestAnswerKeepsTo(t *testing.T) {
 	}{
 		{"G.722 where it is allowed", offer("9 8 0"), wide, "m=audio 20000 RTP/AVP 9\r\na=rtpmap:9 G722/8000", ""},
 		{"G.722 where it is not", offer("9 8 0"), us(), "RTP/AVP 8\r\n", "G722"},
-		{"opus, which we cannot decode", offer("111 0", "a=rtpmap:111 opus/48000/2"), wide, "RTP/AVP 0\r\n", "opus"},
+		{"Opus where it is not allowed", offer("111 0", "a=rtpmap:111 opus/48000/2"), wide, "RTP/AVP 0\r\n", "opus"},
+		{"Opus beside what we speak", offer("0 111", "a=rtpmap:111 opus/48000/2"), full, "RTP/AVP 111 0\r\na=rtpmap:111 opus/48000/2\r\na=rtpmap:0 PCMU/8000\r\n", ""},
+		{"Opus as second choice", offer("98 0", "a=rtpmap:98 opus/48000/2"), last, "RTP/AVP 0 98\r\n", ""},
+		{"Opus of one channel", offer("111 0", "a=rtpmap:111 opus/48000"), full, "RTP/AVP 0\r\n", "opus"},
+		{"Opus at another rate", offer("111 0", "a=rtpmap:111 opus/8000/2"), full, "RTP/AVP 0\r\n", "opus"},
 		{"comfort noise", offer("0 13"), us(), "RTP/AVP 0 13\r\n", ""},
 		{"comfort noise at another rate", offer("0 98", "a=rtpmap:98 CN/16000"), us(), "RTP/AVP 0\r\n", "CN"},
 		{"no comfort noise", offer("0"), us(), "RTP/AVP 0\r\n", " 13"},

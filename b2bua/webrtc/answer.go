@@ -29,6 +29,9 @@ func (a *answer) text() string {
 	line("a=ice-lite")
 	line("a=group:BUNDLE %s", a.offer.Mid)
 	formats := ""
+	if a.offer.Opus != 0 {
+		formats += fmt.Sprintf(" %d", a.offer.Opus)
+	}
 	for _, c := range a.offer.Codecs {
 		formats += fmt.Sprintf(" %d", c.PT)
 	}
@@ -44,6 +47,10 @@ func (a *answer) text() string {
 	line("a=ice-pwd:%s", a.pwd)
 	line("a=fingerprint:sha-256 %s", formatted(a.fingerprint))
 	line("a=setup:passive")
+	if a.offer.Opus != 0 {
+		line("a=rtpmap:%d opus/48000/2", a.offer.Opus)
+		line("a=fmtp:%d minptime=10;useinbandfec=1", a.offer.Opus)
+	}
 	for _, c := range a.offer.Codecs {
 		line("a=rtpmap:%d %s/8000", c.PT, c.Name)
 	}

@@ -59,7 +59,8 @@ type Link struct {
 	closed bool
 }
 
-// Open answers an offer on a port. addrs are the addresses under which browsers
+// Open answers an offer on a port; clear Opus of an offer for a call that does
+// not have it. addrs are the addresses under which browsers
 // reach the port, at least one. The link ends with ctx, with Close, when the
 // browser says goodbye, and when it does not come within 15 s; Close must be
 // called in any case.
@@ -152,6 +153,9 @@ func (l *Link) begin(keys *rtp.SRTP) error {
 			codec = rtp.PCMA
 		}
 		p.Payloads = append(p.Payloads, rtp.Payload{Type: c.PT, Codec: codec})
+	}
+	if l.offer.Opus != 0 {
+		p.Payloads = append(p.Payloads, rtp.Payload{Type: l.offer.Opus, Codec: rtp.Opus})
 	}
 	if err := l.port.Negotiated(p); err != nil {
 		return err

@@ -28,6 +28,7 @@ type Offer struct {
 	Fingerprint [32]byte // SHA-256 of the certificate that it will show
 	Mid         string   // RFC 8843
 	Codecs      []Codec  // G.711 as the browser prefers it; at least one
+	Opus        uint8    // payload type of Opus; 0 = none
 	Event       uint8    // payload type of telephone-event at 8000 Hz; 0 = none
 }
 
@@ -61,6 +62,8 @@ func ParseOffer(text string) (Offer, error) {
 		switch {
 		case (c.Name == "PCMU" || c.Name == "PCMA") && c.Rate == 8000 && c.Channels == 1 && c.PT != 13 && (c.PT < 64 || c.PT >= 96):
 			o.Codecs = append(o.Codecs, Codec{c.PT, c.Name})
+		case c.Name == "OPUS" && c.Rate == 48000 && c.Channels == 2 && c.PT >= 96 && o.Opus == 0:
+			o.Opus = c.PT
 		case c.Name == "TELEPHONE-EVENT" && c.Rate == 8000 && c.PT >= 96 && o.Event == 0:
 			o.Event = c.PT
 		}

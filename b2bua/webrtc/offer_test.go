@@ -71,7 +71,7 @@ func TestParseOffer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Ufrag != "EsAw" || o.Mid != "0" || o.Event != 126 || o.Fingerprint[0] != 0xd2 || o.Fingerprint[31] != 0x0f {
+	if o.Ufrag != "EsAw" || o.Mid != "0" || o.Event != 126 || o.Opus != 111 || o.Fingerprint[0] != 0xd2 || o.Fingerprint[31] != 0x0f {
 		t.Errorf("%+v", o)
 	}
 	if len(o.Codecs) != 2 || o.Codecs[0] != (Codec{0, "PCMU"}) || o.Codecs[1] != (Codec{8, "PCMA"}) {

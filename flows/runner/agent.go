@@ -153,6 +153,9 @@ func (t *traversal) hear(a *agent, take func(context.Context, ringfence.LegEvent
 func (t *traversal) placeAgent(ctx context.Context, p Place, replaces string, each time.Duration) *agent {
 	place := ringfence.Placement{Trunk: p.Trunk, To: p.URI, From: t.agentFrom(), Name: "ringfence", UUI: t.live.Reference, Purpose: "agent",
 		MayTransfer: p.MayTransfer, Replaces: replaces, Ring: each}
+	if s := t.slots[0]; s != nil && s.up {
+		place.Beside = s.leg.ID()
+	}
 	if place.From != anonymous {
 		place.Verstat = t.caller.Verstat
 		if p.Sign && t.r.cfg.SignOn != nil {

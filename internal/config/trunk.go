@@ -54,7 +54,7 @@ func (c *Config) checkPeers(p *problems) {
 			p.add("%s.cert: only tls shows certificates: set transport: tls", key)
 		}
 		for _, codec := range t.Codecs {
-			p.oneOf(key+".codecs", codec, "PCMU", "PCMA", "G722")
+			p.oneOf(key+".codecs", codec, "PCMU", "PCMA", "G722", "opus")
 		}
 		if t.Register && t.Host == "" && len(t.Addrs) == 0 {
 			p.add("%s.register: name the registrar by host or addrs", key)
