@@ -28,9 +28,9 @@ type CDR struct {
 	Cause ringfence.EndCause `json:"cause"`
 	Code  int                `json:"code,omitempty"` // SIP status of a leg that came to nothing
 
-	Codec    string  `json:"codec,omitempty"`
-	SRTP     string  `json:"srtp,omitempty"` // suite; empty = plain
-	Received uint64  `json:"received"`       // packets
+	Codec    string  `json:"codec,omitempty"` // what we spoke, with +opus where that was agreed beside it
+	SRTP     string  `json:"srtp,omitempty"`  // suite; empty = plain
+	Received uint64  `json:"received"`        // packets
 	Sent     uint64  `json:"sent"`
 	Lost     uint64  `json:"lost"`
 	JitterMS float64 `json:"jitter_ms"`
@@ -59,6 +59,9 @@ func (l *Leg) record(now time.Time) CDR {
 	}
 	if l.hasMedia {
 		c.Codec, c.SRTP = l.agreed.Codec.Name, l.agreed.Suite
+		if l.agreed.Opus != 0 {
+			c.Codec += "+opus"
+		}
 	}
 	if !l.answeredAt.IsZero() {
 		c.Seconds = now.Sub(l.answeredAt).Seconds()

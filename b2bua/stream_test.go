@@ -243,7 +243,7 @@ func TestConfigRefuses(t *testing.T) {
 		"trunk of nowhere":      {b2bua.Config{Listeners: []b2bua.Listener{l}, Trunks: []b2bua.Trunk{{Name: "a"}}}, "no address"},
 		"host name":             {b2bua.Config{Listeners: []b2bua.Listener{l}, Trunks: []b2bua.Trunk{{Name: "a", Addrs: []string{"sip.example"}}}}, "IP address"},
 		"srtp":                  {b2bua.Config{Listeners: []b2bua.Listener{l}, Trunks: []b2bua.Trunk{{Name: "a", Sources: loopback, SRTP: "maybe"}}}, "required, optional or off"},
-		"codec":                 {b2bua.Config{Listeners: []b2bua.Listener{l}, Trunks: []b2bua.Trunk{{Name: "a", Sources: loopback, Codecs: []string{"G729"}}}}, "PCMU, PCMA or G722"},
+		"codec":                 {b2bua.Config{Listeners: []b2bua.Listener{l}, Trunks: []b2bua.Trunk{{Name: "a", Sources: loopback, Codecs: []string{"G729"}}}}, "PCMU, PCMA, G722 or opus"},
 		"peer name on udp":      {b2bua.Config{Listeners: []b2bua.Listener{l}, Trunks: []b2bua.Trunk{{Name: "a", Sources: loopback, PeerName: "x"}}}, "without tls"},
 		"password of any realm": {b2bua.Config{Listeners: []b2bua.Listener{l}, Trunks: []b2bua.Trunk{{Name: "a", Sources: loopback, Password: "x"}}}, "without realm"},
 		"host that is none":     {b2bua.Config{Listeners: []b2bua.Listener{l}, Trunks: []b2bua.Trunk{{Name: "a", Host: "a b"}}}, "domain name"},

@@ -27,6 +27,7 @@ type phoneSettings struct {
 	Security string // as the telephone names it; empty = plain RTP
 	CA       string // file with the certificate that is trusted over TLS
 	Media    int    // first of ten ports for its media; zero = any
+	Sine     bool   // it sends a sine instead of what it hears
 }
 
 func startBaresip(ctx context.Context, t testing.TB, s phoneSettings) *baresip {
@@ -35,20 +36,26 @@ func startBaresip(ctx context.Context, t testing.TB, s phoneSettings) *baresip {
 	dir := t.TempDir()
 	p := &baresip{t: t, port: freePort(t), out: &bytes.Buffer{}}
 	keyboard := freePort(t)
+	source := "aubridge,loop"
+	if s.Sine {
+		source = "ausine,440"
+	}
 	config := fmt.Sprintf(`sip_listen 127.0.0.1:%d
 module_path %s
 module g711.so
 module g722.so
+module opus.so
 module aubridge.so
+module ausine.so
 module srtp.so
 audio_player aubridge,loop
-audio_source aubridge,loop
+audio_source %s
 audio_alert aubridge,none
 module_tmp account.so
 module_app menu.so
 module_app cons.so
 cons_listen 127.0.0.1:%d
-`, p.port, baresipModules(t), keyboard)
+`, p.port, baresipModules(t), source, keyboard)
 	if s.CA != "" {
 		config += fmt.Sprintf("sip_cafile %s\nsip_verify_server yes\n", s.CA)
 	}

@@ -36,6 +36,7 @@ type settings struct {
 	Hook          string // where the bank is told that something is ready
 	TLS           int
 	Postgres      string // address of the store; empty = SQLite
+	Codecs        string // of carrier and phones; empty = the usual ones
 }
 
 // gateway is one installation: its folder, its configuration and, while it

@@ -53,6 +53,31 @@ func TestBaresipCalls(t *testing.T) {
 	}
 }
 
+// TestBaresipSpeaksOpus is a foreign telephone at either end: what they say to
+// each other goes over in Opus.
+func TestBaresipSpeaksOpus(t *testing.T) {
+	t.Parallel()
+	ctx := within(t, 2*time.Minute)
+	const both = "opus/48000/2,PCMU/8000/1"
+	desk := startBaresip(ctx, t, phoneSettings{User: "desk", Codec: both, Sine: true})
+	g := newGateway(t, settings{Queue: desk.uri(), Codecs: "opus, PCMU"})
+	g.start(ctx)
+	media := mediaPorts(t)
+	ports := make([]int, 10)
+	for i := range ports {
+		ports[i] = media + i
+	}
+	line := listenIn(t, ports...)
+	phone := startBaresip(ctx, t, phoneSettings{User: "+" + mobile, Codec: both, Media: media, Sine: true})
+	phone.command("dial " + fmt.Sprintf("sip:%s@%s", accountsLine, g.sip()))
+	until(ctx, t, "Opus both ways", func() bool {
+		out, back := line.opus()
+		return out > 100 && back > 100
+	})
+	phone.command("hangup")
+	g.stop(ctx)
+}
+
 // mediaPorts is the first of ten ports that nobody uses, below those that the
 // system hands out.
 func mediaPorts(t testing.TB) int {

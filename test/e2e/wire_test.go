@@ -19,6 +19,8 @@ type wire struct {
 	mu  sync.Mutex // guards what follows
 	tcp []byte
 	udp [][]byte
+	out map[uint8]int // RTP packets from the chosen ports, by payload type
+	in  map[uint8]int // and to them
 }
 
 // rtcpBye is a packet type of RFC 3550, section 12.1.
@@ -38,7 +40,7 @@ func listenIn(t testing.TB, ports ...int) *wire {
 	if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &syscall.Timeval{Usec: 100_000}); err != nil {
 		t.Fatal(err)
 	}
-	w := &wire{ports: map[int]bool{}, fd: fd}
+	w := &wire{ports: map[int]bool{}, fd: fd, out: map[uint8]int{}, in: map[uint8]int{}}
 	for _, p := range ports {
 		w.ports[p] = true
 	}
@@ -88,7 +90,23 @@ func (w *wire) take(protocol byte, segment []byte) {
 			return // baresip 1.0.0 says goodbye in plain RTCP, keys or no keys
 		}
 		w.udp = append(w.udp, bytes.Clone(segment[8:]))
+		if len(segment) > 9 && w.ports[from] {
+			w.out[segment[9]&0x7f]++
+		} else if len(segment) > 9 {
+			w.in[segment[9]&0x7f]++
+		}
 	}
+}
+
+// opus counts the packets of dynamic payload types each way, of which a call
+// without keys pressed has one.
+func (w *wire) opus() (out, in int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for pt := uint8(96); pt < 128; pt++ {
+		out, in = out+w.out[pt], in+w.in[pt]
+	}
+	return out, in
 }
 
 // unreadable wants traffic of both kinds, and nothing in it that a stranger
