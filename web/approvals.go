@@ -32,6 +32,7 @@ type (
 		ExpiresAt    time.Time           `json:"expires_at"`
 		Evidence     []approvalEvidence  `json:"evidence"`
 		Reasons      []policy.Reason     `json:"reasons"`
+		Risks        []gate.Risk         `json:"risks" doc:"what looks odd, each in a sentence; nothing of it is proof"`
 		Waivers      []string            `json:"waivers"`
 		Digest       ringfence.Digest    `json:"digest"`
 		Policy       ringfence.Digest    `json:"policy"`
@@ -43,10 +44,14 @@ type (
 		Value string `json:"value"`
 	}
 	approvalEvidence struct {
-		Fact      ringfence.Fact     `json:"fact"`
-		Strength  ringfence.Strength `json:"strength"`
-		At        time.Time          `json:"at"`
-		Presented bool               `json:"presented" doc:"every field was shown or spoken to the person reached"`
+		Fact     ringfence.Fact     `json:"fact"`
+		Strength ringfence.Strength `json:"strength"`
+		At       time.Time          `json:"at"`
+		// Since is when the number or authenticator that it rests on began to
+		// count, Masked the number's or address's last two characters.
+		Since     time.Time `json:"since,omitzero"`
+		Masked    string    `json:"masked,omitempty"`
+		Presented bool      `json:"presented" doc:"every field was shown or spoken to the person reached"`
 	}
 	approvalsOut struct {
 		Body struct {
@@ -199,7 +204,11 @@ func (s *Server) approvalView(ctx context.Context, r gate.Release) (approvalView
 			v.Fields = append(v.Fields, approvalField{f.Name, f.Type.String(), r.Fields[f.Name]})
 		}
 	}
-	var err error
+	_, verdict, err := s.cfg.Gate.Evaluate(ctx, r.Tenant, r.ID)
+	if err != nil {
+		return v, err
+	}
+	v.Risks = append([]gate.Risk{}, verdict.Risks...)
 	if v.Requester, err = s.nameOf(ctx, r.Tenant, r.Opener.Person); err != nil {
 		return v, err
 	}
@@ -216,10 +225,35 @@ func (s *Server) approvalView(ctx context.Context, r gate.Release) (approvalView
 			if err != nil {
 				return err
 			}
-			v.Evidence = append(v.Evidence, approvalEvidence{e.Fact, e.Strength, e.At, e.Presented})
+			one := approvalEvidence{Fact: e.Fact, Strength: e.Strength, At: e.At, Presented: e.Presented}
+			if err := restsOn(ctx, tx, e, &one); err != nil {
+				return err
+			}
+			v.Evidence = append(v.Evidence, one)
 		}
 		return nil
 	})
+}
+
+// restsOn adds how long what a proof rests on has counted.
+func restsOn(ctx context.Context, tx ledger.Tx, e ringfence.Evidence, out *approvalEvidence) error {
+	if e.Authenticator != "" {
+		a, _, err := ledger.Read[ringfence.Authenticator](ctx, tx, ledger.KindAuthenticator, string(e.Authenticator))
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return err
+		}
+		out.Since = a.BoundAt
+	}
+	if e.ContactPoint != "" {
+		c, _, err := ledger.Read[ringfence.ContactPoint](ctx, tx, ledger.KindContactPoint, string(e.ContactPoint))
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return err
+		}
+		if err == nil {
+			out.Since, out.Masked = judgedFrom(c), masked(c.Value)
+		}
+	}
+	return nil
 }
 
 // action is the release's action in the policy it was opened under.

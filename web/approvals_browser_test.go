@@ -105,6 +105,8 @@ func TestColleagueAgreesWithAPasskey(t *testing.T) {
 	b.see("5555 6666")
 	b.see("Priya")
 	b.see("asked for by e-mail")
+	b.see("This account was never paid for this subject")
+	b.see("By …17, unchanged for")
 	b.see("alphabets") // the payee's name mixes Latin and Cyrillic
 	b.looks("approvals-one")
 	b.visit("/approvals/" + string(r.ID))

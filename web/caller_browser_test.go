@@ -409,6 +409,7 @@ func TestCallerReadsGerman(t *testing.T) {
 	b.see("Das sind nicht die Ziffern. Versuche übrig: 2")
 	b.keys("code", code+"\r")
 	b.see("Neues Konto")
+	b.see("1.250,00 GBP")
 	b.see("GB29 NWBK 6016 1331 9268 19")
 	b.see("K7M2 P9QX")
 	b.looks("caller-action-de")

@@ -343,6 +343,7 @@ func TestDirectoryShowsNoMoreThanItMay(t *testing.T) {
 	d.put(ringfence.DefaultTenant, ledger.KindContactPoint, "cpt_1", map[string]string{"subject": string(sub)}, p)
 	m := ringfence.ContactPoint{ID: "cpt_2", Subject: sub, Type: ringfence.ContactEmail, Value: "dana.reed@northwind.example", StoredAt: time.Now(), Status: ringfence.StatusActive}
 	d.put(ringfence.DefaultTenant, ledger.KindContactPoint, "cpt_2", map[string]string{"subject": string(sub)}, m)
+	d.put(ringfence.DefaultTenant, ledger.KindSubject, string(sub), nil, ringfence.Subject{ID: sub, Tenant: ringfence.DefaultTenant, Kind: "customer", Status: ringfence.StatusActive})
 	cookie := d.signIn(priya)
 	if got := d.ask(cookie, "GET", "/v1/contact-points?subject="+string(sub), nil); got.Code != 404 {
 		t.Errorf("without a call about the subject: %d", got.Code)

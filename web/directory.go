@@ -50,7 +50,8 @@ type (
 	}
 	contactPointsOut struct {
 		Body struct {
-			ContactPoints []contactPointView `json:"contact_points"`
+			ContactPoints  []contactPointView  `json:"contact_points"`
+			Authenticators []authenticatorView `json:"authenticators"`
 		}
 	}
 	colleague struct {
@@ -89,16 +90,15 @@ func (s *Server) directoryAPI(a huma.API) {
 				return nil
 			})
 		})
-	add(s, a, huma.Operation{Method: "GET", Path: "/v1/contact-points", Summary: "A subject's contact points, masked, with their ages"},
+	add(s, a, huma.Operation{Method: "GET", Path: "/v1/contact-points", Summary: "A subject's contact points and authenticators, masked, with their ages"},
 		func(ctx context.Context, in *contactPointsIn) (*contactPointsOut, error) {
 			p, out := who(ctx), &contactPointsOut{}
 			if !s.maySee(p, in.Subject) {
 				return nil, problem.New(problem.NotFound, "")
 			}
-			return out, s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) (err error) {
-				out.Body.ContactPoints, err = contactPointsOf(ctx, tx, in.Subject)
-				return err
-			})
+			var err error
+			out.Body.ContactPoints, out.Body.Authenticators, err = s.shownOf(ctx, p.tenant, in.Subject)
+			return out, err
 		})
 	add(s, a, huma.Operation{Method: "GET", Path: "/v1/colleagues", Summary: "Whom a call can be handed to"},
 		func(ctx context.Context, _ *struct{}) (*colleaguesOut, error) {

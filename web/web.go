@@ -114,6 +114,7 @@ type Server struct {
 	asked   bell    // somebody was asked to approve
 	alarmed bell    // an alert began, or was acknowledged
 	turns   turns   // of each tenant's alerts, as this process knows them
+	decoys  decoys  // people who are not on file
 	tries   limiter // four whispered digits
 	lookups limiter // subjects
 	loads   limiter // files to import
@@ -131,7 +132,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Store == nil || cfg.Calls == nil || cfg.Gate == nil || cfg.Policies == nil {
 		return nil, errors.New("web: a store, calls, a gate and its policies are needed")
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, boards: boards{calls: cfg.Calls},
+	s := &Server{cfg: cfg, log: cfg.Log, boards: boards{calls: cfg.Calls}, decoys: newDecoys(),
 		tries: limiter{every: 6 * time.Second, burst: 5}, lookups: limiter{every: time.Second, burst: 20}, loads: limiter{every: 5 * time.Second, burst: 10}, scores: limiter{every: 200 * time.Millisecond, burst: 20}, stirs: limiter{every: 5 * time.Millisecond, burst: 400}, checks: limiter{every: 3 * time.Minute, burst: 5}, guesses: limiter{every: 2 * time.Second, burst: 30},
 		benches: limiter{every: 100 * time.Millisecond, burst: 60}, bench: make(chan struct{}, 2)}
 	if s.log == nil {

@@ -7,7 +7,7 @@ import { Report } from "./floor";
 import { now } from "./live";
 import { attempt, Button, Panel, Pill, tell, TriPill } from "./parts";
 import { age, asking, attestSays, clock, factName, lasts, outcomeSays, over, sentence, sourceSays, stateName, wordy } from "./words";
-import type { Call, ContactPoint, Me, Release } from "./types";
+import type { Call, Me, OnFile, Release } from "./types";
 
 const path = (call: Call, verb: string) => `/v1/traversals/${call.traversal}/${verb}`;
 
@@ -17,19 +17,27 @@ export const current = (call: Call): Release | undefined => {
   return all.findLast((r) => !over(r.state)) ?? all.at(-1);
 };
 
+const NOTHING: OnFile = { contact_points: [], authenticators: [] };
+
 export function CallView({ call, me }: { call: Call; me: Me }) {
   const mine = call.owner === me.id;
+  const [file, setFile] = useState(NOTHING);
+  const state = current(call)?.state; // what is on file may have changed with it
+  useEffect(() => {
+    if (call.subject) get<OnFile>(`/v1/contact-points?subject=${call.subject}`).then(setFile, () => setFile(NOTHING));
+    else setFile(NOTHING);
+  }, [call.subject, state]);
   return (
     <div class="call">
       <div class="left col">
-        <Caller call={call} mine={mine} />
+        <Caller call={call} mine={mine} file={file} />
         <ActionPanel key={call.traversal} call={call} me={me} mine={mine} release={current(call)} />
         <Timeline call={call} />
         <Leave call={call} mine={mine} me={me} />
       </div>
       <div class="right col">
         {call.say_now && <Panel at="o-say" title="Say this now"><p class="say">“{call.say_now}”</p></Panel>}
-        <EvidenceList call={call} />
+        <EvidenceList call={call} file={file} />
         <Why call={call} />
       </div>
     </div>
@@ -38,7 +46,7 @@ export function CallView({ call, me }: { call: Call; me: Me }) {
 
 const SUPERVISED: Record<string, string> = { listen: "A supervisor listens.", whisper: "A supervisor speaks to you; the caller does not hear it.", barge: "A supervisor is in the call." };
 
-function Caller({ call, mine }: { call: Call; mine: boolean }) {
+function Caller({ call, mine, file }: { call: Call; mine: boolean; file: OnFile }) {
   const good = (call.evidence ?? []).filter((e) => e.good === "yes").map((e) => e.fact);
   const strong = ["passkey", "callback", "totp", "otp", "proofed"].filter((f) => good.includes(f));
   return (
@@ -52,7 +60,7 @@ function Caller({ call, mine }: { call: Call; mine: boolean }) {
       <p class="aside">{call.stir_says || attestSays(call.attest)}</p>
       {call.supervised && <p class="aside" role="status">{SUPERVISED[call.supervised] ?? "A supervisor is with you."}</p>}
       <Meter call={call} />
-      {mine && <Ways call={call} />}
+      {mine && <Ways call={call} file={file} />}
     </Panel>
   );
 }
@@ -73,13 +81,8 @@ function Meter({ call }: { call: Call }) {
 
 // Ways starts console flows. While one runs the agent's leg is parked, and the
 // page says in words what the caller hears.
-function Ways({ call }: { call: Call }) {
+function Ways({ call, file }: { call: Call; file: OnFile }) {
   const release = current(call);
-  const [points, setPoints] = useState<ContactPoint[]>([]);
-  useEffect(() => {
-    setPoints([]);
-    if (call.subject) get<{ contact_points: ContactPoint[] }>(`/v1/contact-points?subject=${call.subject}`).then((a) => setPoints(a.contact_points), () => {});
-  }, [call.subject]);
   if (call.state === "step_up" || call.state === "suspended") {
     return (
       <div class="running" role="status">
@@ -96,7 +99,7 @@ function Ways({ call }: { call: Call }) {
     await post(path(call, "step-ups"), { flow, release: release!.id });
     tell(doing);
   });
-  const phone = points.find((p) => (p.type === "mobile" || p.type === "landline") && p.status === "active");
+  const phone = phoneOf(file);
   const wanted = release?.missing ?? [];
   const main = (fact: string) => !why && wanted[0] === fact;
   return (
@@ -114,7 +117,22 @@ function Ways({ call }: { call: Call }) {
   );
 }
 
-function EvidenceList({ call }: { call: Call }) {
+const phoneOf = (file: OnFile) => file.contact_points.find((p) => (p.type === "mobile" || p.type === "landline") && p.status === "active");
+
+// rests says how old what a fact rests on is: the gate counts nothing that is
+// too young.
+function rests(fact: string, file: OnFile): string {
+  const old = (since: string) => lasts(now.value - Date.parse(since));
+  const phone = phoneOf(file);
+  if (["otp", "callback", "known_number", "confirmed"].includes(fact)) return phone ? `Number ${phone.masked}, ${old(phone.since)} on file` : "";
+  const ways = file.authenticators.filter((a) => a.type === fact && a.status !== "removed");
+  const one = ways.find((a) => a.status === "active") ?? ways[0];
+  return one ? (one.status === "active" ? `Set up ${old(one.since)} ago` : `Does not count: ${wordy(one.status)}`) : "";
+}
+
+const Age = ({ text }: { text: string }) => (text ? <p class="aside age">{text}</p> : null);
+
+function EvidenceList({ call, file }: { call: Call; file: OnFile }) {
   const have = call.evidence ?? [];
   const open = (current(call)?.missing ?? []).filter((f) => !have.some((e) => e.fact === f && e.good === "yes"));
   return (
@@ -123,11 +141,11 @@ function EvidenceList({ call }: { call: Call }) {
       <ul class="rows">
         {have.map((e) => (
           <li>
-            <div><strong>{factName(e.fact)}</strong><p class="aside">{[sentence(e.says), sourceSays(e.source)].filter(Boolean).join(" · ")}</p></div>
+            <div><strong>{factName(e.fact)}</strong><p class="aside">{[sentence(e.says), sourceSays(e.source)].filter(Boolean).join(" · ")}</p><Age text={rests(e.fact, file)} /></div>
             <div class="end"><TriPill good={e.good} /><span class="aside">{age(e.at, now.value)}</span></div>
           </li>
         ))}
-        {open.map((f) => <li><div><strong>{factName(f)}</strong><p class="aside">Asked for by this action.</p></div><div class="end"><TriPill good="unknown" /></div></li>)}
+        {open.map((f) => <li><div><strong>{factName(f)}</strong><p class="aside">Asked for by this action.</p><Age text={rests(f, file)} /></div><div class="end"><TriPill good="unknown" /></div></li>)}
       </ul>
     </Panel>
   );

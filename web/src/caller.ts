@@ -30,6 +30,9 @@ let session = "";
 let options: unknown;
 let timer: ReturnType<typeof setInterval> | undefined;
 
+// local writes an amount with the reader's own point and comma.
+const local = (amount: string) => (document.documentElement.lang === "de" ? amount.replace(/[.,]/g, (c) => (c === "." ? "," : ".")) : amount);
+
 function tell(key: string, how = "", more = "") {
   status.className = key ? `says ${how}` : "";
   status.textContent = key ? text(key) + more : "";
@@ -87,7 +90,7 @@ function show(out: Out) {
     const dd = document.createElement("dd");
     const value = document.createElement("bdi");
     dt.textContent = names.querySelector(`[data-field="field_${CSS.escape(f.name)}"]`)?.textContent ?? f.name.replaceAll("_", " ");
-    value.textContent = f.as === "money" ? shown(f.value, "money") : f.as === "digits" || f.as === "spell" ? grouped(f.value) : f.value;
+    value.textContent = f.as === "money" ? local(shown(f.value, "money")) : f.as === "digits" || f.as === "spell" ? grouped(f.value) : f.value;
     if (f.as === "money") dd.className = "money";
     if (f.as === "digits" || f.as === "spell") dd.className = "account";
     dd.append(value);

@@ -31,4 +31,6 @@ export interface Me {
   id: string; name: string; roles: string[]; team?: string; currency?: string; actions?: ActionType[] | null; kinds?: { kind: string; by: string[] }[] | null; pages: string[];
 }
 
+export interface OnFile { contact_points: ContactPoint[]; authenticators: { type: string; since: string; status: string }[] }
+
 export interface ContactPoint { id: string; type: string; masked: string; since: string; changed?: string; status: string }
