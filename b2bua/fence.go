@@ -19,7 +19,8 @@ type fence struct {
 	strangers Strangers
 	transport string
 	trunks    []*Trunk // that may use this listener
-	sources   *sources
+	rates     *sources // of trunks
+	strange   *sources // of everybody else; a ban of theirs is no trunk's
 	seed      maphash.Seed
 	sentBy    func() (host string, port uint16) // of our Via
 	gate      gate
@@ -71,9 +72,9 @@ func (f *fence) trunkOf(source netip.Addr, names []string) *Trunk {
 // welcome spends one message of source's allowance.
 func (f *fence) welcome(t *Trunk, source netip.Addr, now time.Time) bool {
 	if t != nil {
-		return f.sources.take(source, f.limits.TrunkRate, false, now)
+		return f.rates.take(source, f.limits.TrunkRate, false, now)
 	}
-	return f.strangers != StrangersDrop && f.sources.take(source, f.limits.StrangerRate, true, now)
+	return f.strangers != StrangersDrop && f.strange.take(source, f.limits.StrangerRate, true, now)
 }
 
 // datagram judges one UDP datagram.

@@ -23,7 +23,7 @@ var trunkAddr = netip.MustParseAddrPort("192.0.2.10:5060")
 // testFence trusts 192.0.2.0/24 and is itself 198.51.100.1:5060.
 func testFence(g gate) *fence {
 	t := &Trunk{Name: "t", Transport: "udp", Sources: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
-	return &fence{limits: Limits{}.withDefaults(), transport: "udp", trunks: []*Trunk{t}, sources: &sources{}, seed: maphash.MakeSeed(), gate: g,
+	return &fence{limits: Limits{}.withDefaults(), transport: "udp", trunks: []*Trunk{t}, rates: &sources{}, strange: &sources{}, seed: maphash.MakeSeed(), gate: g,
 		sentBy: func() (string, uint16) { return "198.51.100.1", 5060 }}
 }
 

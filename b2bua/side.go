@@ -45,7 +45,7 @@ func (u *UA) open(l Listener) (*side, error) {
 			s.trunks = append(s.trunks, t)
 		}
 	}
-	s.f = &fence{limits: u.cfg.Limits, strangers: u.cfg.Strangers, transport: l.Transport, trunks: s.trunks, sources: &u.rates,
+	s.f = &fence{limits: u.cfg.Limits, strangers: u.cfg.Strangers, transport: l.Transport, trunks: s.trunks, rates: &u.rates, strange: &u.strange,
 		seed: maphash.MakeSeed(), wire: s.wire(), gate: u, sentBy: func() (string, uint16) { return bracketed(s.ext.Addr()), s.ext.Port() }}
 	at := netip.MustParseAddrPort(l.Addr)
 	switch l.Transport {

@@ -1,7 +1,9 @@
 package b2bua
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -51,10 +53,7 @@ func (b *bucket) take(rate int, now time.Time) bool {
 // take reports whether source may have one more message at now, given rate a
 // second and a burst of the same size.
 func (s *sources) take(source netip.Addr, rate int, ban bool, now time.Time) bool {
-	if source.Is6() {
-		p, _ := source.Prefix(64)
-		source = p.Addr()
-	}
+	source = sourceOf(source)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.by[source]
@@ -77,13 +76,66 @@ func (s *sources) take(source netip.Addr, rate int, ban bool, now time.Time) boo
 	return false
 }
 
-// forgetLocked keeps the bans and the sources of the last seconds.
+// forgetLocked keeps the bans first, then the sources of the last seconds.
 func (s *sources) forgetLocked(now time.Time) {
 	kept := make(map[netip.Addr]*bucket)
-	for a, b := range s.by {
-		if len(kept) < maxSources/2 && (now.Before(b.banned) || now.Sub(b.last) < 2*time.Second) {
-			kept[a] = b
+	keep := func(ok func(*bucket) bool) {
+		for a, b := range s.by {
+			if len(kept) < maxSources/2 && ok(b) {
+				kept[a] = b
+			}
 		}
 	}
+	keep(func(b *bucket) bool { return now.Before(b.banned) })
+	keep(func(b *bucket) bool { return now.Sub(b.last) < 2*time.Second })
 	s.by = kept
+}
+
+// sourceOf is what is counted for an address: itself, or the /64 of IPv6.
+func sourceOf(a netip.Addr) netip.Addr {
+	if a = a.Unmap(); a.Is6() {
+		p, _ := a.Prefix(64) // 64 bits are never too many
+		return p.Addr()
+	}
+	return a
+}
+
+// Ban is a source that is ignored.
+type Ban struct {
+	Source netip.Prefix // an address, or the /64 of IPv6
+	Until  time.Time
+}
+
+// Bans lists the sources that are ignored now, the longest first. None of them
+// is a trunk: those are never ignored.
+func (u *UA) Bans() []Ban { return u.strange.bans(time.Now()) }
+
+func (s *sources) bans(now time.Time) (out []Ban) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for a, b := range s.by {
+		if now.Before(b.banned) {
+			bits := 32
+			if a.Is6() {
+				bits = 64
+			}
+			out = append(out, Ban{Source: netip.PrefixFrom(a, bits), Until: b.banned})
+		}
+	}
+	slices.SortFunc(out, func(a, b Ban) int { return cmp.Or(b.Until.Compare(a.Until), a.Source.Addr().Compare(b.Source.Addr())) })
+	return out
+}
+
+// Unban listens to a source again. It reports whether it was ignored.
+func (u *UA) Unban(a netip.Addr) bool { return u.strange.unban(a, time.Now()) }
+
+func (s *sources) unban(a netip.Addr, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.by[sourceOf(a)]
+	if b == nil || !now.Before(b.banned) {
+		return false
+	}
+	delete(s.by, sourceOf(a))
+	return true
 }

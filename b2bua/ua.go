@@ -37,15 +37,16 @@ var ErrFull = errors.New("sip: no new calls: as many as allowed are in progress"
 // UA is the telephone edge: listeners, trunks and the legs in progress. Start it
 // once, Drain it, Close it; Close waits for everything it started.
 type UA struct {
-	cfg    Config
-	h      Handler
-	log    *slog.Logger
-	sides  []*side
-	rates  sources
-	pool   *rtp.Pool
-	soft   *Softphones
-	intake *intake
-	wg     sync.WaitGroup // sides, legs and their clean-up
+	cfg     Config
+	h       Handler
+	log     *slog.Logger
+	sides   []*side
+	rates   sources // of trunks
+	strange sources // of everybody else
+	pool    *rtp.Pool
+	soft    *Softphones
+	intake  *intake
+	wg      sync.WaitGroup // sides, legs and their clean-up
 
 	mu       sync.Mutex // guards everything below
 	started  bool

@@ -230,6 +230,8 @@ var access = []rule{
 	{pattern: "GET /v1/recordings/audio/{pass}", roles: records},
 	{pattern: "POST /v1/traversals/{id}/captures", roles: engineers},
 	{pattern: "GET /v1/captures/{id}", roles: engineers},
+	{pattern: "GET /v1/bans", roles: watchers},
+	{pattern: "POST /v1/bans/lift", roles: engineers},
 	{pattern: "POST /v1/recordings/{id}/hold", roles: examiners},
 	{pattern: "POST /v1/recordings/{id}/lift", roles: risks},
 	{pattern: "POST /v1/recordings/{id}/delete", roles: risks},

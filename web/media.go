@@ -19,6 +19,7 @@ func (s *Server) mediaAPI(a huma.API, m *guardedMux) {
 	s.superviseAPI(a)
 	s.traceAPI(a)
 	s.captureAPI(a, m)
+	s.bansAPI(a)
 	s.signalAPI(a)
 	s.recordingAPI(a)
 	m.HandleFunc("GET /v1/recordings/audio/{pass}", s.audio)

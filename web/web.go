@@ -34,6 +34,8 @@ type Config struct {
 	Signals Signals
 	// Traces tells how calls went on the wire; nil knows none.
 	Traces Traces
+	// Bans are the sources that the edge ignores; nil ignores none.
+	Bans Bans
 	// Captures takes the packets of live calls; nil takes none.
 	Captures Captures
 	// Drills runs attacks against this configuration; nil runs none.

@@ -123,10 +123,12 @@ func TestTheToneSweepOfASecretIsNotInTheRecording(t *testing.T) {
 	talk()
 	leg.Cut(true)
 	leg.Play(sweep(agents, 1200))
-	go func() { _ = there.Say(t.Context(), sweep(agents, 1000)) }()
+	said := make(chan struct{})
+	go func() { defer close(said); _ = there.Say(t.Context(), sweep(agents, 1000)) }()
 	if err := call.Say(t.Context(), sweep(callers, 1000)); err != nil {
 		t.Error(err)
 	}
+	<-said // what the agent says after the cut is no secret
 	leg.Cut(false)
 	leg.Stop()
 	time.AfterFunc(500*time.Millisecond, func() { call.Hangup() })

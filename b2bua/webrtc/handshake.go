@@ -59,15 +59,14 @@ func secure(ctx context.Context, wire *wire, cert tls.Certificate, want [32]byte
 		verified = true
 		return nil
 	}
-	conn, err := dtls.Server(wire, wire.LocalAddr(), &dtls.Config{
-		Certificates: []tls.Certificate{cert}, SRTPProtectionProfiles: profiles, ClientAuth: dtls.RequireAnyClientCert,
-		ExtendedMasterSecret: dtls.RequireExtendedMasterSecret,
-		CipherSuites:         []dtls.CipherSuiteID{dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, dtls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384},
+	conn, err := dtls.ServerWithOptions(wire, wire.LocalAddr(),
+		dtls.WithCertificates(cert), dtls.WithSRTPProtectionProfiles(profiles...), dtls.WithClientAuth(dtls.RequireAnyClientCert),
+		dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret),
+		dtls.WithCipherSuites(dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, dtls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
 		// The proof of a browser is its fingerprint in the offer (RFC 8827,
 		// section 6.5), not a chain: its certificate is its own.
-		InsecureSkipVerify: true,
-		VerifyConnection:   func(s *dtls.State) error { return check(s.PeerCertificates) },
-	})
+		dtls.WithInsecureSkipVerify(true),
+		dtls.WithVerifyConnection(func(s *dtls.State) error { return check(s.PeerCertificates) }))
 	if err != nil {
 		return nil, nil, fmt.Errorf("webrtc: DTLS: %w", err)
 	}
