@@ -27,7 +27,7 @@ var ErrAnswered = errors.New("sip: leg is answered")
 // eventQueue is how many events wait for a reader. A leg whose reader stays away
 // that long is hung up rather than told half of what happened. Every leg pays
 // for its whole queue: with 512 it was 53 KiB, more than all else of a leg.
-const eventQueue = 64
+const eventQueue = 32
 
 // Leg is one SIP dialog with its media. Its methods may be called from any
 // goroutine. A leg is over when LegEnded was sent; what its methods do after

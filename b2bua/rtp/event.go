@@ -26,13 +26,13 @@ type Event struct {
 // Bounds of the event queue. Digits may fill it to digitQueue only, so that a
 // flood of them never displaces another event.
 const (
-	eventQueue = 64
-	digitQueue = 48
+	eventQueue = 32
+	digitQueue = 24
 )
 
 // Events returns the session's events in order. The channel is closed by
-// Close. A reader that stays away loses digits past the 48th waiting one, and
-// every event past the 64th; audio never waits for it.
+// Close. A reader that stays away loses digits past the 24th waiting one, and
+// every event past the 32nd; audio never waits for it.
 func (s *Session) Events() <-chan Event { return s.events }
 
 func (s *Session) emit(e Event) {

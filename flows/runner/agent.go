@@ -34,6 +34,7 @@ func (a *agent) next() {
 		a.queue = a.queue[1:]
 		if !u.bad && a.up {
 			a.playing = a.leg.Play(u.clip)
+			u.clip = nil // the queue keeps u for the life of the call, and a line is 100 KiB
 		}
 	}
 }

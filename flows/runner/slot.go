@@ -86,6 +86,7 @@ func (s *slot) next() {
 		u := s.queue[0]
 		if !u.bad && s.up {
 			s.playing = s.leg.Play(u.clip)
+			u.clip = nil // the queue keeps u for as long as lines follow
 			return
 		}
 		s.queue = s.queue[1:]
