@@ -21,8 +21,17 @@ import (
 // (`signals:`), and a bad one only ever adds (invariants 9 and 10).
 type Risk struct {
 	Name  string        `json:"name"`
-	Value ringfence.Tri `json:"value"` // yes = a sign of fraud
+	Value ringfence.Tri `json:"value"` // Odd reads it
 	Says  string        `json:"says"`
+}
+
+// Odd reports whether the observation is a sign of fraud, and not merely known or
+// unknown. Of what ought to be so, it is that it is not.
+func (r Risk) Odd() bool {
+	if r.Name == "line_type" || r.Name == "name_check" {
+		return r.Value == ringfence.No
+	}
+	return r.Value == ringfence.Yes
 }
 
 // The numbers of what looks odd.

@@ -215,3 +215,15 @@ func TestNamesInDisguise(t *testing.T) {
 		t.Errorf("flags %v", r.Flags)
 	}
 }
+
+// Of most observations yes is the sign of fraud, of what ought to be so no is;
+// unknown is none, and neither is the zero value.
+func TestOddIsASignOfFraud(t *testing.T) {
+	for name, want := range map[string]ringfence.Tri{"": ringfence.Yes, "sim_swap": ringfence.Yes, "new_payee": ringfence.Yes, "line_type": ringfence.No, "name_check": ringfence.No} {
+		for _, value := range []ringfence.Tri{ringfence.Unknown, ringfence.Yes, ringfence.No} {
+			if got := (Risk{Name: name, Value: value}).Odd(); got != (value == want) {
+				t.Errorf("%s %v: odd %v", name, value, got)
+			}
+		}
+	}
+}

@@ -32,11 +32,15 @@ type (
 		ExpiresAt    time.Time           `json:"expires_at"`
 		Evidence     []approvalEvidence  `json:"evidence"`
 		Reasons      []policy.Reason     `json:"reasons"`
-		Risks        []gate.Risk         `json:"risks" doc:"what looks odd, each in a sentence; nothing of it is proof"`
+		Risks        []approvalRisk      `json:"risks" doc:"what is known of the risk, each in a sentence; nothing of it is proof"`
 		Waivers      []string            `json:"waivers"`
 		Digest       ringfence.Digest    `json:"digest"`
 		Policy       ringfence.Digest    `json:"policy"`
 		EvidenceHash ringfence.Digest    `json:"evidence_hash"`
+	}
+	approvalRisk struct {
+		Says string `json:"says"`
+		Odd  bool   `json:"odd" doc:"a sign of fraud"`
 	}
 	approvalField struct {
 		Name  string `json:"name"`
@@ -208,7 +212,10 @@ func (s *Server) approvalView(ctx context.Context, r gate.Release) (approvalView
 	if err != nil {
 		return v, err
 	}
-	v.Risks = append([]gate.Risk{}, verdict.Risks...)
+	v.Risks = []approvalRisk{}
+	for _, r := range verdict.Risks {
+		v.Risks = append(v.Risks, approvalRisk{r.Says, r.Odd()})
+	}
 	if v.Requester, err = s.nameOf(ctx, r.Tenant, r.Opener.Person); err != nil {
 		return v, err
 	}
@@ -250,7 +257,10 @@ func restsOn(ctx context.Context, tx ledger.Tx, e ringfence.Evidence, out *appro
 			return err
 		}
 		if err == nil {
-			out.Since, out.Masked = judgedFrom(c), masked(c.Value)
+			out.Masked = masked(c.Value)
+			if from := judgedFrom(c); from.After(out.Since) {
+				out.Since = from // the younger of the two
+			}
 		}
 	}
 	return nil

@@ -179,7 +179,9 @@ func (t *traversal) showRelease(ctx context.Context, id ringfence.ReleaseID) {
 	v := t.liveRelease(rel)
 	v.Decision = verdict.Decision.String()
 	for _, r := range verdict.Risks {
-		v.Risks = append(v.Risks, r.Says)
+		if r.Odd() {
+			v.Risks = append(v.Risks, r.Says)
+		}
 	}
 	if rel.State == gate.StatePendingEvidence || rel.State == gate.StatePendingApproval {
 		v.Why, v.Missing = verdict.Next, verdict.Missing

@@ -6,12 +6,11 @@ import { get, post } from "./api";
 import { asked, now } from "./live";
 import { attempt, Panel, Pill, tell } from "./parts";
 import { NotDone, use } from "./passkey";
-import type { Tri } from "./types";
-import { age, factName, fieldName, lasts, reasonSays, shown } from "./words";
+import { age, factName, fieldName, lasts, reasonSays, sentence, shown } from "./words";
 
 interface Approval {
   release: string; says: string; class: string; fields: { name: string; type: string; value: string }[]; flags: string[]; requester: string; asked_by?: string;
-  requested_at: string; expires_at: string; evidence: { fact: string; strength: string; at: string; since?: string; masked?: string; presented: boolean }[]; reasons: string[]; risks: { says: string; value: Tri }[]; waivers: string[];
+  requested_at: string; expires_at: string; evidence: { fact: string; strength: string; at: string; since?: string; masked?: string; presented: boolean }[]; reasons: string[]; risks: { says: string; odd: boolean }[]; waivers: string[];
   digest: string; policy: string; evidence_hash: string;
 }
 
@@ -60,13 +59,13 @@ function One({ a }: { a: Approval }) {
       <dl class="facts big">
         {a.fields.map((f) => <div><dt>{fieldName(f.name)}</dt><dd class={f.type}><bdi>{shown(f.value, f.type)}</bdi></dd></div>)}
       </dl>
-      {a.flags.map((f) => <p class="alert">{f}</p>)}
+      {a.flags.map((f) => <p class="alert">{sentence(f)}.</p>)}
       <h3>What was proved</h3>
       <ul class="rows">
         {a.evidence.map((e) => <li><div><strong>{factName(e.fact)}</strong><p class="aside">{e.presented ? "Every field was shown or spoken to the person reached." : "The fields were not part of it."}</p>{e.since && <p class="aside">{e.masked ? `By ${e.masked}, ` : ""}{e.masked ? "unchanged" : "Set up and unchanged"} for {lasts(now.value - Date.parse(e.since))}.</p>}</div><div class="end"><Pill how="ok">Good</Pill><span class="aside">{age(e.at, now.value)}</span></div></li>)}
         {a.evidence.length === 0 && <li><p class="aside">Nothing but your agreement.</p></li>}
       </ul>
-      {a.risks.length > 0 && <><h3>What looks odd</h3><ul class="odd">{a.risks.map((r) => <li class={r.value === "yes" ? "warn" : ""}>{r.says}</li>)}</ul></>}
+      {a.risks.length > 0 && <><h3>Risk</h3><ul class="odd">{a.risks.map((r) => <li class={r.odd ? "warn" : ""}>{r.says}</li>)}</ul></>}
       {a.reasons.filter((r) => r !== "missing").map((r) => <p class="standing">{reasonSays(r)}</p>)}
       {a.waivers.map((w) => <p class="standing">Waiver: {w}</p>)}
       <p class="aside">Look at the invoice or contract itself. A call-back shows that somebody at the number on file approved it; it does not show who is on the other line.</p>
