@@ -275,6 +275,13 @@ func (d desk) subject(s ringfence.Subject) error {
 			}
 		}
 	}
+	for _, f := range kind.Fields {
+		if f.Type.Base == policy.BaseName {
+			for _, word := range NameWords(s.Record[f.Name]) {
+				keys[NameKey(word)] = string(s.Kind)
+			}
+		}
+	}
 	s.Tenant, s.StoredAt, s.Status = d.tenant, d.now, ringfence.StatusActive
 	return d.put(ledger.KindSubject, string(s.ID), 0, s.ID, keys, s)
 }

@@ -11,7 +11,7 @@ import (
 // written by gate (verify writes only the counters of an authenticator);
 // evidence and void legs by verify.
 const (
-	KindSubject       Kind = "subject"       // ringfence.Subject; keys: "kind:field" -> value for each identifying field, "kind" -> kind
+	KindSubject       Kind = "subject"       // ringfence.Subject; keys: "kind:field" -> value for each identifying field, "name:word" -> kind for each word of its names, "kind" -> kind
 	KindContactPoint  Kind = "contact_point" // ringfence.ContactPoint; keys: subject, value
 	KindAuthenticator Kind = "authenticator" // ringfence.Authenticator; keys: subject (a person's id for staff passkeys)
 	KindEvidence      Kind = "evidence"      // ringfence.Evidence; keys: traversal, release, subject; never changed

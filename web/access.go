@@ -91,6 +91,7 @@ var access = []rule{
 	{pattern: "GET /audit", roles: records, page: true},
 	{pattern: "GET /drills", roles: watchers, page: true},
 	{pattern: "GET /people", roles: keepers, page: true},
+	{pattern: "GET /subjects", roles: finders, page: true},
 	{pattern: "GET /import", roles: loaders, page: true},
 	{pattern: "GET /flows", roles: readers, page: true},
 	{pattern: "GET /start", roles: admins, page: true},

@@ -50,6 +50,7 @@ func (s *Server) api(m *guardedMux) {
 	s.alertAPI(a)
 	s.clockAPI(a)
 	s.directoryAPI(a)
+	s.subjectAPI(a)
 	s.fileAPI(a)
 	s.changeAPI(a)
 	s.brakeAPI(a)

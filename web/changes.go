@@ -9,6 +9,7 @@ import (
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/gate"
+	"github.com/ringfence/ringfence/policy"
 	"github.com/ringfence/ringfence/web/problem"
 )
 
@@ -46,6 +47,7 @@ func (s *Server) askChange(ctx context.Context, in *changeIn) (*releaseOut, erro
 	if err := s.mayChange(p, q.Type); err != nil {
 		return nil, err
 	}
+	s.spell(p.tenant, q.Type, q.Fields)
 	switch {
 	case q.Traversal != "":
 		if err := s.onCall(ctx, &q); err != nil {
@@ -79,4 +81,16 @@ func (s *Server) mayChange(p principal, action string) error {
 		return problem.New(problem.Unprocessable, "This carries a secret that only the caller keys, on a call.")
 	}
 	return nil
+}
+
+// spell brings telephone numbers, which people group and prefix as they are
+// used to, into the form of the gate. What is no number stays as it is, and is
+// refused there.
+func (s *Server) spell(tenant ringfence.TenantID, action string, fields map[string]string) {
+	a, _ := s.cfg.Policies.Current(tenant).Action(action)
+	for _, f := range a.Carries {
+		if tn, ok := s.number(fields[f.Name]); ok && f.Type.Base == policy.BaseTN {
+			fields[f.Name] = string(tn)
+		}
+	}
 }

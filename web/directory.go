@@ -13,11 +13,6 @@ import (
 )
 
 type (
-	subjectsIn struct {
-		Kind  ringfence.SubjectKind `query:"kind" pattern:"^[a-z_]{1,40}$" example:"customer"`
-		Field string                `query:"field" pattern:"^[a-z_]{1,40}$" doc:"an identifying field of the kind" example:"account"`
-		Value string                `query:"value" minLength:"1" maxLength:"80" doc:"its exact value"`
-	}
 	// subjectView shows that there is a subject, and nothing of its record:
 	// that stands on the console only after the policy's speak guard.
 	subjectView struct {
@@ -25,11 +20,6 @@ type (
 		Kind     ringfence.SubjectKind `json:"kind"`
 		Language string                `json:"language,omitempty"`
 		Status   ringfence.Status      `json:"status"`
-	}
-	subjectsOut struct {
-		Body struct {
-			Subjects []subjectView `json:"subjects"`
-		}
 	}
 	contactPointsIn struct {
 		Subject ringfence.SubjectID `query:"subject" maxLength:"40" required:"true"`
@@ -67,29 +57,6 @@ type (
 )
 
 func (s *Server) directoryAPI(a huma.API) {
-	add(s, a, huma.Operation{Method: "GET", Path: "/v1/subjects", Summary: "Find a subject by an identifying field",
-		Description: "An exact match or nothing; no field of the record is shown."},
-		func(ctx context.Context, in *subjectsIn) (*subjectsOut, error) {
-			p, out := who(ctx), &subjectsOut{}
-			if err := s.lookups.spend(p.actor()); err != nil {
-				return nil, err
-			}
-			out.Body.Subjects = []subjectView{}
-			return out, s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) error {
-				rows, err := tx.List(ctx, ledger.KindSubject, ledger.Query{Key: string(in.Kind) + ":" + in.Field, Value: strings.TrimSpace(in.Value), Limit: 5})
-				if err != nil {
-					return err
-				}
-				for _, rec := range rows {
-					sub, _, err := ledger.Read[ringfence.Subject](ctx, tx, ledger.KindSubject, rec.ID)
-					if err != nil {
-						return err
-					}
-					out.Body.Subjects = append(out.Body.Subjects, subjectView{sub.ID, sub.Kind, sub.Language, sub.Status})
-				}
-				return nil
-			})
-		})
 	add(s, a, huma.Operation{Method: "GET", Path: "/v1/contact-points", Summary: "A subject's contact points and authenticators, masked, with their ages"},
 		func(ctx context.Context, in *contactPointsIn) (*contactPointsOut, error) {
 			p, out := who(ctx), &contactPointsOut{}

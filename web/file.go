@@ -28,6 +28,7 @@ type (
 		Synced   bool                        `json:"synced,omitempty" doc:"a passkey that its maker keeps a copy of on other devices"`
 		Left     *int                        `json:"codes_left,omitempty" doc:"recovery codes that were not used"`
 		Since    time.Time                   `json:"since" doc:"from when on the gate counts its age"`
+		Used     time.Time                   `json:"used,omitzero" doc:"when it last proved something, of the newest two hundred proofs"`
 		Removed  time.Time                   `json:"removed,omitzero"`
 		Failures int                         `json:"failures" doc:"in its whole life; 50 switch it off"`
 		Check    string                      `json:"check,omitempty" doc:"of one that waits: six digits that its owner's page shows as well"`
@@ -60,7 +61,7 @@ type (
 	}
 	fileOut struct {
 		Body struct {
-			subjectView
+			foundSubject
 			Since          time.Time           `json:"since"`
 			ContactPoints  []contactPointView  `json:"contact_points"`
 			Authenticators []authenticatorView `json:"authenticators"`
@@ -94,7 +95,7 @@ func (s *Server) file(ctx context.Context, in *onSubject) (*fileOut, error) {
 			return err
 		}
 		b := &out.Body
-		b.subjectView, b.Since = subjectView{sub.ID, sub.Kind, sub.Language, sub.Status}, sub.StoredAt
+		b.foundSubject, b.Since = s.found(p.tenant, sub), sub.StoredAt
 		if b.ContactPoints, err = contactPointsOf(ctx, tx, in.ID); err != nil {
 			return err
 		}
@@ -127,17 +128,37 @@ func contactPointsOf(ctx context.Context, tx ledger.Tx, subject ringfence.Subjec
 
 func authenticatorsOf(ctx context.Context, tx ledger.Tx, subject ringfence.SubjectID) ([]authenticatorView, error) {
 	all, err := verify.Authenticators(ctx, tx, subject)
+	if err != nil {
+		return nil, err
+	}
+	used, err := lastUsed(ctx, tx, subject)
 	out := []authenticatorView{}
 	for _, one := range all {
 		if one.Type == ringfence.AuthDuressPIN {
 			continue // nobody is told that there is one (invariant 26)
 		}
-		v := authenticatorView{ID: one.ID, Type: one.Type, Lane: one.Lane, Since: one.BoundAt, Removed: one.RemovedAt, Failures: one.Failures,
+		v := authenticatorView{ID: one.ID, Type: one.Type, Lane: one.Lane, Since: one.BoundAt, Used: used[one.ID], Removed: one.RemovedAt, Failures: one.Failures,
 			Synced: one.Type == ringfence.AuthPasskey && synced(one.Secret), Status: one.Status}
 		if one.Status == ringfence.StatusPending {
 			v.Check = gate.CheckDigits(gate.Fingerprint(one.Secret))
 		}
 		out = append(out, v)
+	}
+	return out, err
+}
+
+// lastUsed is when each authenticator of a subject last proved something.
+func lastUsed(ctx context.Context, tx ledger.Tx, subject ringfence.SubjectID) (map[ringfence.AuthenticatorID]time.Time, error) {
+	recs, err := tx.List(ctx, ledger.KindEvidence, ledger.Query{Key: "subject", Value: string(subject), Desc: true})
+	out := map[ringfence.AuthenticatorID]time.Time{}
+	for _, rec := range recs {
+		e, _, err := ledger.Read[ringfence.Evidence](ctx, tx, ledger.KindEvidence, rec.ID)
+		if err != nil {
+			return nil, err
+		}
+		if e.Authenticator != "" && e.At.After(out[e.Authenticator]) {
+			out[e.Authenticator] = e.At
+		}
 	}
 	return out, err
 }

@@ -24,7 +24,7 @@ func (s *Server) staffPages(m *guardedMux) {
 		}
 		console(w, r)
 	})
-	for pattern, title := range map[string]string{"GET /start": "First steps", "GET /admin": "Administration", "GET /alerts": "Alerts"} {
+	for pattern, title := range map[string]string{"GET /start": "First steps", "GET /admin": "Administration", "GET /alerts": "Alerts", "GET /subjects": "Subjects"} {
 		m.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.page(w, r, "admin.html.tmpl", title) })
 	}
 	m.HandleFunc("GET /flows", func(w http.ResponseWriter, r *http.Request) { s.page(w, r, "flows.html.tmpl", nil) })

@@ -33,9 +33,9 @@ type (
 	}
 	historyOut struct {
 		Body struct {
-			Calls    []pastView    `json:"calls" doc:"newest first"`
-			People   []colleague   `json:"people" doc:"whose name was looked for"`
-			Subjects []subjectView `json:"subjects" doc:"whose number or identifying field was looked for"`
+			Calls    []pastView     `json:"calls" doc:"newest first"`
+			People   []colleague    `json:"people" doc:"whose name was looked for"`
+			Subjects []foundSubject `json:"subjects" doc:"whose number or identifying field was looked for"`
 			// Names of the members of staff in the calls.
 			Names map[ringfence.PersonID]string `json:"names"`
 			Next  string                        `json:"next,omitempty"`
@@ -56,7 +56,7 @@ func (s *Server) searchAPI(a huma.API) {
 
 func (s *Server) history(ctx context.Context, in *historyIn) (*historyOut, error) {
 	p, out := who(ctx), &historyOut{}
-	out.Body.Calls, out.Body.People, out.Body.Subjects, out.Body.Names = []pastView{}, []colleague{}, []subjectView{}, map[ringfence.PersonID]string{}
+	out.Body.Calls, out.Body.People, out.Body.Subjects, out.Body.Names = []pastView{}, []colleague{}, []foundSubject{}, map[ringfence.PersonID]string{}
 	text := strings.TrimSpace(in.Text)
 	if text != "" {
 		if err := s.lookups.spend(p.actor()); err != nil {
@@ -138,14 +138,15 @@ func (s *Server) lookFor(ctx context.Context, tx ledger.Tx, text string, out *hi
 		return []looked{{"", text}}, nil
 	}
 	by = append(by, looked{"reference", reference(text)})
-	if tn, ok := s.cfg.Home.Canonical(text); ok {
+	if tn, ok := s.number(text); ok {
 		by = append(by, looked{"number", string(tn)})
-		if err := s.subjectsAt(ctx, tx, tn, out); err != nil {
-			return nil, err
-		}
 	}
-	if err := s.subjectsWith(ctx, tx, text, out); err != nil {
+	subjects, err := s.subjectsFor(ctx, tx, text, ledger.Query{Desc: true, Limit: maxSubjectsFound + 1})
+	if err != nil {
 		return nil, err
+	}
+	for _, sub := range subjects[:min(len(subjects), maxSubjectsFound)] {
+		out.Body.Subjects = append(out.Body.Subjects, s.found(who(ctx).tenant, sub.Subject))
 	}
 	if err := peopleCalled(ctx, tx, text, out); err != nil {
 		return nil, err
@@ -159,53 +160,8 @@ func (s *Server) lookFor(ctx context.Context, tx ledger.Tx, text string, out *hi
 	return by, nil
 }
 
-// subjectsAt finds whose number of record it is.
-func (s *Server) subjectsAt(ctx context.Context, tx ledger.Tx, tn ringfence.TN, out *historyOut) error {
-	rows, err := tx.List(ctx, ledger.KindContactPoint, ledger.Query{Key: "value", Value: string(tn), Limit: 5})
-	if err != nil {
-		return err
-	}
-	for _, rec := range rows {
-		c, _, err := ledger.Read[ringfence.ContactPoint](ctx, tx, ledger.KindContactPoint, rec.ID)
-		if err != nil {
-			return err
-		}
-		if err := addSubject(ctx, tx, string(c.Subject), out); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// subjectsWith finds who is identified by exactly this text.
-func (s *Server) subjectsWith(ctx context.Context, tx ledger.Tx, text string, out *historyOut) error {
-	_, kinds, _ := s.vocabulary(who(ctx).tenant)
-	for _, kind := range kinds {
-		for _, field := range kind.By {
-			rows, err := tx.List(ctx, ledger.KindSubject, ledger.Query{Key: string(kind.Kind) + ":" + field, Value: text, Limit: 5})
-			if err != nil {
-				return err
-			}
-			for _, rec := range rows {
-				if err := addSubject(ctx, tx, rec.ID, out); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
-}
-
-func addSubject(ctx context.Context, tx ledger.Tx, id string, out *historyOut) error {
-	sub, _, err := ledger.Read[ringfence.Subject](ctx, tx, ledger.KindSubject, id)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return nil // erased
-	}
-	if err == nil && !slices.ContainsFunc(out.Body.Subjects, func(o subjectView) bool { return o.ID == sub.ID }) {
-		out.Body.Subjects = append(out.Body.Subjects, subjectView{sub.ID, sub.Kind, sub.Language, sub.Status})
-	}
-	return err
-}
+// maxSubjectsFound bounds how many subjects one name stands for.
+const maxSubjectsFound = 5
 
 // maxPeopleFound bounds how many colleagues one name stands for.
 const maxPeopleFound = 5

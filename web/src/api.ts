@@ -1,9 +1,12 @@
 // The server's JSON API, as the pages use it.
 
-export interface Problem { type: string; title: string; status: number; detail?: string; next?: string }
+export interface Problem { type: string; title: string; status: number; detail?: string; next?: string; errors?: { location: string; message: string }[] }
+
+// faults names what was wrong in a request, as people read it.
+const faults = (p: Problem) => p.errors?.map((e) => `${(e.location.split(".").at(-1) ?? "").replaceAll("_", " ")}: ${e.message}`).map((t) => `${t.charAt(0).toUpperCase()}${t.slice(1).replace(/\.$/, "")}.`).join(" ");
 
 export class Refused extends Error {
-  constructor(readonly problem: Problem) { super(problem.detail || problem.title); }
+  constructor(readonly problem: Problem) { super(problem.detail || faults(problem) || problem.title); }
   get kind() { return this.problem.type.replace("urn:ringfence:problem:", ""); }
 }
 
