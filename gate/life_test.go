@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -176,10 +177,14 @@ func TestInvariant23WhatIsBarredIsToldLate(t *testing.T) {
 	w.contact(ringfence.ContactPoint{ID: id[ringfence.ContactPointID]("cpt"), Tenant: ten, Subject: ann, Type: ringfence.ContactLandline,
 		Value: "442058392000", StoredAt: w.now.Add(-year), ChangedAt: w.now.Add(-year), VerifiedAt: w.now.Add(-year), Status: ringfence.StatusActive})
 	q := OpenRequest{Type: "set_pin", Subject: "sub_nobody", Fields: map[string]string{"new_pin": "583920"}, Traversal: trv, By: flow}
-	if err := w.g.Pretend(context.Background(), ten, q); err != nil {
+	told, err := w.g.Pretend(context.Background(), ten, q)
+	if err != nil {
 		t.Errorf("nobody is told %v", err)
 	}
 	r := w.must(w.openWith("set_pin", flow, q.Fields))
+	if told.Decision != StepUp || !slices.Contains(told.Missing, ringfence.FactCallback) || !strings.HasPrefix(told.Next, "Still needed: ") || !strings.HasPrefix(r.Why, "Still needed: ") {
+		t.Errorf("somebody is asked for %q, nobody for %q", r.Why, told.Next)
+	}
 	if r = w.done(r, "callback", "confirmed", "passkey"); r.State != StateExecFailed || !strings.Contains(r.Why, "own numbers") {
 		t.Errorf("have %s: %s", r.State, r.Why)
 	}
@@ -187,8 +192,8 @@ func TestInvariant23WhatIsBarredIsToldLate(t *testing.T) {
 		t.Errorf("active: %+v", have)
 	}
 	q.Fields = map[string]string{"new_pin": "111111"}
-	known, nobody := w.g.Pretend(context.Background(), ten, q), error(nil)
-	if _, nobody = w.openWith("set_pin", flow, q.Fields); known == nil || nobody == nil || known.Error() != nobody.Error() {
+	_, known := w.g.Pretend(context.Background(), ten, q)
+	if _, nobody := w.openWith("set_pin", flow, q.Fields); known == nil || nobody == nil || known.Error() != nobody.Error() {
 		t.Errorf("a weak PIN: %v and %v", known, nobody)
 	}
 }

@@ -46,8 +46,10 @@ func (t *traversal) performOpen(ctx context.Context, e flows.Effect) {
 	var err error
 	if t.known {
 		rel, _, err = t.r.cfg.Gate.Open(ctx, t.tenant, q)
-	} else if err = t.r.cfg.Gate.Pretend(ctx, t.tenant, q); err == nil {
-		t.openDecoy(e.Action, fields)
+	} else if verdict, wrong := t.r.cfg.Gate.Pretend(ctx, t.tenant, q); wrong != nil {
+		err = wrong
+	} else {
+		t.openDecoy(e.Action, fields, verdict)
 		return
 	}
 	if err != nil {
@@ -70,7 +72,7 @@ func (t *traversal) bundled() bool {
 // openDecoy makes up a release of a person who is not on file, so that the
 // flow goes on as it would for one who is (invariant 23). The gate does not
 // know it, and every challenge for it is a decoy.
-func (t *traversal) openDecoy(action string, fields map[string]string) {
+func (t *traversal) openDecoy(action string, fields map[string]string, verdict gate.Verdict) {
 	a, ok := t.bundle.Policy().Action(action)
 	if !ok {
 		return
@@ -81,7 +83,7 @@ func (t *traversal) openDecoy(action string, fields map[string]string) {
 	t.releases = append(t.releases, releaseRef{action: action, id: rel.ID, digest: rel.Digest, says: rel.Says, fields: t.fieldsOf(rel), decoy: true})
 	t.note(rel.Says+" was asked for", false)
 	v := t.liveRelease(rel)
-	v.Decision = gate.StepUp.String()
+	v.Decision, v.Why, v.Missing = verdict.Decision.String(), verdict.Next, verdict.Missing
 	t.live.Releases = append(t.live.Releases, v)
 }
 
