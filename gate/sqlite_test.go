@@ -132,25 +132,8 @@ func releases(b *testing.B, w *world) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			start := time.Now()
-			q := request("payment")
-			q.Subject = subjects[int(n.Add(1))%len(subjects)]
-			q.Traversal = ringfence.NewID[ringfence.TraversalID]("trv")
-			r, _, err := w.g.Open(ctx, ten, q)
-			if err == nil {
-				err = w.benchProofs(r)
-			}
-			if err == nil {
-				r, _, err = w.g.Release(ctx, ten, r.ID, Actor{Person: agent})
-			}
-			var token string
-			if err == nil {
-				token, _, err = w.g.Permit(ctx, ten, r.ID, executor)
-			}
-			if err == nil {
-				_, err = w.g.Redeem(ctx, ten, executor, token, Key{})
-			}
-			if err != nil {
-				b.Errorf("%v: %s %s", err, r.State, r.Why)
+			if err := w.whole(ctx, subjects[int(n.Add(1))%len(subjects)]); err != nil {
+				b.Error(err)
 				return
 			}
 			mu.Lock()
