@@ -30,6 +30,9 @@ type Config struct {
 	Limits Limits
 	// Strangers says what a message owes that comes from no trunk.
 	Strangers Strangers
+	// Banned is told which stranger is ignored from now on, so that other nodes
+	// can ignore it too (Ban); nil = nobody. It may not wait.
+	Banned func(source netip.Addr, until time.Time)
 	// Book remembers messages and quality of the legs; nil = nobody does. Watch
 	// is shown every message that passes, as it is, and Measured the counters of
 	// each leg at its end (with a Book only); nil = nobody. Neither may wait.

@@ -23,6 +23,8 @@ const (
 type sources struct {
 	mu sync.Mutex
 	by map[netip.Addr]*bucket
+
+	tell func(source netip.Addr, until time.Time) // of a ban; nil tells nobody
 }
 
 type bucket struct {
@@ -53,7 +55,7 @@ func (b *bucket) take(rate int, now time.Time) bool {
 // take reports whether source may have one more message at now, given rate a
 // second and a burst of the same size.
 func (s *sources) take(source netip.Addr, rate int, ban bool, now time.Time) bool {
-	source = sourceOf(source)
+	source = SourceOf(source)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.by[source]
@@ -72,6 +74,9 @@ func (s *sources) take(source netip.Addr, rate int, ban bool, now time.Time) boo
 	}
 	if b.over++; ban && b.over >= banAfter {
 		b.banned, b.over = now.Add(banTime), 0
+		if s.tell != nil {
+			s.tell(source, b.banned)
+		}
 	}
 	return false
 }
@@ -91,8 +96,8 @@ func (s *sources) forgetLocked(now time.Time) {
 	s.by = kept
 }
 
-// sourceOf is what is counted for an address: itself, or the /64 of IPv6.
-func sourceOf(a netip.Addr) netip.Addr {
+// SourceOf is what is counted for an address: itself, or the /64 of IPv6.
+func SourceOf(a netip.Addr) netip.Addr {
 	if a = a.Unmap(); a.Is6() {
 		p, _ := a.Prefix(64) // 64 bits are never too many
 		return p.Addr()
@@ -126,16 +131,41 @@ func (s *sources) bans(now time.Time) (out []Ban) {
 	return out
 }
 
+// Ban ignores a stranger until then, for ten minutes at most, as if it had sent
+// too much here.
+func (u *UA) Ban(source netip.Addr, until time.Time) {
+	u.strange.ban(SourceOf(source), until, time.Now())
+}
+
+func (s *sources) ban(source netip.Addr, until, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.by[source]
+	if b == nil {
+		if s.by == nil || len(s.by) >= maxSources {
+			s.forgetLocked(now)
+		}
+		b = &bucket{}
+		s.by[source] = b
+	}
+	if most := now.Add(banTime); until.After(most) {
+		until = most
+	}
+	if until.After(b.banned) {
+		b.banned = until
+	}
+}
+
 // Unban listens to a source again. It reports whether it was ignored.
 func (u *UA) Unban(a netip.Addr) bool { return u.strange.unban(a, time.Now()) }
 
 func (s *sources) unban(a netip.Addr, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.by[sourceOf(a)]
+	b := s.by[SourceOf(a)]
 	if b == nil || !now.Before(b.banned) {
 		return false
 	}
-	delete(s.by, sourceOf(a))
+	delete(s.by, SourceOf(a))
 	return true
 }

@@ -97,6 +97,7 @@ func New(cfg Config, h Handler, log *slog.Logger) (*UA, error) {
 	u := &UA{cfg: cfg, h: h, log: log, dialogs: map[string]*Leg{}, legs: map[ringfence.LegID]*Leg{}, attempts: map[string]*attempt{},
 		perTrunk: map[*Trunk]int{}, streams: map[netip.AddrPort]int{}, down: map[netip.AddrPort]bool{}, bindings: map[*Trunk]*binding{},
 		changed: make(chan struct{}), drained: make(chan struct{})}
+	u.strange.tell = cfg.Banned
 	u.soft = newSoftphones(u)
 	u.intake = newIntake(cfg.Limits.Setups, cfg.Late)
 	return u, nil

@@ -76,14 +76,14 @@ func TestImportsAreRefused(t *testing.T) {
 func TestImportsThatWaitAreFew(t *testing.T) {
 	d := newDesktop(t)
 	ops := d.signIn(d.person("Omar", ringfence.RoleOps))
-	d.loads = limiter{every: 1, burst: 100}
+	d.loads = &limiter{every: 1, burst: 100}
 	for i := range maxImports + 1 {
 		w := d.ask(ops, "POST", "/v1/imports", file("kind,account\ncustomer,1000200"+string(rune('0'+i%10))+"\n"))
 		if want := map[bool]int{true: 409, false: 200}[i == maxImports]; w.Code != want {
 			t.Fatalf("import %d: %d %s", i, w.Code, w.Body)
 		}
 	}
-	d.loads = limiter{every: 1 << 40, burst: 1}
+	d.loads = &limiter{every: 1 << 40, burst: 1}
 	d.ask(ops, "POST", "/v1/imports", file("kind\n"))
 	if w := d.ask(ops, "POST", "/v1/imports", file("kind\n")); w.Code != 429 {
 		t.Errorf("no limit: %d", w.Code)

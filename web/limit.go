@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -9,34 +10,73 @@ import (
 	"github.com/ringfence/ringfence/web/problem"
 )
 
-// maxKnown bounds how many names a limiter remembers; past it the table is
-// emptied, which only ever forgets slowness.
-const maxKnown = 10_000
-
-// limiter slows down whoever guesses: so many tries a minute for one name (a
-// person, a service account, an address). It may be lost at a restart; what
-// must not be lost is counted in the store by verify and gate.
-type limiter struct {
-	every time.Duration
-	burst int
-
-	mu    sync.Mutex
-	names map[string]*rate.Limiter // guarded by mu
+// Rates counts tries: at most burst at once, and one more after every. It may
+// be lost; what must not be lost is counted in the store by verify and gate.
+type Rates interface {
+	// Spend takes one try of name under the limit what and reports whether there
+	// was one. An error means that it could not find out; the try may be counted.
+	Spend(ctx context.Context, what, name string, every time.Duration, burst int) (ok bool, err error)
 }
 
-// spend takes one try of name, or returns the problem too-many.
-func (l *limiter) spend(name string) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.names == nil || len(l.names) >= maxKnown {
-		l.names = map[string]*rate.Limiter{}
+// maxKnown bounds how many names are remembered; past it the table is emptied,
+// which only ever forgets slowness.
+const maxKnown = 10_000
+
+// MemoryRates is Rates within one process. The zero value is ready.
+type MemoryRates struct {
+	mu    sync.Mutex
+	names map[string]*rate.Limiter // by limit and name; guarded by mu
+}
+
+// Spend implements Rates; it never fails.
+func (m *MemoryRates) Spend(_ context.Context, what, name string, every time.Duration, burst int) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.names == nil || len(m.names) >= maxKnown {
+		m.names = map[string]*rate.Limiter{}
 	}
-	one := l.names[name]
+	key := what + "\x00" + name
+	one := m.names[key]
 	if one == nil {
-		one = rate.NewLimiter(rate.Every(l.every), l.burst)
-		l.names[name] = one
+		one = rate.NewLimiter(rate.Every(every), burst)
+		m.names[key] = one
 	}
-	if one.Allow() {
+	return one.Allow(), nil
+}
+
+// leanShare is the part of a limit that one node grants while it cannot find
+// out what the others granted: so many nodes together grant no more than the
+// limit.
+const leanShare = 16
+
+// limiter slows down whoever guesses: so many tries for one name (a person, a
+// service account, an address), at this node and, where nodes share rates, at
+// all of them together.
+type limiter struct {
+	what   string
+	every  time.Duration
+	burst  int
+	shared Rates // nil: this node is the only one
+
+	near, lean MemoryRates
+}
+
+// spend takes one try of name, or returns the problem too-many. It does not end
+// with its caller, who could count less by leaving.
+func (l *limiter) spend(name string) error {
+	ctx := context.Background()
+	ok, _ := l.near.Spend(ctx, l.what, name, l.every, l.burst)
+	if l.shared != nil {
+		// Counted always, so that losing the others' count grants nothing anew.
+		lean, _ := l.lean.Spend(ctx, l.what, name, leanShare*l.every, max(1, l.burst/leanShare))
+		if ok {
+			var err error
+			if ok, err = l.shared.Spend(ctx, l.what, name, l.every, l.burst); err != nil {
+				ok = lean
+			}
+		}
+	}
+	if ok {
 		return nil
 	}
 	p := problem.New(problem.TooMany, "Wait a little and try again.")

@@ -89,7 +89,7 @@ func TestCallsAreFound(t *testing.T) {
 		"text of nothing but blanks":  {"text=++", []ringfence.TraversalID{trv, other}},
 		"an alert and another action": {"alert=true&action=bank_change", nil},
 	} {
-		d.lookups = limiter{every: time.Nanosecond, burst: 100}
+		d.lookups = &limiter{every: time.Nanosecond, burst: 100}
 		w := d.ask(cookie, "GET", "/v1/history?"+try.query, nil)
 		got := decode[found](t, w)
 		var ids []ringfence.TraversalID
@@ -108,7 +108,7 @@ func TestCallsAreFound(t *testing.T) {
 			t.Errorf("%s: %d", bad, w.Code)
 		}
 	}
-	d.lookups = limiter{every: time.Hour, burst: 1}
+	d.lookups = &limiter{every: time.Hour, burst: 1}
 	d.ask(cookie, "GET", "/v1/history?text=1", nil)
 	if w := d.ask(cookie, "GET", "/v1/history?text=1", nil); w.Code != 429 {
 		t.Errorf("looking for one number after another: %d", w.Code)

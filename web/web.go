@@ -21,6 +21,9 @@ import (
 type Config struct {
 	Store ledger.Store
 	Calls Calls
+	// Rates counts the tries of strangers and staff for all nodes together; nil
+	// is this process alone.
+	Rates Rates
 	// Gate decides. Policies are the gate's own.
 	Gate     *gate.Gate
 	Policies gate.Policies
@@ -113,20 +116,25 @@ type Server struct {
 	present presence
 	phones  phones
 	sso     *sso
-	asked   bell    // somebody was asked to approve
-	alarmed bell    // an alert began, or was acknowledged
-	turns   turns   // of each tenant's alerts, as this process knows them
-	decoys  decoys  // people who are not on file
-	tries   limiter // four whispered digits
-	lookups limiter // subjects
-	loads   limiter // files to import
-	scores  limiter // what services heard, by service account
-	stirs   limiter // signatures of calls, by service account
-	benches limiter // checks, plays and tests of flows
+	asked   bell     // somebody was asked to approve
+	alarmed bell     // an alert began, or was acknowledged
+	turns   turns    // of each tenant's alerts, as this process knows them
+	decoys  decoys   // people who are not on file
+	tries   *limiter // four whispered digits
+	lookups *limiter // subjects
+	loads   *limiter // files to import
+	scores  *limiter // what services heard, by service account
+	stirs   *limiter // signatures of calls, by service account
+	benches *limiter // checks, plays and tests of flows
 	bench   chan struct{}
-	checks  limiter      // "is this really you?", by source
-	guesses limiter      // whoever is not signed in, by address
+	checks  *limiter     // "is this really you?", by source
+	guesses *limiter     // whoever is not signed in, by address
 	reports atomic.Int64 // content policy violations reported by browsers
+}
+
+// limit is one limit of this server.
+func (c Config) limit(what string, every time.Duration, burst int) *limiter {
+	return &limiter{what: what, every: every, burst: burst, shared: c.Rates}
 }
 
 // New builds a Server.
@@ -135,8 +143,9 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("web: a store, calls, a gate and its policies are needed")
 	}
 	s := &Server{cfg: cfg, log: cfg.Log, boards: boards{calls: cfg.Calls}, decoys: newDecoys(),
-		tries: limiter{every: 6 * time.Second, burst: 5}, lookups: limiter{every: time.Second, burst: 20}, loads: limiter{every: 5 * time.Second, burst: 10}, scores: limiter{every: 200 * time.Millisecond, burst: 20}, stirs: limiter{every: 5 * time.Millisecond, burst: 400}, checks: limiter{every: 3 * time.Minute, burst: 5}, guesses: limiter{every: 2 * time.Second, burst: 30},
-		benches: limiter{every: 100 * time.Millisecond, burst: 60}, bench: make(chan struct{}, 2)}
+		tries: cfg.limit("tries", 6*time.Second, 5), lookups: cfg.limit("lookups", time.Second, 20), loads: cfg.limit("loads", 5*time.Second, 10),
+		scores: cfg.limit("scores", 200*time.Millisecond, 20), stirs: cfg.limit("stirs", 5*time.Millisecond, 400), checks: cfg.limit("checks", 3*time.Minute, 5),
+		guesses: cfg.limit("guesses", 2*time.Second, 30), benches: cfg.limit("benches", 100*time.Millisecond, 60), bench: make(chan struct{}, 2)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

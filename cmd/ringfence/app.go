@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -35,6 +34,7 @@ import (
 	"github.com/ringfence/ringfence/policy"
 	"github.com/ringfence/ringfence/scripts"
 	"github.com/ringfence/ringfence/stirshaken"
+	"github.com/ringfence/ringfence/store/redis"
 	"github.com/ringfence/ringfence/verify/passkey"
 	"github.com/ringfence/ringfence/web"
 )
@@ -61,7 +61,8 @@ type app struct {
 	life     context.Context // ends with the process; for what outlives one call
 	keys     keyring
 	store    truth
-	shared   io.Closer // what nodes share and may lose; nil: nothing
+	shared   *redis.Store // what nodes share and may lose; nil: nothing
+	banned   *banShare    // strangers, told to other nodes; nil = there are none
 	signer   *ledger.Signer
 	base     *flows.Bundle // in force where nothing was published
 	scripts  fs.FS         // what base was read from
@@ -240,6 +241,7 @@ func (a *app) joinCalls(ctx context.Context, o appOptions) error {
 		edge.CDR = a.cdrs.add
 	}
 	a.joinIntake(&edge)
+	a.joinBans(&edge)
 	if a.ua, err = b2bua.New(edge, b2bua.HandlerFunc(a.inbound), a.log); err != nil {
 		return err
 	}
@@ -327,6 +329,9 @@ func (a *app) start(ctx context.Context) error {
 	tick, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a.stopTick = stop
 	a.work.Go(func() { a.watchSTIR(tick) })
+	if a.banned != nil {
+		a.work.Go(func() { a.banned.share(tick, a.ua.Ban) })
+	}
 	if a.cdrs != nil {
 		a.work.Go(func() { a.cdrs.run(tick) })
 	}

@@ -29,6 +29,9 @@ func (b bans) Lift(ctx context.Context, tenant ringfence.TenantID, by ringfence.
 	if !b.a.ua.Unban(source) {
 		return false, nil
 	}
+	if err := b.a.banned.lifted(ctx, source); err != nil {
+		return true, err
+	}
 	return true, b.a.store.Update(ctx, tenant, func(tx ledger.Tx) error {
 		_, err := tx.Append(ctx, ledger.Entry{Event: "config.changed", Person: by, Object: source.String(), Data: map[string]string{"what": "ban lifted", "why": why}})
 		return err

@@ -57,6 +57,9 @@ func (a *app) joinWeb() error {
 		StaffURL: origin(a.cfg.Web.Staff.URL), PublicURL: origin(a.cfg.Web.Public.URL), Hosts: hosts,
 		Company: func(t ringfence.TenantID) string { return names[t] }, Log: a.log,
 	}
+	if a.shared != nil {
+		joined.Rates = a.shared.Rates()
+	}
 	a.joinEditor(&joined)
 	joined.Trial, joined.System, joined.Queued = &trial{a: a}, a.system, a.queued
 	joined.Softphones = softphones{a.ua.Softphones()}

@@ -47,6 +47,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	o.MaxRetries = -1
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout, timeout
 	o.DialerRetries = 1
+	o.OnConnect = meet
 	s := &Store{c: redis.NewClient(o)}
 	if err := s.check(ctx); err != nil {
 		return nil, errors.Join(err, s.c.Close())

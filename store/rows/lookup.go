@@ -2,7 +2,6 @@ package rows
 
 import (
 	"context"
-	"strings"
 
 	"github.com/ringfence/ringfence/ledger"
 )
@@ -45,10 +44,9 @@ func (t *Tx) dropKeys(ctx context.Context, was ledger.Record, keep map[string]st
 	return nil
 }
 
-// addKeys writes the look-up values of a record that are not there yet, in one
-// statement.
+// addKeys writes the look-up values of a record that are not there yet, each by
+// a statement of its own: one that can break off half way costs SQLite a journal.
 func (t *Tx) addKeys(ctx context.Context, r *ledger.Record, there map[string]string) error {
-	var args []any
 	for name, value := range r.Keys {
 		if before, ok := there[name]; ok && before == value {
 			continue
@@ -58,12 +56,10 @@ func (t *Tx) addKeys(ctx context.Context, r *ledger.Record, there map[string]str
 		if err != nil {
 			return err
 		}
-		args = append(args, t.cfg.Tenant, r.Kind, box.Blind(string(r.Kind), name, value), r.Sort, r.ID)
+		if err := t.cfg.DB.Exec(ctx, 1, `INSERT INTO record_keys (tenant_id, kind, blind, sort, id) VALUES (?, ?, ?, ?, ?)`,
+			t.cfg.Tenant, r.Kind, box.Blind(string(r.Kind), name, value), r.Sort, r.ID); err != nil {
+			return err
+		}
 	}
-	if len(args) == 0 {
-		return nil
-	}
-	const one = "(?, ?, ?, ?, ?)"
-	n := len(args) / 5
-	return t.cfg.DB.Exec(ctx, int64(n), `INSERT INTO record_keys (tenant_id, kind, blind, sort, id) VALUES `+one+strings.Repeat(", "+one, n-1), args...)
+	return nil
 }

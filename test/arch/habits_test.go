@@ -32,6 +32,7 @@ func TestContextsComeFromCallers(t *testing.T) {
 		"b2bua/stream.go":                 "bounds a TLS handshake that no request asked for yet",
 		"b2bua/peer/peer.go":              "a phone for tests and the demo that lives until Close",
 		"verify/verifytest/verifytest.go": "sets up tests",
+		"web/limit.go":                    "counts a try whatever becomes of whoever made it",
 		"internal/lab/authority.go":       "bounds the end of a server that no request is waiting for",
 	}
 	for _, name := range []string{"Background", "TODO"} {

@@ -40,6 +40,7 @@ type order struct {
 	release  ringfence.ReleaseID
 	digest   string
 	token    string // the permit
+	pulls    time.Time
 	permit   string // its id, from the redemption
 	lost     bool   // a permit was minted and its answer lost: nobody may ever redeem it
 	redeemed int    // 200s of different redemptions
@@ -214,6 +215,7 @@ func (k *killing) advance(ctx context.Context, o *order) bool {
 		err = k.d.opener.do(ctx, "POST", path+"/release", key, map[string]any{"digest": o.digest}, nil)
 	case ready:
 		var out struct{ Permit string }
+		o.pulls = time.Now() // it is not minted before
 		err = k.d.bank.do(ctx, "POST", path+"/permit", key, map[string]any{}, &out)
 		o.token = out.Permit
 	case pulled:
@@ -233,6 +235,9 @@ func (k *killing) advance(ctx context.Context, o *order) bool {
 		return true
 	case errors.As(err, &no) && o.acked == ready && no.Status == http.StatusConflict:
 		o.lost = true // minted before the crash; its answer is never given twice
+		return true
+	case errors.As(err, &no) && o.acked == pulled && no.Status == http.StatusGone && time.Since(o.pulls) > time.Minute:
+		o.lost = true // the machine was so slow that the permit ran out
 		return true
 	case errors.As(err, &no) && no.Status == http.StatusServiceUnavailable:
 		return true // in doubt: ask again with the same key
