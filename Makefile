@@ -62,6 +62,11 @@ bench:
 callbench: build
 	test/bench/run.sh bin/ringfence $(BENCH) $(ARGS)
 
+# What bridged calls cost as they become more: make linear BENCH=folder.
+.PHONY: linear
+linear: build
+	test/bench/linear.sh bin/ringfence $(BENCH) $(ARGS)
+
 # kill -9 while releases are opened, permitted and redeemed, on SQLite and on
 # PostgreSQL; 20 and 4 rounds in make test. Two nodes and a failover; then random
 # events, crashes and clock steps against the model of the gate.

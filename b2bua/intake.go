@@ -20,8 +20,10 @@ const (
 	// lateRun is how long what is ready to run may wait for a processor before
 	// that counts as late. Packets of calls in progress wait as long.
 	lateRun = 20 * time.Millisecond
-	// lateWork is the same for what Config.Late tells.
-	lateWork = 150 * time.Millisecond
+	// lateWork is the same for what Config.Late tells. It is long: commits are
+	// made in groups, so that on a slow disk many calls at once wait no longer
+	// than few, and refusing them would only cost calls.
+	lateWork = time.Second
 )
 
 // intake bounds the calls that are being set up at once. What comes past the
@@ -140,7 +142,7 @@ func (i *intake) adjust(now time.Time) {
 	case late:
 		i.limit = max(i.least, i.limit*2/3)
 	case i.met || i.limit < i.most/2: // nobody asks for more than half
-		i.limit = min(i.most, i.limit+max(1, i.limit/8))
+		i.limit = min(i.most, i.limit+max(1, i.limit/4))
 	}
 	i.met = false
 }
