@@ -87,7 +87,7 @@ var methods = []string{"INVITE", "OPTIONS", "BYE", "CANCEL", "INFO", "UPDATE", "
 // hostile is the table. Each generator names a class of mistake or attack and
 // spells it out for every place where it can stand.
 func hostile() []kind {
-	return slices.Concat(missing(), doubled(), controls(), numbers(), uris(), lines(), sizes(), descriptions(), bodies(), extensions(), dialogs(), responses(), names())
+	return slices.Concat(missing(), doubled(), controls(), numbers(), uris(), lines(), sizes(), descriptions(), bodies(), extensions(), dialogs(), responses(), names(), advisories())
 }
 
 // missing leaves out what every request needs (RFC 3261, section 8.1.1).
@@ -329,6 +329,116 @@ func names() (out []kind) {
 		out = append(out, kind{"text", name, newParts("INVITE").set("From", "From: \""+text+"\" <sip:a@127.0.0.1>;tag=1").String(), 404})
 	}
 	return out
+}
+
+// advisories are of the classes that advisories of the last years named: many
+// nested or empty parts, long chains, quotes in quotes, addresses that mean
+// something to one reader only, and descriptions that ask for far too much.
+func advisories() (out []kind) {
+	part := func(boundary string, parts ...string) severalParts {
+		return severalParts{boundary, parts}
+	}
+	sdpPart := "Content-Type: application/sdp\r\n\r\n" + plainSDP
+	nested := "x"
+	for range 200 {
+		nested = "--b\r\nContent-Type: multipart/mixed;boundary=b\r\n\r\n" + nested + "\r\n--b--"
+	}
+	for name, b := range map[string]severalParts{
+		"two descriptions":            part("b", sdpPart, sdpPart),
+		"a thousand parts":            part("b", slices.Repeat([]string{"\r\n"}, 1000)...),
+		"no part":                     part("b"),
+		"a part without a head":       part("b", plainSDP),
+		"a part with a bad head":      part("b", "Content-Type application/sdp\r\n\r\n"+plainSDP),
+		"a part of gigabytes":         part("b", "Content-Length: 4294967296\r\n"+sdpPart),
+		"a boundary of 70 dashes":     part(strings.Repeat("-", 70), sdpPart),
+		"a boundary that is too long": part(strings.Repeat("b", 300), sdpPart),
+		"nested two hundred deep":     {"b", []string{"Content-Type: multipart/mixed;boundary=b\r\n\r\n" + nested}},
+		"an encoded part":             part("b", "Content-Transfer-Encoding: base64\r\n"+sdpPart),
+	} {
+		p := newParts("INVITE").set("Content-Type", "Content-Type: multipart/mixed;boundary=\""+b.boundary+"\"")
+		p.body = b.String()
+		out = append(out, kind{"multipart", name, p.String(), anyFinal})
+	}
+	via := func(i int) string { return fmt.Sprintf("SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK@@v%d", i) }
+	chain := make([]string, 60)
+	for i := range chain {
+		chain[i] = via(i)
+	}
+	for name, p := range map[string]parts{
+		"a chain of Vias":                newParts("INVITE").set("Via", "Via: "+via(99)+";rport, "+strings.Join(chain, ", ")),
+		"a chain of Routes":              newParts("INVITE").add("Route: " + strings.Join(slices.Repeat([]string{"<sip:127.0.0.1;lr>"}, 400), ",")),
+		"a loop through us":              newParts("INVITE").add("Max-Forwards: 0"),
+		"quotes in quotes":               newParts("INVITE").set("From", `From: "a\"\"b\"c" "d" <sip:a@127.0.0.1>;tag=1`),
+		"a quote that ends in an escape": newParts("INVITE").set("From", `From: "a\" <sip:a@127.0.0.1>;tag=1`),
+		"a thousand escaped quotes":      newParts("INVITE").set("From", `From: "`+strings.Repeat(`\"`, 1000)+`" <sip:a@127.0.0.1>;tag=1`),
+		"comments in comments":           newParts("INVITE").add("User-Agent: " + strings.Repeat("(", 2000)),
+		"overlong UTF-8 for a slash":     newParts("INVITE").set("Contact", "Contact: <sip:\xc0\xaf@127.0.0.1>"),
+		"overlong UTF-8 for NUL":         newParts("INVITE").set("To", "To: <sip:44\xc0\x8000@127.0.0.1>"),
+		"half a surrogate":               newParts("INVITE").set("Contact", "Contact: <sip:\xed\xa0\x80@127.0.0.1>"),
+		"an IPv6 zone in Contact":        newParts("INVITE").set("Contact", "Contact: <sip:a@[fe80::1%25eth0]>"),
+		"an IPv6 zone in Via":            newParts("INVITE").set("Via", "Via: SIP/2.0/UDP [fe80::1%eth0];branch=z9hG4bK@@;rport"),
+		"an IPv6 zone in Route":          newParts("INVITE").add("Route: <sip:[fe80::1%25lo];lr>"),
+		"IPv4 in eight digits":           newParts("INVITE").set("Contact", "Contact: <sip:a@0x7f000001:99999>"),
+		"an empty token list":            newParts("INVITE").add("Supported: ,,,,", "Require: ,"),
+		"a parameter of nothing":         newParts("INVITE").set("From", "From: <sip:a@127.0.0.1>;;tag=1;=;"),
+		"an Authorization of 20 kB":      newParts("INVITE").add("Authorization: Digest username=\"" + strings.Repeat("a", 20000) + "\""),
+		"an Identity of dots":            newParts("INVITE").add("Identity: " + strings.Repeat(".", 9000)),
+		"Reply-To and Alert-Info by URL": newParts("INVITE").add("Alert-Info: <http://169.254.169.254/latest>", "Call-Info: <file:///etc/passwd>;purpose=icon", "Max-Forwards: x"),
+	} {
+		out = append(out, kind{"advisory", name, p.String(), anyFinal})
+		if name == "an IPv6 zone in Via" {
+			out[len(out)-1].want = refused
+		}
+	}
+	media := func(n int, line string) string { return plainSDP + strings.Repeat(line, n) }
+	swap := func(old, new string) string { return strings.Replace(plainSDP, old, new, 1) }
+	for name, body := range map[string]string{
+		"port 0":                     swap("40000", "0"),
+		"port 0 with bundle-only":    swap("40000", "0") + "a=bundle-only\r\n",
+		"a hundred audio lines":      media(99, "m=audio 40002 RTP/AVP 0\r\n"),
+		"a hundred video lines":      media(99, "m=video 40002 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"),
+		"bandwidth of words":         swap("t=0 0", "b=AS:much\r\nt=0 0"),
+		"bandwidth below zero":       swap("t=0 0", "b=TIAS:-1\r\nt=0 0"),
+		"bandwidth of 2^64":          swap("t=0 0", "b=AS:18446744073709551616\r\nt=0 0"),
+		"a hundred bandwidths":       swap("t=0 0", strings.Repeat("b=AS:64\r\n", 100)+"t=0 0"),
+		"candidates only":            swap("c=IN IP4 127.0.0.1", "c=IN IP4 0.0.0.0") + "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=candidate:1 1 UDP 1 127.0.0.1 40000 typ host\r\n",
+		"a candidate at metadata":    plainSDP + "a=candidate:1 1 UDP 1 169.254.169.254 80 typ host\r\na=remote-candidates:1 169.254.169.254 80\r\n",
+		"a thousand candidates":      media(1000, "a=candidate:1 1 UDP 1 127.0.0.1 40000 typ host\r\n"),
+		"a bundle of nobody":         swap("t=0 0", "t=0 0\r\na=group:BUNDLE a b c"),
+		"a bundle of two":            swap("t=0 0", "t=0 0\r\na=group:BUNDLE 0 1") + "a=mid:0\r\nm=audio 40000 RTP/AVP 0\r\na=mid:0\r\n",
+		"fingerprint without DTLS":   plainSDP + "a=fingerprint:sha-256 " + strings.Repeat("00:", 31) + "00\r\na=setup:active\r\n",
+		"DTLS without a fingerprint": swap("RTP/AVP", "UDP/TLS/RTP/SAVPF"),
+		"fmtp of 8 kB":               plainSDP + "a=fmtp:101 " + strings.Repeat("0-15,", 1600) + "\r\n",
+		"fmtp of a codec not there":  plainSDP + "a=fmtp:77 x=y\r\n",
+		"128 codecs":                 swap("RTP/AVP 0 101", "RTP/AVP"+strings.Repeat(" 96", 128)),
+		"MKI and lifetime in a key":  swap("RTP/AVP", "RTP/SAVP") + "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + strings.Repeat("A", 40) + "|2^99|1:9999\r\n",
+		"a hundred keys":             swap("RTP/AVP", "RTP/SAVP") + strings.Repeat("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:"+strings.Repeat("A", 40)+"\r\n", 100),
+		"an IPv6 zone":               swap("c=IN IP4 127.0.0.1", "c=IN IP6 fe80::1%eth0"),
+		"IPv4 in IPv6":               swap("c=IN IP4 127.0.0.1", "c=IN IP6 ::ffff:169.254.169.254"),
+		"NAT64 of metadata":          swap("c=IN IP4 127.0.0.1", "c=IN IP6 64:ff9b::a9fe:a9fe"),
+		"time of 2^64":               swap("t=0 0", "t=18446744073709551616 0"),
+		"repeat times":               swap("t=0 0", "t=0 0\r\nr=7d 1h 0 25h\r\nz=0 -1h"),
+	} {
+		p := newParts("INVITE")
+		p.body = body
+		out = append(out, kind{"description of advisories", name, p.String(), anyFinal})
+	}
+	return out
+}
+
+// severalParts are a body of several parts.
+type severalParts struct {
+	boundary string
+	parts    []string
+}
+
+func (p severalParts) String() string {
+	var b strings.Builder
+	for _, one := range p.parts {
+		b.WriteString("--" + p.boundary + "\r\n" + one + "\r\n")
+	}
+	b.WriteString("--" + p.boundary + "--\r\n")
+	return b.String()
 }
 
 // streams are mistakes of framing: only a stream has them.

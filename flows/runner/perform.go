@@ -162,6 +162,9 @@ func (t *traversal) stopSession() {
 	for _, s := range t.slots {
 		if s != nil {
 			s.closeEntry()
+			if s.private && !s.closing {
+				s.stop() // before others hear the leg again: it may be a secret that plays
+			}
 			s.setPrivate(false)
 		}
 	}
