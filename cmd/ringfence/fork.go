@@ -73,8 +73,14 @@ func (a *app) forkMoment(ctx context.Context, m runner.Moment) {
 		tap := leg.Tap()
 		a.work.Go(func() {
 			defer a.forks.end(key)
+			a.wentOut(ctx, m, "recording.started", "fork", f.Name, "")
 			cfg := fork.Config{URL: f.URL, Token: ringfence.Secret(f.Token.Reveal()), Scores: f.Signals}
 			err := fork.Run(ctx, cfg, fork.Call{Reference: m.Reference, Leg: leg.ID()}, tap, func(s fork.Score) { a.scored(ctx, m, f, s) })
+			why := ""
+			if err != nil {
+				why = "the service stopped listening"
+			}
+			a.wentOut(ctx, m, "recording.ended", "fork", f.Name, why)
 			if err != nil {
 				a.log.Warn("a service stopped listening", "fork", f.Name, "traversal", string(m.Traversal), "err", err)
 			}

@@ -72,6 +72,7 @@ func TestAServiceListensAndScores(t *testing.T) {
 	}
 	call.Hangup()
 	<-agent.Done()
+	wentOut(t, a, id, "fork/ears")
 }
 
 func TestTheWorseSignCounts(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/ringfence/ringfence/b2bua/siprec"
 	"github.com/ringfence/ringfence/flows/runner"
 	"github.com/ringfence/ringfence/internal/config"
+	"github.com/ringfence/ringfence/ledger"
 )
 
 // sessions are the recording sessions that run now, and how to tell each who
@@ -99,7 +100,27 @@ func (a *app) recordSession(ctx context.Context, r config.Recorder, m runner.Mom
 		defer close(over)
 		siprec.Feed(tap, &caller, &agent)
 	})
+	defer func() { a.wentOut(ctx, m, "recording.ended", "recorder", r.Name, why) }()
+	a.wentOut(ctx, m, "recording.started", "recorder", r.Name, "")
 	return a.keepTold(ctx, leg, meta, agents, over)
+}
+
+// wentOut writes down that a call's audio goes to somebody else's machine, or
+// does so no more: which, and why it ended before the call.
+func (a *app) wentOut(ctx context.Context, m runner.Moment, event ledger.Event, kind, name, why string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	e := ledger.Entry{Event: event, Traversal: m.Traversal, Leg: m.Caller.ID(), Object: kind + "/" + name, Data: map[string]string{"to": kind}}
+	if why != "" {
+		e.Data["why"] = why
+	}
+	err := a.store.Update(ctx, m.Tenant, func(tx ledger.Tx) error {
+		_, err := tx.Append(ctx, e)
+		return err
+	})
+	if err != nil {
+		a.log.Error("ledger entry not written", "event", string(event), "traversal", string(m.Traversal), "err", err)
+	}
 }
 
 // keepTold keeps a recorder told of who speaks, until the call or its leg is over.

@@ -10,7 +10,9 @@ import (
 
 	"github.com/zaf/g711"
 
+	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/internal/config"
+	"github.com/ringfence/ringfence/ledger"
 )
 
 // recordingServer is a session recording server on loopback. It answers INVITEs
@@ -125,9 +127,33 @@ func TestARecorderGetsBothSides(t *testing.T) {
 		}
 	}
 	r.hears(t, r.two, 1100)
+	id := a.runner.Live(ringfence.DefaultTenant)[0].Traversal
 	call.Hangup()
 	<-agent.Done()
 	<-r.byes
+	wentOut(t, a, id, "recorder/srs")
+}
+
+// wentOut waits until the ledger tells, once each, that a call's audio went to
+// somebody and that it ended.
+func wentOut(t *testing.T, a *app, id ringfence.TraversalID, to string) {
+	t.Helper()
+	waitFor(t, "entries of what went to "+to, func() bool {
+		n := map[string]int{}
+		if err := a.store.View(t.Context(), ringfence.DefaultTenant, func(tx ledger.Tx) error {
+			clear(n)
+			entries, err := tx.Entries(t.Context(), ledger.EntryQuery{Traversal: id, Limit: 1000})
+			for _, e := range entries {
+				if e.Object == to {
+					n[string(e.Event)]++
+				}
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return n["recording.started"] == 1 && n["recording.ended"] == 1
+	})
 }
 
 // TestARecorderThatFailsEndsNoCall: a recorder that refuses leaves the call as
