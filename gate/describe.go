@@ -43,7 +43,7 @@ func describe(ctx context.Context, tx ledger.Tx, a *policy.Action, subject ringf
 	}
 	switch one.status {
 	case ringfence.StatusSuspended:
-		if _, ok := a.Field("resume"); ok {
+		if _, ok := a.Field("resume"); ok && one.words["kind"] != string(ringfence.AuthRecovery) {
 			one.slot = "resume"
 		}
 	case ringfence.StatusPending:

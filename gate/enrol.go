@@ -31,15 +31,15 @@ func (g *Gate) EnrolStaff(ctx context.Context, tx ledger.Tx, a ringfence.Authent
 	return g.enrol(ctx, tx, a, ledger.Entry{Event: "person.bound", Person: p.ID, Object: string(a.ID)})
 }
 
-// EnrolSubject stores a passkey that a subject made on an invited link as
-// pending. It counts for nothing until a released action binds it (see Bind):
-// a link alone changes no authenticator.
+// EnrolSubject stores a passkey that a subject made on an invited link, or the
+// recovery codes that they were shown there, as pending. It counts for nothing
+// until a released action binds it: a link alone changes no authenticator.
 func (g *Gate) EnrolSubject(ctx context.Context, tx ledger.Tx, a ringfence.Authenticator) error {
 	s, _, err := ledger.Read[ringfence.Subject](ctx, tx, ledger.KindSubject, string(a.Subject))
 	if err != nil {
 		return err
 	}
-	if s.Status != ringfence.StatusActive || a.Type != ringfence.AuthPasskey {
+	if s.Status != ringfence.StatusActive || a.Type != ringfence.AuthPasskey && a.Type != ringfence.AuthRecovery {
 		return ErrForbidden
 	}
 	a.Status = ringfence.StatusPending

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -215,11 +216,77 @@ func (t *turn) bindPending(d desk, want string) error {
 			return err
 		}
 	}
+	if err := t.activate(d, p, version); err != nil {
+		return err
+	}
+	return t.companions(d, p)
+}
+
+func (t *turn) activate(d desk, p ringfence.Authenticator, version int64) error {
 	p.Status, p.BoundAt, p.StoredAt, p.Failures = ringfence.StatusActive, t.now, t.now, 0
 	if err := d.putAuthenticator(p, version); err != nil {
 		return err
 	}
 	return d.entry("authenticator.added", t.r.Subject, string(p.ID), nil, map[string]string{"release": string(t.r.ID), "type": string(p.Type)})
+}
+
+// companions makes the recovery codes count that were made in the same step as
+// a passkey, and takes away everything else from whoever starts again: it was
+// lost, and may have been found.
+func (t *turn) companions(d desk, made ringfence.Authenticator) error {
+	auths, err := list[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, bySubject(t.r.Subject))
+	if err != nil {
+		return err
+	}
+	a, _ := t.pinned().Action(t.r.Type)
+	again := a != nil && a.Class >= ringfence.C5
+	for _, one := range auths {
+		switch {
+		case one.ID == made.ID || one.Status == ringfence.StatusRemoved:
+		case one.Status == ringfence.StatusPending && one.Type == ringfence.AuthRecovery && madeWith(one.Secret) == made.ID:
+			if err := t.replaceOlder(d, one.Type); err != nil {
+				return err
+			}
+			_, version, err := ledger.Read[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, string(one.ID))
+			if err != nil {
+				return err
+			}
+			if err := t.activate(d, one, version); err != nil {
+				return err
+			}
+		case again && one.Type != ringfence.AuthRecovery:
+			if err := t.removeAuthenticator(d, one.ID); err != nil {
+				return err
+			}
+		}
+	}
+	if again {
+		return t.lostCodes(d, made)
+	}
+	return nil
+}
+
+// lostCodes takes recovery codes away that were made before whoever holds them
+// started again.
+func (t *turn) lostCodes(d desk, made ringfence.Authenticator) error {
+	auths, err := list[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, bySubject(t.r.Subject))
+	for _, one := range auths {
+		if err == nil && one.Type == ringfence.AuthRecovery && one.Status != ringfence.StatusRemoved && madeWith(one.Secret) != made.ID {
+			err = t.removeAuthenticator(d, one.ID)
+		}
+	}
+	return err
+}
+
+// madeWith names the passkey in whose making a set of recovery codes was made.
+func madeWith(set ringfence.Secret) ringfence.AuthenticatorID {
+	var s struct {
+		With ringfence.AuthenticatorID `json:"with"`
+	}
+	if json.Unmarshal(set, &s) != nil {
+		return ""
+	}
+	return s.With
 }
 
 func (t *turn) replaceOlder(d desk, typ ringfence.AuthenticatorType) error {

@@ -113,6 +113,9 @@ func (g *Gate) newRow(ctx context.Context, tenant ringfence.TenantID, q OpenRequ
 // nothing that can be got would help.
 func (t *turn) open(q OpenRequest) (Verdict, error) {
 	t.r.RequestedAt, t.r.ExpiresAt = t.now, t.now.Add(pendingLife)
+	if a, ok := t.pinned().Action(t.r.Type); ok && a.Class >= ringfence.C5 {
+		t.r.ExpiresAt = t.now.Add(papersLife)
+	}
 	if _, err := ledgerSubject(t); errors.Is(err, ledger.ErrNotFound) {
 		return Verdict{}, &InvalidError{Field: "subject", Says: "is not known"}
 	} else if err != nil {

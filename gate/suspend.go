@@ -59,6 +59,9 @@ func (d desk) setStatus(subject ringfence.SubjectID, id string, from, to ringfen
 		if a.Status != from {
 			return ErrConflict
 		}
+		if to == ringfence.StatusActive && a.Type == ringfence.AuthRecovery {
+			return ErrConflict // nobody knows which of them were used meanwhile: new ones are made
+		}
 		a.Status = to
 		if to == ringfence.StatusActive {
 			a.BoundAt, a.Failures = d.now, 0

@@ -168,6 +168,9 @@ func (v *Verifier) choose(r *row, q Request, s Spec, points []ringfence.ContactP
 	return ringfence.ContactPoint{}
 }
 
+// Allowed reports whether a contact point may be rung or written to at all.
+func (v *Verifier) Allowed(p ringfence.ContactPoint) bool { return v.allowed(p) }
+
 // allowed reports whether a contact point may be rung or written to.
 func (v *Verifier) allowed(p ringfence.ContactPoint) bool {
 	if p.Type == ringfence.ContactEmail {

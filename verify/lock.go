@@ -53,8 +53,12 @@ func lockFor(failures int) time.Duration {
 // tier was locked already; then nothing is booked, so that trying on does not
 // keep the owner out for longer.
 func countFailure(ctx context.Context, tx Tx, r row) (locked bool, err error) {
-	id := lockID(r.Subject, r.Tier)
-	l, version, err := load[lock](ctx, tx, KindLock, id)
+	return countIn(ctx, tx, lockID(r.Subject, r.Tier), r)
+}
+
+// countIn books a failure under the name of a lock.
+func countIn(ctx context.Context, tx Tx, name string, r row) (locked bool, err error) {
+	l, version, err := load[lock](ctx, tx, KindLock, name)
 	if err != nil {
 		return false, err
 	}
@@ -65,7 +69,7 @@ func countFailure(ctx context.Context, tx Tx, r row) (locked bool, err error) {
 	if wait := lockFor(l.Failures); wait > 0 {
 		l.Until = tx.Now().Add(wait)
 	}
-	return false, save(ctx, tx, KindLock, id, version, keyOf(r), l)
+	return false, save(ctx, tx, KindLock, name, version, keyOf(r), l)
 }
 
 // clearLock forgets the failures of r's subject in r's tier only.

@@ -240,6 +240,7 @@ var access = []rule{
 	{pattern: "GET /v1/subjects", roles: finders, scope: ScopeDirectory},
 	{pattern: "GET /v1/subjects/{id}", roles: onFile, scope: ScopeDirectory},
 	{pattern: "POST /v1/subjects/{id}/suspend", roles: brakes},
+	{pattern: "POST /v1/subjects/{id}/invite", roles: changers, once: true},
 	{pattern: "POST /v1/subjects/{id}/changes", roles: changers, scope: ScopeActions, gate: true},
 	{pattern: "GET /v1/contact-points", roles: floor, scope: ScopeDirectory},
 	{pattern: "GET /v1/colleagues", roles: floor},

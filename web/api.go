@@ -53,6 +53,7 @@ func (s *Server) api(m *guardedMux) {
 	s.subjectAPI(a)
 	s.fileAPI(a)
 	s.changeAPI(a)
+	s.enrolAPI(a)
 	s.brakeAPI(a)
 	s.ledgerAPI(a)
 	s.searchAPI(a)

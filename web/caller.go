@@ -30,6 +30,10 @@ func (s *Server) publicPages(m *http.ServeMux) {
 	m.HandleFunc("POST /l/refuse", callerStep(s, s.refuseAction))
 	m.HandleFunc("GET /stop", s.callerPage("stop"))
 	m.HandleFunc("POST /stop", callerStep(s, s.stopRelease))
+	m.HandleFunc("POST /enrol/look", callerStep(s, s.enrolLook))
+	m.HandleFunc("POST /enrol/unlock", callerStep(s, s.enrolUnlock))
+	m.HandleFunc("GET /recover", s.callerPage("recover"))
+	m.HandleFunc("POST /recover", s.takeRecovery)
 	m.HandleFunc("POST /enrol/begin", callerStep(s, s.callerEnrolBegin))
 	m.HandleFunc("POST /enrol/finish", callerStep(s, s.callerEnrolFinish))
 }
@@ -46,7 +50,7 @@ type callerView struct {
 
 // Said lists the texts that the page's script may show.
 func (v callerView) Said() []string {
-	return []string{"wrong_code", "wrong_key", "cancelled", "closed", "satisfied", "rejected", "no_passkeys", "incomplete", "offline", "slow", "enrolled", "enrol_closed", "copied"}
+	return []string{"wrong_code", "wrong_key", "cancelled", "closed", "satisfied", "rejected", "no_passkeys", "incomplete", "offline", "slow", "enrolled", "enrol_closed", "codes_made", "recover_no", "recover_yes", "copied"}
 }
 
 // T returns a text in the reader's language.
@@ -148,6 +152,13 @@ type callerOut struct {
 	Fields    []shownField    `json:"fields,omitempty"`
 	By        string          `json:"by,omitempty"`
 	Options   json.RawMessage `json:"options,omitempty"`
+	// Of a page on which something is made: what it has to ask for, and what it
+	// shows of what was made. Codes are shown once.
+	NeedsCode   bool     `json:"needs_code,omitempty"`
+	Prove       bool     `json:"prove,omitempty"`
+	Check       string   `json:"check,omitempty"`
+	Fingerprint string   `json:"fingerprint,omitempty"`
+	Codes       []string `json:"codes,omitempty"`
 }
 
 // callerStep wraps one step of a caller's page: bounded and strict body, slow
@@ -170,15 +181,19 @@ func callerStep(s *Server, step func(context.Context, *http.Request, callerIn) (
 			s.refuse(w, r, err)
 			return
 		}
-		body, err := json.Marshal(out)
-		if err != nil {
-			s.refuse(w, r, err)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
-		w.Write(body)
+		answerJSON(w, out)
 	}
+}
+
+// answerJSON answers a page; what it is told is kept nowhere.
+func answerJSON(w http.ResponseWriter, out callerOut) {
+	body, err := json.Marshal(out)
+	if err != nil {
+		panic("web: " + err.Error()) // texts only: no input can cause it
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Write(body)
 }
 
 // outcome tells a page no more than it needs.
@@ -288,8 +303,4 @@ func (s *Server) callerEnrolBegin(ctx context.Context, r *http.Request, in calle
 		return callerOut{}, err
 	}
 	return callerOut{Outcome: "open", Options: out.Body.Options}, nil
-}
-
-func (s *Server) callerEnrolFinish(ctx context.Context, r *http.Request, in callerIn) (callerOut, error) {
-	return callerOut{Outcome: "satisfied"}, s.finishEnrol(ctx, r, s.passkeys(s.tenantOf(r)).Enrol, in.Token, in.Response)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/policy"
 	"github.com/ringfence/ringfence/verify"
+	"github.com/ringfence/ringfence/verify/recovery"
 	"github.com/ringfence/ringfence/web/problem"
 )
 
@@ -139,6 +140,10 @@ func authenticatorsOf(ctx context.Context, tx ledger.Tx, subject ringfence.Subje
 		}
 		v := authenticatorView{ID: one.ID, Type: one.Type, Lane: one.Lane, Since: one.BoundAt, Used: used[one.ID], Removed: one.RemovedAt, Failures: one.Failures,
 			Synced: one.Type == ringfence.AuthPasskey && synced(one.Secret), Status: one.Status}
+		if one.Type == ringfence.AuthRecovery {
+			left := recovery.Left(one.Secret)
+			v.Left = &left
+		}
 		if one.Status == ringfence.StatusPending {
 			v.Check = gate.CheckDigits(gate.Fingerprint(one.Secret))
 		}

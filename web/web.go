@@ -15,6 +15,7 @@ import (
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/stirshaken"
 	"github.com/ringfence/ringfence/verify/pin"
+	"github.com/ringfence/ringfence/verify/recovery"
 )
 
 // Config is what a Server needs. Store, Calls, Gate and Policies are required.
@@ -69,6 +70,10 @@ type Config struct {
 	Home stirshaken.Home
 	// SSO is the company's sign-on for staff; nil: passkeys only.
 	SSO *SSO
+	// Recovery makes and takes recovery codes; nil has none.
+	Recovery *recovery.Desk
+	// PostLink sends links to contact points; nil sends none.
+	PostLink LinkPost
 	// PINs makes the first PINs that an import asks for; nil refuses them.
 	PINs *pin.Method
 	// Heartbeat is how often a stream of events says that it lives; zero = 15 s.

@@ -23,6 +23,7 @@ import (
 	"github.com/ringfence/ringfence/verify/otp"
 	"github.com/ringfence/ringfence/verify/passkey"
 	"github.com/ringfence/ringfence/verify/pin"
+	"github.com/ringfence/ringfence/verify/recovery"
 )
 
 // methods are the ways of proving something, joined.
@@ -30,6 +31,7 @@ type methods struct {
 	verifier *verify.Verifier
 	desk     *callback.Desk
 	pin      *pin.Method
+	recovery *recovery.Desk
 	page     *passkey.Page
 	staff    *passkey.Staff
 	staffRP  passkey.RP
@@ -76,6 +78,13 @@ func newMethods(cfg config.Config, keys keyring, store ledger.Store, log *slog.L
 		return m, err
 	}
 	if m.verifier, err = verify.New(verify.Config{Store: store, Pepper: keys.pepper, Deliver: carriers, Prefixes: prefixes(cfg), Limits: limits(cfg), Firm: firm, Log: log}, all...); err != nil {
+		return m, err
+	}
+	codes, err := recovery.New(keys.pepper)
+	if err != nil {
+		return m, err
+	}
+	if m.recovery, err = recovery.NewDesk(m.verifier, codes); err != nil {
 		return m, err
 	}
 	m.desk = callback.NewDesk(m.verifier, back, confirm)

@@ -52,11 +52,13 @@ var noticed = map[ledger.Event]string{
 	"release.failed":          "We could not do this: %s. Ask us why.",
 	"contact_point.suspended": "A number or address that we hold for you was stopped.",
 	"contact_point.removed":   "A number or address that we held for you was removed.",
-	"authenticator.added":     "A PIN, app or passkey was added to what we hold for you.",
-	"authenticator.disabled":  "A PIN, app or passkey of yours was switched off after too many wrong tries.",
-	"authenticator.changed":   "A PIN, app or passkey of yours was changed.",
-	"authenticator.removed":   "A PIN, app or passkey of yours was removed.",
-	"authenticator.suspended": "A PIN, app or passkey of yours was suspended.",
+	"authenticator.added":     "A PIN, app, passkey or set of recovery codes was added to what we hold for you.",
+	"authenticator.disabled":  "A PIN, app, passkey or set of recovery codes of yours was switched off after too many wrong tries.",
+	"authenticator.changed":   "A link to make a passkey was sent out for you, a recovery code of yours was used, or something else with which you prove who you are was changed.",
+	"authenticator.removed":   "A PIN, app, passkey or set of recovery codes of yours was removed.",
+	"authenticator.suspended": "A PIN, app, passkey or set of recovery codes of yours was suspended.",
+	"mandate.added":           "Somebody may act for you from now on.",
+	"mandate.removed":         "Somebody may not act for you any more.",
 }
 
 // notices tails and sends until ctx ends.
@@ -111,7 +113,7 @@ func (a *app) tail(ctx context.Context, tenant ringfence.TenantID) error {
 // imported reports what came on file by an import: nobody is written to about
 // a list that their own numbers came with.
 func imported(e ledger.Entry) bool {
-	return (e.Event == "contact_point.added" || e.Event == "authenticator.added") && e.Data["release"] == "" && e.Data["status"] == ""
+	return (e.Event == "contact_point.added" || e.Event == "authenticator.added" || e.Event == "mandate.added") && e.Data["release"] == "" && e.Data["status"] == ""
 }
 
 // owe writes a row for each contact point that is to hear of an entry.

@@ -2,6 +2,7 @@ package passkey
 
 import (
 	"context"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,7 +44,136 @@ type Invite struct {
 	ExpiresAt time.Time            `json:"expires_at"`
 	SpentAt   time.Time            `json:"spent_at,omitzero"`
 	Ceremony  *ceremony            `json:"ceremony,omitempty"`
+	// Code is the hash of the carry code that the page asks for before it does
+	// anything; nil asks for none. Tries counts wrong ones; the third ends the link.
+	Code  []byte `json:"code,omitempty"`
+	Tries int    `json:"tries,omitempty"`
+	// Prove asks for a passkey that the owner has already, and makes none.
+	Prove bool `json:"prove,omitempty"`
+	// For is the action that the new passkey is for, opened by itself when it was
+	// made; empty = none.
+	For string `json:"for,omitempty"`
 }
+
+// NeedsCode reports whether the page has to ask for a carry code.
+func (i Invite) NeedsCode() bool { return len(i.Code) > 0 }
+
+// CodeTries is how many carry codes a link takes.
+const CodeTries = 3
+
+// Offer asks for a link. Its zero value, with an owner, is a plain one.
+type Offer struct {
+	Owner, Name string
+	By          []ringfence.PersonID
+	// Carry makes a carry code, which has to reach the owner on another way than
+	// the link does.
+	Carry bool
+	Prove bool
+	For   string
+	// Keep runs in the transaction that stores the link; an error undoes it.
+	Keep func(ctx context.Context, tx verify.Tx) error
+}
+
+// ErrTooManyInvites refuses a link while three of an hour are there already.
+var ErrTooManyInvites = errors.New("passkey: too many links for one owner")
+
+// Offer makes a link, and its carry code where one is asked for.
+func (r *Registrar) Offer(ctx context.Context, tenant ringfence.TenantID, o Offer) (token, code ringfence.Secret, err error) {
+	if o.Owner == "" {
+		return nil, nil, errors.New("passkey: an invite without an owner")
+	}
+	token, hash := verify.Token(128)
+	inv := Invite{Owner: o.Owner, Tenant: tenant, Name: o.Name, By: o.By, Prove: o.Prove, For: o.For}
+	if o.Carry {
+		code = verify.Digits(CarryDigits)
+		inv.Code = carryHash(token, code)
+	}
+	err = r.store.Update(ctx, tenant, func(tx verify.Tx) error {
+		recent, err := tx.List(ctx, KindInvite, verify.Query{Key: "owner", Value: o.Owner, From: tx.Now().Add(InviteLife - time.Hour).UnixNano(), Limit: 3})
+		if err != nil {
+			return err
+		}
+		if len(recent) >= 3 {
+			return ErrTooManyInvites
+		}
+		inv.ExpiresAt = tx.Now().Add(InviteLife)
+		if err := saveInvite(ctx, tx, hash, 0, inv); err != nil {
+			return err
+		}
+		if o.Keep != nil {
+			if err := o.Keep(ctx, tx); err != nil {
+				return err
+			}
+		}
+		_, err = tx.Append(ctx, invited(inv))
+		return err
+	})
+	return token, code, err
+}
+
+// invited is the entry of a new link.
+func invited(inv Invite) verify.Entry {
+	e := verify.Entry{Event: "person.invited", Object: inv.Owner}
+	if ringfence.ValidID(inv.Owner, ringfence.PrefixSubject) {
+		e = verify.Entry{Event: "authenticator.changed", Subject: ringfence.SubjectID(inv.Owner), Data: map[string]string{"what": "invited"}}
+	}
+	if len(inv.By) > 0 {
+		e.Person = inv.By[0]
+	}
+	return e
+}
+
+// carryHash ties a carry code to its link: without the token, which is not
+// stored, it cannot be searched.
+func carryHash(token, code ringfence.Secret) []byte {
+	return verify.Keyed(token, "invite", code)
+}
+
+// Unlock judges a carry code: one try, counted before it is compared. wrong is
+// true while the link has tries left.
+func (r *Registrar) Unlock(ctx context.Context, tenant ringfence.TenantID, token, code ringfence.Secret) (ok bool, left int, err error) {
+	hash := verify.HashToken(token)
+	var inv Invite
+	err = r.store.Update(ctx, tenant, func(tx verify.Tx) error {
+		var version int64
+		var err error
+		ok = false
+		if inv, version, err = loadInvite(ctx, tx, hash); err != nil {
+			return err
+		}
+		if !inv.open(tx.Now()) {
+			return verify.ErrNotFound
+		}
+		ok = !inv.NeedsCode()
+		if ok {
+			return nil
+		}
+		inv.Tries++
+		return saveInvite(ctx, tx, hash, version, inv)
+	})
+	if errors.Is(err, verify.ErrNotFound) {
+		return false, 0, nil
+	}
+	if err != nil || ok {
+		return ok, 0, err
+	}
+	left = CodeTries - inv.Tries
+	if subtle.ConstantTimeCompare(carryHash(token, code), inv.Code) != 1 {
+		return false, left, nil
+	}
+	err = r.store.Update(ctx, tenant, func(tx verify.Tx) error {
+		inv, version, err := loadInvite(ctx, tx, hash)
+		if err != nil || !inv.open(tx.Now()) {
+			return errors.Join(err, ErrSpent)
+		}
+		inv.Code = nil // it is open from here on
+		return saveInvite(ctx, tx, hash, version, inv)
+	})
+	return err == nil, left, err
+}
+
+// ErrSpent is returned for a link that ended while it was used.
+var ErrSpent = errors.New("passkey: the link is over")
 
 // Registrar runs registration ceremonies for the owners of invites, at one
 // relying party.
@@ -76,14 +206,7 @@ func (r *Registrar) Invite(ctx context.Context, tenant ringfence.TenantID, owner
 		if err := saveInvite(ctx, tx, hash, 0, inv); err != nil {
 			return err
 		}
-		e := verify.Entry{Event: "person.invited", Object: owner}
-		if ringfence.ValidID(owner, ringfence.PrefixSubject) {
-			e = verify.Entry{Event: "authenticator.changed", Subject: ringfence.SubjectID(owner), Data: map[string]string{"what": "invited"}}
-		}
-		if len(by) > 0 {
-			e.Person = by[0]
-		}
-		_, err := tx.Append(ctx, e)
+		_, err := tx.Append(ctx, invited(inv))
 		return err
 	})
 	return token, err
@@ -110,16 +233,19 @@ func (r *Registrar) Look(ctx context.Context, tenant ringfence.TenantID, token r
 	return inv, open, err
 }
 
-func (i Invite) open(now time.Time) bool { return i.SpentAt.IsZero() && now.Before(i.ExpiresAt) }
+func (i Invite) open(now time.Time) bool {
+	return i.SpentAt.IsZero() && now.Before(i.ExpiresAt) && (!i.NeedsCode() || i.Tries < CodeTries)
+}
 
-// Begin returns PublicKeyCredentialCreationOptionsJSON for an open link; ok is
-// false for any other.
+// Begin returns PublicKeyCredentialCreationOptionsJSON for an open link that
+// waits for no carry code, or PublicKeyCredentialRequestOptionsJSON when it asks
+// for a passkey that is there already; ok is false for any other.
 func (r *Registrar) Begin(ctx context.Context, tenant ringfence.TenantID, token ringfence.Secret) (options json.RawMessage, ok bool, err error) {
 	hash := verify.HashToken(token)
 	err = r.store.Update(ctx, tenant, func(tx verify.Tx) error {
 		options, ok = nil, false
 		inv, version, err := loadInvite(ctx, tx, hash)
-		if err != nil || !inv.open(tx.Now()) {
+		if err != nil || !inv.open(tx.Now()) || inv.NeedsCode() {
 			return err
 		}
 		list, err := verify.Authenticators(ctx, tx, ringfence.SubjectID(inv.Owner))
@@ -129,6 +255,17 @@ func (r *Registrar) Begin(ctx context.Context, tenant ringfence.TenantID, token 
 		u, err := owner(inv.Owner, inv.Name, list)
 		if err != nil {
 			return err
+		}
+		if inv.Prove {
+			var c ceremony
+			if len(u.credentials) == 0 {
+				return nil
+			}
+			if options, c, err = r.party.begin(u, []byte(hash), tx.Now()); err != nil {
+				return err
+			}
+			inv.Ceremony, ok = &c, true
+			return saveInvite(ctx, tx, hash, version, inv)
 		}
 		var exclude []protocol.CredentialDescriptor
 		for _, c := range u.credentials {
@@ -155,15 +292,32 @@ func (r *Registrar) Begin(ctx context.Context, tenant ringfence.TenantID, token 
 // enroller, in the transaction that spends the link. ok is false when it was
 // wrong: the ceremony is used up, the link is not.
 func (r *Registrar) Finish(ctx context.Context, tenant ringfence.TenantID, token ringfence.Secret, body []byte) (a ringfence.Authenticator, ok bool, err error) {
+	return r.FinishWith(ctx, tenant, token, body, nil)
+}
+
+// FinishWith is Finish with something more to do in the same transaction, once
+// the passkey was made or proved; it may run more than once, and an error keeps
+// the invite unspent.
+func (r *Registrar) FinishWith(ctx context.Context, tenant ringfence.TenantID, token ringfence.Secret, body []byte,
+	also func(context.Context, verify.Tx, Invite, ringfence.Authenticator) error) (a ringfence.Authenticator, ok bool, err error) {
 	hash := verify.HashToken(token)
 	err = r.store.Update(ctx, tenant, func(tx verify.Tx) error {
 		a, ok = ringfence.Authenticator{}, false
 		inv, version, err := loadInvite(ctx, tx, hash)
-		if err != nil || !inv.open(tx.Now()) || inv.Ceremony == nil {
+		if err != nil || !inv.open(tx.Now()) || inv.NeedsCode() || inv.Ceremony == nil {
 			return err
 		}
 		c := *inv.Ceremony
 		inv.Ceremony = nil
+		if inv.Prove {
+			if a, ok, err = r.proved(ctx, tx, inv, c, hash, body); err == nil && ok && also != nil {
+				err = also(ctx, tx, inv, a)
+			}
+			if ok {
+				inv.SpentAt = tx.Now()
+			}
+			return errors.Join(err, saveInvite(ctx, tx, hash, version, inv))
+		}
 		cred, good := r.party.register(user{id: []byte(inv.Owner), name: inv.Name}, c, body, tx.Now())
 		if good {
 			secret, err := json.Marshal(cred)
@@ -176,6 +330,11 @@ func (r *Registrar) Finish(ctx context.Context, tenant ringfence.TenantID, token
 			if err := r.enrol.Enrol(ctx, tx, a); err != nil {
 				return err
 			}
+			if also != nil {
+				if err := also(ctx, tx, inv, a); err != nil {
+					return err
+				}
+			}
 			inv.SpentAt = tx.Now()
 			ok = true
 		}
@@ -185,6 +344,35 @@ func (r *Registrar) Finish(ctx context.Context, tenant ringfence.TenantID, token
 		return ringfence.Authenticator{}, false, nil
 	}
 	return a, ok, err
+}
+
+// proved judges an assertion by a passkey that the owner of the link has
+// already. A counter that went back suspends it.
+func (r *Registrar) proved(ctx context.Context, tx verify.Tx, inv Invite, c ceremony, hash string, body []byte) (a ringfence.Authenticator, ok bool, err error) {
+	list, err := verify.Authenticators(ctx, tx, ringfence.SubjectID(inv.Owner))
+	if err != nil {
+		return a, false, err
+	}
+	u, err := owner(inv.Owner, inv.Name, list)
+	if err != nil {
+		return a, false, err
+	}
+	f, good := r.party.finish(u, c, []byte(hash), body, tx.Now())
+	if !good {
+		return a, false, nil
+	}
+	one, _, here := u.holder(f.credential.ID)
+	if !here {
+		return a, false, nil
+	}
+	if err := moveOn(ctx, tx, one, f); err != nil {
+		return a, false, err
+	}
+	if !f.credential.Authenticator.CloneWarning {
+		return one, true, nil
+	}
+	_, err = tx.Append(ctx, verify.Entry{Event: "authenticator.suspended", Subject: ringfence.SubjectID(inv.Owner), Object: string(one.ID), Data: map[string]string{"why": "cloned"}})
+	return a, false, err
 }
 
 // lane is where a passkey lives: a roaming key on USB, NFC or BLE only is a
@@ -235,6 +423,6 @@ func saveInvite(ctx context.Context, tx verify.Tx, hash string, version int64, i
 	if err != nil {
 		return err
 	}
-	rec := verify.Record{Kind: KindInvite, ID: hash, Version: version, Body: body, Sort: inv.ExpiresAt.UnixNano()}
+	rec := verify.Record{Kind: KindInvite, ID: hash, Version: version, Body: body, Keys: map[string]string{"owner": inv.Owner}, Sort: inv.ExpiresAt.UnixNano()}
 	return tx.Put(ctx, &rec)
 }

@@ -151,7 +151,7 @@ func (s *Staff) judge(ctx context.Context, tenant ringfence.TenantID, c staffCer
 		if !here {
 			return nil
 		}
-		if err := s.moveOn(ctx, tx, one, f); err != nil {
+		if err := moveOn(ctx, tx, one, f); err != nil {
 			return err
 		}
 		e := verify.Entry{Event: event, Person: id, Object: string(one.ID), Data: map[string]string{"purpose": c.Purpose}}
@@ -172,7 +172,7 @@ func (s *Staff) judge(ctx context.Context, tenant ringfence.TenantID, c staffCer
 }
 
 // moveOn stores the new counter and flags, or suspends a cloned passkey.
-func (s *Staff) moveOn(ctx context.Context, tx verify.Tx, a ringfence.Authenticator, f found) error {
+func moveOn(ctx context.Context, tx verify.Tx, a ringfence.Authenticator, f found) error {
 	rec, err := tx.Get(ctx, kindAuthenticator, string(a.ID))
 	if err != nil {
 		return err

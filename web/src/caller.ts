@@ -5,7 +5,7 @@ import { post, Refused } from "./api";
 import { make, NotDone, supported, use } from "./passkey";
 import { grouped, shown } from "./words";
 
-interface Out { outcome: string; tries_left?: number; reference?: string; expires_at?: string; session?: string; says?: string; fields?: { name: string; as?: string; value: string }[]; by?: string; options?: unknown }
+interface Out { outcome: string; tries_left?: number; reference?: string; expires_at?: string; session?: string; says?: string; fields?: { name: string; as?: string; value: string }[]; by?: string; options?: unknown; needs_code?: boolean; prove?: boolean; check?: string; fingerprint?: string; codes?: string[] }
 
 const $ = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
 const texts = $<HTMLTemplateElement>("texts").content;
@@ -13,7 +13,7 @@ const status = $("status");
 const text = (key: string) => texts.querySelector(`[data-text="${key}"]`)?.textContent ?? key;
 
 // The token leaves the address bar at once, so that nobody reads it there.
-const token = location.hash.slice(1);
+let token = location.hash.slice(1);
 const bare = location.pathname + location.search;
 if (token) history.replaceState(null, "", bare);
 
@@ -60,7 +60,7 @@ async function run(what: () => Promise<void>) {
     await what();
   } catch (e) {
     if (e instanceof NotDone) inApp ? elsewhere() : tell("cancelled");
-    else if (e instanceof Refused && e.kind === "expired") end(document.body.querySelector('[data-page="enrol"]') ? "enrol_closed" : "closed");
+    else if (e instanceof Refused && e.kind === "expired") end(document.body.querySelector('[data-page="enrol"], [data-page="recover"]') ? "enrol_closed" : "closed");
     else if (e instanceof Refused && e.kind === "too-many") tell("slow");
     else tell("offline");
   }
@@ -153,14 +153,81 @@ function approvePage() {
   $("refuse").addEventListener("click", () => void run(async () => { settle(await post<Out>("/l/refuse", { token })); }));
 }
 
-function enrolPage() {
+// What was made waits; its owner compares the check digits and keeps the codes,
+// which nothing shows again.
+function showMade(out: Out, key: string) {
+  step("made");
+  $("check").textContent = grouped(out.check ?? "");
+  $("fingerprint").textContent = out.fingerprint ?? "";
+  $("codelist").replaceChildren(...(out.codes ?? []).map((code) => {
+    const li = document.createElement("li");
+    const text = document.createElement("code");
+    text.textContent = code;
+    li.append(text);
+    return li;
+  }));
+  $("codes").hidden = !out.codes?.length;
+  tell(key, "ok");
+  status.tabIndex = -1;
+  status.focus();
+}
+
+function enrolStep(prove: boolean) {
+  for (const el of document.querySelectorAll<HTMLElement>("[data-make]")) el.hidden = prove;
+  for (const el of document.querySelectorAll<HTMLElement>("[data-prove]")) el.hidden = !prove;
   if (!supported()) return elsewhere();
   step("enrol");
-  $("make").addEventListener("click", () => void run(async () => {
+}
+
+function enrolPage(unlocked = false) {
+  let prove = false;
+  if (unlocked) enrolStep(prove);
+  else void run(async () => {
+    const out = await post<Out>("/enrol/look", { token });
+    if (out.outcome !== "open") return end("enrol_closed");
+    prove = !!out.prove;
+    if (out.needs_code) step("carry");
+    else enrolStep(prove);
+  });
+  $("carry").addEventListener("submit", (e) => {
+    e.preventDefault();
+    void run(async () => {
+      const out = await post<Out>("/enrol/unlock", { token, code: $<HTMLInputElement>("code").value });
+      if (out.outcome === "wrong") {
+        $<HTMLInputElement>("code").value = "";
+        return tell("wrong_code", "", ` ${out.tries_left}`);
+      }
+      if (out.outcome !== "open") return end("enrol_closed");
+      tell("");
+      enrolStep(prove);
+    });
+  });
+  const done = () => void run(async () => {
     const begun = await post<Out>("/enrol/begin", { token });
-    await post("/enrol/finish", { token, response: await make(begun.options) });
-    end("enrolled", "ok");
-  }));
+    const response = await (prove ? use(begun.options) : make(begun.options));
+    showMade(await post<Out>("/enrol/finish", { token, response }), prove ? "codes_made" : "enrolled");
+  });
+  $("make").addEventListener("click", done);
+  $("prove").addEventListener("click", done);
+}
+
+// The door for whoever has lost everything: a recovery code leads to a new
+// passkey, and to nothing else.
+function recoverPage() {
+  if (!supported()) return tell("no_passkeys"); // before a code is used up for nothing
+  step("recover");
+  $("recover").addEventListener("submit", (e) => {
+    e.preventDefault();
+    void run(async () => {
+      const code = $<HTMLInputElement>("lastcode");
+      const out = await post<Out>("/recover", { value: $<HTMLInputElement>("account").value, code: code.value });
+      code.value = "";
+      if (out.outcome !== "open" || !out.session) return tell("recover_no");
+      token = out.session;
+      enrolPage(true);
+      tell("recover_yes", "ok");
+    });
+  });
 }
 
 // The page of the link in a notice: it can stop one action, and nothing else.
@@ -169,12 +236,8 @@ function stopPage() {
   $("stop").addEventListener("click", () => void run(async () => { settle(await post<Out>("/stop", { token })); }));
 }
 
-for (const a of document.querySelectorAll<HTMLAnchorElement>(".langs a")) {
-  a.addEventListener("click", () => { if (token) a.hash = token; }); // the link is for this page, in whatever language
-}
-$("copy").addEventListener("click", () => void navigator.clipboard.writeText(location.origin + bare + "#" + token).then(() => tell("copied", "ok"), () => tell("no_passkeys")));
-
-if (!token) tell("incomplete");
+if (document.querySelector('[data-page="recover"]')) recoverPage();
+else if (!token) tell("incomplete");
 else if (document.querySelector('[data-page="stop"]')) stopPage();
 else if (document.querySelector('[data-page="enrol"]')) enrolPage();
 else approvePage();
