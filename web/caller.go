@@ -50,7 +50,7 @@ type callerView struct {
 
 // Said lists the texts that the page's script may show.
 func (v callerView) Said() []string {
-	return []string{"wrong_code", "wrong_key", "cancelled", "closed", "satisfied", "rejected", "no_passkeys", "incomplete", "offline", "slow", "enrolled", "enrol_closed", "codes_made", "recover_no", "recover_yes", "copied"}
+	return []string{"wrong_code", "wrong_key", "cancelled", "closed", "satisfied", "rejected", "no_passkeys", "incomplete", "offline", "slow", "enrolled", "enrol_closed", "codes_made", "recover_no", "copied"}
 }
 
 // T returns a text in the reader's language.

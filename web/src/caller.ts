@@ -13,7 +13,7 @@ const status = $("status");
 const text = (key: string) => texts.querySelector(`[data-text="${key}"]`)?.textContent ?? key;
 
 // The token leaves the address bar at once, so that nobody reads it there.
-let token = location.hash.slice(1);
+const token = location.hash.slice(1);
 const bare = location.pathname + location.search;
 if (token) history.replaceState(null, "", bare);
 
@@ -179,10 +179,9 @@ function enrolStep(prove: boolean) {
   step("enrol");
 }
 
-function enrolPage(unlocked = false) {
+function enrolPage() {
   let prove = false;
-  if (unlocked) enrolStep(prove);
-  else void run(async () => {
+  void run(async () => {
     const out = await post<Out>("/enrol/look", { token });
     if (out.outcome !== "open") return end("enrol_closed");
     prove = !!out.prove;
@@ -223,9 +222,7 @@ function recoverPage() {
       const out = await post<Out>("/recover", { value: $<HTMLInputElement>("account").value, code: code.value });
       code.value = "";
       if (out.outcome !== "open" || !out.session) return tell("recover_no");
-      token = out.session;
-      enrolPage(true);
-      tell("recover_yes", "ok");
+      location.assign("/enrol" + location.search + "#" + out.session);
     });
   });
 }
@@ -235,6 +232,11 @@ function stopPage() {
   step("stop-release");
   $("stop").addEventListener("click", () => void run(async () => { settle(await post<Out>("/stop", { token })); }));
 }
+
+for (const a of document.querySelectorAll<HTMLAnchorElement>(".langs a")) {
+  a.addEventListener("click", () => { if (token) a.hash = token; }); // the link is for this page, in whatever language
+}
+$("copy").addEventListener("click", () => void navigator.clipboard.writeText(location.origin + bare + "#" + token).then(() => tell("copied", "ok"), () => tell("no_passkeys")));
 
 if (document.querySelector('[data-page="recover"]')) recoverPage();
 else if (!token) tell("incomplete");
