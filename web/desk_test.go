@@ -170,24 +170,30 @@ func TestStreamShowsOnesOwnCalls(t *testing.T) {
 	d.calls.change(trv, northwind(priya.ID))
 	cookie := d.signIn(priya)
 	s := d.stream(origin, func(r *http.Request) { r.AddCookie(cookie) })
-	if _, name, data := s.next(); name != "call" || !strings.Contains(data, "Dana Reed") {
+	next := func() (id, name, data string) { // queues are not what this is about
+		for name = "floor"; name == "floor"; {
+			id, name, data = s.next()
+		}
+		return id, name, data
+	}
+	if _, name, data := next(); name != "call" || !strings.Contains(data, "Dana Reed") {
 		t.Fatalf("first came %s %s", name, data)
 	}
-	if _, name, _ := s.next(); name != "ready" {
+	if _, name, _ := next(); name != "ready" {
 		t.Fatalf("then came %s", name)
 	}
 	// Hostile text is made inert on its way out.
 	d.calls.change(trv, func(c *ringfence.LiveCall) {
 		c.CallerName = "evil\u202e\u0007\n<script>" + strings.Repeat("x", 500)
 	})
-	_, _, data := s.next()
+	_, _, data := next()
 	var c ringfence.LiveCall
 	if err := json.Unmarshal([]byte(data), &c); err != nil || strings.ContainsAny(c.CallerName, "\u202e\u0007\n") || len(c.CallerName) > 90 {
 		t.Errorf("shown as %q (%v)", c.CallerName, err)
 	}
 	// Handed over, it is gone.
 	d.calls.change(trv, func(c *ringfence.LiveCall) { c.Owner = omar.ID })
-	if _, name, data := s.next(); name != "gone" || !strings.Contains(data, string(trv)) {
+	if _, name, data := next(); name != "gone" || !strings.Contains(data, string(trv)) {
 		t.Errorf("after the hand-over came %s %s", name, data)
 	}
 }
