@@ -20,6 +20,7 @@ import (
 // testBinary is the compiled tests of a package.
 type testBinary struct {
 	pkg, dir, path string
+	slow           string // regular expression of tests that are asked last
 	took           time.Duration
 	meets          map[int]bool // the mutants that its tests come by
 }
@@ -29,9 +30,10 @@ func (b *testBinary) baseline(ctx context.Context, dir string) error {
 	list := filepath.Join(dir, "reached")
 	defer os.Remove(list)
 	began := time.Now()
-	out, err := b.run(ctx, b.path, 0, 10*time.Minute, mutant.Reached+"="+list)
-	if err != nil {
-		return fmt.Errorf("the tests of %s fail with no mutant on: %w\n%s", b.pkg, err, out)
+	for _, part := range b.parts() {
+		if out, err := b.run(ctx, b.path, part, 0, 10*time.Minute, mutant.Reached+"="+list); err != nil {
+			return fmt.Errorf("the tests of %s fail with no mutant on: %w\n%s", b.pkg, err, out)
+		}
 	}
 	b.took = time.Since(began)
 	b.meets = map[int]bool{}
@@ -51,11 +53,24 @@ func (b *testBinary) patience() time.Duration { return 30*time.Second + 10*b.too
 
 var errSlow = errors.New("did not end")
 
-// run runs a test binary with one mutant on.
-func (b *testBinary) run(ctx context.Context, path string, id int, atMost time.Duration, env ...string) ([]byte, error) {
+// parts are the flags of the runs that together run every test.
+func (b *testBinary) parts() []string { return []string{"-test.skip=" + b.slow, "-test.run=" + b.slow} }
+
+// judge runs all tests with one mutant on, until one notices.
+func (b *testBinary) judge(ctx context.Context, path string, id int) (string, error) {
+	for _, part := range b.parts() {
+		if became, err := judged(b.run(ctx, path, part, id, b.patience())); became != lived || err != nil {
+			return became, err
+		}
+	}
+	return lived, nil
+}
+
+// run runs part of a test binary with one mutant on.
+func (b *testBinary) run(ctx context.Context, path, part string, id int, atMost time.Duration, env ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, atMost, errSlow)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "-test.short", "-test.failfast", "-test.timeout", (2 * atMost).String())
+	cmd := exec.CommandContext(ctx, path, part, "-test.short", "-test.failfast", "-test.timeout", (2 * atMost).String())
 	cmd.Dir = b.dir
 	cmd.Env = append(append(os.Environ(), env...), fmt.Sprintf("%s=%d", mutant.Active, id))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -77,9 +92,13 @@ const (
 )
 
 // chosen are the mutants of a sample.
-func (l *laboratory) chosen(every int) (out []*site) {
-	for i, s := range l.sites {
-		if i%every == 0 {
+func (l *laboratory) chosen(o options) (out []*site) {
+	i := 0
+	for _, s := range l.sites {
+		if s.Kind == logical && !o.logical {
+			continue
+		}
+		if i++; (i-1)%o.every == 0 {
 			out = append(out, s)
 		}
 	}
@@ -101,7 +120,7 @@ func (l *laboratory) runAll(ctx context.Context, o options, known *results) erro
 			}
 		})
 	}
-	for _, s := range l.chosen(o.every) {
+	for _, s := range l.chosen(o) {
 		if ctx.Err() == nil && known.of(s) == "" {
 			next <- s
 		}
@@ -122,7 +141,7 @@ func (l *laboratory) try(ctx context.Context, s *site) (string, error) {
 			continue
 		}
 		met = true
-		if became, err := judged(b.run(ctx, b.path, s.ID, b.patience())); became != lived || err != nil {
+		if became, err := b.judge(ctx, b.path, s.ID); became != lived || err != nil {
 			return became, err
 		}
 	}
@@ -151,7 +170,7 @@ func (l *laboratory) tryAlone(ctx context.Context, s *site) (string, error) {
 		if out, err := l.goTool(ctx, "test", "-c", "-vet=off", "-overlay", l.overlay(name), "-o", path, "./"+b.pkg); err != nil {
 			return "", fmt.Errorf("%w\n%s", err, out)
 		}
-		if became, err := judged(b.run(ctx, path, 0, b.patience())); became != lived || err != nil {
+		if became, err := b.judge(ctx, path, 0); became != lived || err != nil {
 			return became, err
 		}
 	}
