@@ -25,6 +25,8 @@ func agentStage(ctx context.Context, w *drillWorld, call *drillCall, tell func(s
 	_, err := call.agent.Release(ctx, r.ID, forgedDigest(r.Digest))
 	tell("digest-swapped", denied(err, "an action was released under a digest that is not its own"))
 	tell("agent-other-call", w.foreign(ctx, call, call.main))
+	tell("payee-claimed", w.claims(ctx, call))
+	tell("other-tenant", w.strangers(ctx, r.ID))
 	return nil
 }
 

@@ -60,6 +60,9 @@ var attacks = []attack{
 	scene("agent", "number", agentStage, "executor-without-release", "gate", "has the executor ask for the permit of what nobody released"),
 	scene("agent", "number", agentStage, "digest-swapped", "gate", "asks for the release of one action under the digest of another"),
 
+	scene("agent", "number", agentStage, "payee-claimed", "gate", "says in the request that the payee is known, the class low and everything proved"),
+	scene("agent", "number", agentStage, "other-tenant", "web", "is an executor of another tenant who knows the release"),
+
 	scene("link", "passkey", linkStage, "link-scanned", "verify", "a mail scanner opens the victim's link before the victim does"),
 	scene("link", "passkey", linkStage, "link-without-code", "verify", "opens the victim's link and guesses the code that was spoken on the call"),
 	scene("refused", "passkey", refusedStage, "link-refused", "gate", "has the victim sent a link, who presses “I did not ask for this”"),
@@ -69,17 +72,22 @@ var attacks = []attack{
 	scene("star", "number", starStage, "callback-star", "gate", "has the victim rung, who presses star"),
 
 	scene("code", "pin totp", codeStage, "guessed-code", "verify", "knows the PIN and guesses the code of the victim's app"),
+	scene("relay", "pin totp", relayStage, "code-relayed", "gate", "has the victim read out PIN and code, and keys both"),
+	scene("relay", "pin totp", relayStage, "code-reused", "verify", "keys the victim's code a second time, for another action"),
+	scene("duress", "pin duress totp passkey", duressStage, "duress", "gate", "forces the victim, who keys the PIN for that and then approves everything"),
 
 	scene("permit", "pin totp passkey", permitStage, "action-changed", "gate", "has the agent change the action after the victim approved it"),
 	scene("permit", "pin totp passkey", permitStage, "permit-raced", "gate", "presents one permit twenty times at once"),
 	scene("permit", "pin totp passkey", permitStage, "permit-replayed", "gate", "presents a used permit again, and asks for a second one"),
 	scene("permit", "pin totp passkey", permitStage, "permit-stolen", "web", "presents the permit with the executor's credential but without its key"),
 	scene("permit", "pin totp passkey", permitStage, "permit-rejected-late", "gate", "stops the action after it was redeemed, to have it done twice"),
+	scene("reject", "pin totp passkey", rejectStage, "permit-rejected-raced", "gate", "redeems in the moment in which the person says no"),
 
 	door("permit-forged", "gate", "signs a permit with a key of their own", permitForged),
 	door("no-credential", "web", "asks the API without and with guessed credentials", noCredential),
 	door("staff-invitation-twice", "web", "uses the invitation of a member of staff a second time", invitationTwice),
 	door("staff-foreign-passkey", "web", "signs in to the console with a passkey of their own", foreignPasskey),
+	door("carrier-forged", "web", "reports in the carrier's name that a message arrived and digits were keyed", carrierForged),
 	door("link-guessed", "verify", "guesses links of the callers' page", guessedLink),
 	door("import-alone", "gate", "one administrator alone puts a new number on file", importAlone),
 }

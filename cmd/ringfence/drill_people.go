@@ -20,9 +20,11 @@ import (
 	"github.com/ringfence/ringfence/verify/pin"
 )
 
-// victimPIN and attackerPIN are telephone PINs; the second is nobody's.
+// victimPIN, duressPIN and attackerPIN are telephone PINs; the second is keyed
+// under pressure, the last is nobody's.
 const (
 	victimPIN   = "739261"
+	duressPIN   = "158042"
 	attackerPIN = "264917"
 )
 
@@ -92,7 +94,7 @@ func (w *drillWorld) importVictims(ctx context.Context, chosen []attack) error {
 			return err
 		}
 		w.victims[a.of()] = c
-		if a.of() == "permit" {
+		if slices.Contains([]string{"permit", "duress", "reject"}, a.of()) {
 			w.knowPayee(c.subject, long, &in)
 		}
 	}
@@ -140,8 +142,8 @@ func (w *drillWorld) kindOf(a attack) (policy.Kind, bool) {
 	return w.bundle.Policy().Kind(main.About)
 }
 
-// victim makes a subject with a number on file and what holds says: pin, totp,
-// passkey. Everything is as old as policy can ask for.
+// victim makes a subject with a number on file and what holds says: pin, duress,
+// totp, passkey. Everything is as old as policy can ask for.
 func (w *drillWorld) victim(ctx context.Context, kind policy.Kind, i int, holds string, in *gate.Import) (*customer, error) {
 	long := time.Now().AddDate(-2, 0, 0)
 	c := &customer{Person: w.carrier.Person(fmt.Sprintf("Victim %d", i), w.number(i)), subject: ringfence.NewID[ringfence.SubjectID](ringfence.PrefixSubject)}
@@ -161,7 +163,11 @@ func (w *drillWorld) victim(ctx context.Context, kind policy.Kind, i int, holds 
 		in.Authenticators = append(in.Authenticators, a)
 	}
 	if strings.Contains(holds, "pin") {
-		secret, refused, err := w.app.verify.pin.Enrol(ctx, pin.Choice{PIN: ringfence.Secret(victimPIN), Own: []string{c.Number, c.account}})
+		choice := pin.Choice{PIN: ringfence.Secret(victimPIN), Own: []string{c.Number, c.account}}
+		if strings.Contains(holds, "duress") {
+			choice.Duress = ringfence.Secret(duressPIN)
+		}
+		secret, refused, err := w.app.verify.pin.Enrol(ctx, choice)
 		if err != nil || refused != "" {
 			return nil, errors.Join(err, fmt.Errorf("a PIN: %s", refused))
 		}

@@ -18,31 +18,31 @@ import (
 // wants something else to be done with that.
 func permitStage(ctx context.Context, w *drillWorld, call *drillCall, tell func(string, verdict)) error {
 	r := call.release
-	if err := w.approves(ctx, call); err != nil {
+	if err := w.approves(ctx, call, call.victim.pin); err != nil {
 		return err
 	}
 	tell("action-changed", w.changed(ctx, call, call.main, r))
 	w.approve(r.ID)
 	done, err := call.agent.Release(ctx, r.ID, r.Digest)
-	if p, ok := problemIn(err); ok {
-		return &lacking{"one approved release is wanted, and policy asks for more than PIN, passkey and call-back: " + p.Says()}
-	}
-	if err != nil {
+	if err := wantsReady(done, err); err != nil {
 		return err
-	}
-	if done.State != "ready" {
-		return &lacking{"one approved release is wanted within a call, and this one is " + done.State}
 	}
 	return w.spends(ctx, call, r, tell)
 }
 
 // approves has the victim approve the action by whatever policy asks of them.
-func (w *drillWorld) approves(ctx context.Context, call *drillCall) error {
+func (w *drillWorld) approves(ctx context.Context, call *drillCall, pin string) error {
 	if slices.ContainsFunc(call.main.Needs, func(n policy.Need) bool { return n.String() == "pin" }) {
-		if err := w.keysCode(ctx, call); err != nil {
+		if _, err := w.keysCode(ctx, call, pin); err != nil {
 			return err
 		}
 	}
+	return w.approvesAway(ctx, call)
+}
+
+// approvesAway is what the victim does on channels of their own: the link, and
+// the call-back.
+func (w *drillWorld) approvesAway(ctx context.Context, call *drillCall) error {
 	if err := w.approvesLink(ctx, call); err != nil {
 		return err
 	}
@@ -89,24 +89,25 @@ func (w *drillWorld) approvesLink(ctx context.Context, call *drillCall) error {
 	return call.back(ctx)
 }
 
-// keysCode is the victim's part of PIN and app code.
-func (w *drillWorld) keysCode(ctx context.Context, call *drillCall) error {
+// keysCode is the victim's part of PIN and app code. It returns the code.
+func (w *drillWorld) keysCode(ctx context.Context, call *drillCall, pin string) (string, error) {
 	if err := call.stepUp(ctx, "step-up-code"); err != nil {
-		return err
+		return "", err
 	}
 	if _, err := call.line.Hear(ctx, asksPIN); err != nil {
-		return err
+		return "", err
 	}
-	if err := call.line.Key(ctx, call.victim.pin+"#", "the PIN"); err != nil {
-		return err
+	if err := call.line.Key(ctx, pin+"#", "the PIN"); err != nil {
+		return "", err
 	}
 	if _, err := call.line.Hear(ctx, asksCode); err != nil {
-		return err
+		return "", err
 	}
-	if err := call.line.Key(ctx, lab.TOTP(call.victim.seed, time.Now()), "the code of the app"); err != nil {
-		return err
+	code := lab.TOTP(call.victim.seed, time.Now())
+	if err := call.line.Key(ctx, code, "the code of the app"); err != nil {
+		return "", err
 	}
-	return call.back(ctx)
+	return code, call.back(ctx)
 }
 
 // wrongCode is no code of the victim's app now or a minute around.

@@ -42,6 +42,7 @@ type drillWorld struct {
 
 	doneMu   sync.Mutex
 	approved []ringfence.ReleaseID // guarded by doneMu: approved by their subjects
+	forced   []ringfence.ReleaseID // guarded by doneMu: approved under duress; may look ready, and no more
 }
 
 // drillFiles are scripts by their path in the folder.
@@ -256,6 +257,19 @@ func (w *drillWorld) approve(id ringfence.ReleaseID) {
 	w.doneMu.Lock()
 	defer w.doneMu.Unlock()
 	w.approved = append(w.approved, id)
+}
+
+// force notes that a release was approved under duress.
+func (w *drillWorld) force(id ringfence.ReleaseID) {
+	w.doneMu.Lock()
+	defer w.doneMu.Unlock()
+	w.forced = append(w.forced, id)
+}
+
+func (w *drillWorld) wasForced(id ringfence.ReleaseID) bool {
+	w.doneMu.Lock()
+	defer w.doneMu.Unlock()
+	return slices.Contains(w.forced, id)
 }
 
 func (w *drillWorld) approvedReleases() []ringfence.ReleaseID {

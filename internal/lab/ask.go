@@ -33,3 +33,8 @@ func (s *Staff) Fetch(ctx context.Context, path, part string) ([]byte, error) {
 	}
 	return io.ReadAll(resp.Body)
 }
+
+// Ask sends one request with the executor's credential and proof.
+func (e *Executor) Ask(ctx context.Context, method, path string, in, out any) error {
+	return e.c.do(ctx, method, path, in, out)
+}
