@@ -220,3 +220,23 @@ func payeeOf(a *policy.Action, fields map[string]string) string {
 	}
 	return account
 }
+
+// AccountNamed returns the account that an action names, whether it pays to it
+// or puts it on file, and the name given for it: the first field of a name.
+// Both are empty when there is no account.
+func AccountNamed(a *policy.Action, fields map[string]string) (account, name string) {
+	for _, f := range a.Carries {
+		switch f.Type.Base {
+		case policy.BaseIBAN, policy.BaseAccount:
+			account += "/" + fields[f.Name]
+		case policy.BaseName:
+			if name == "" {
+				name = fields[f.Name]
+			}
+		}
+	}
+	if account == "" {
+		return "", ""
+	}
+	return account, name
+}

@@ -110,8 +110,9 @@ type Config struct {
 	Executor func(tenant ringfence.TenantID, action string) string
 	// Signals asks for the passive observations about a release's subject and
 	// call, outside any transaction and within 2 s. What it leaves out is
-	// unknown. nil = all unknown.
-	Signals func(ctx context.Context, r Release) map[string]ringfence.Tri
+	// unknown, and so is a good sign that is older than signalAge. nil = all
+	// unknown.
+	Signals func(ctx context.Context, r Release) []ringfence.Signal
 	// CheckApproval verifies that the assertion is by the named passkey of the
 	// approver, with user verification, over the 32 bytes of ApprovalMessage.
 	// nil refuses every approval.

@@ -92,23 +92,6 @@ func (t *turn) gather() (Case, error) {
 	return c, t.risks(&c, points)
 }
 
-// mergeSignals keeps what was once bad bad, for this release.
-func (t *turn) mergeSignals() map[string]ringfence.Tri {
-	out := map[string]ringfence.Tri{}
-	for name, v := range t.signals {
-		if out[name] = v; v == ringfence.Yes && (name == "sim_swap" || name == "diversion") {
-			if t.r.Bad == nil {
-				t.r.Bad = map[string]bool{}
-			}
-			t.r.Bad[name] = true
-		}
-	}
-	for name := range t.r.Bad {
-		out[name] = ringfence.Yes
-	}
-	return out
-}
-
 // subject judges that the person is active and reachable as when the action
 // was opened; points are the contact points of whoever proves.
 func (t *turn) subject(c *Case, points []ringfence.ContactPoint) error {

@@ -38,7 +38,7 @@ func (g *Gate) Open(ctx context.Context, tenant ringfence.TenantID, q OpenReques
 	if err != nil {
 		return Release{}, Verdict{}, err
 	}
-	var signals map[string]ringfence.Tri
+	var signals []ringfence.Signal
 	if g.cfg.Signals != nil {
 		signals = g.cfg.Signals(ctx, r.Release)
 	}

@@ -151,7 +151,10 @@ type Release struct {
 	Permits      int                    `json:"permits"`          // minted so far
 	PermitUntil  time.Time              `json:"permit_until,omitzero"`
 	Why          string                 `json:"why,omitempty"` // one sentence: why it stands where it stands
-	Reasons      []policy.Reason        `json:"reasons,omitempty"`
+	// Signals are what was last said about the subject's numbers, the account
+	// and the call, by whom and when.
+	Signals []ringfence.Signal `json:"signals,omitempty"`
+	Reasons []policy.Reason    `json:"reasons,omitempty"`
 	Missing      []ringfence.Fact       `json:"missing,omitempty"`
 }
 

@@ -4,13 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
-
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/ledger"
@@ -21,17 +16,17 @@ import (
 // (`signals:`), and a bad one only ever adds (invariants 9 and 10).
 type Risk struct {
 	Name  string        `json:"name"`
-	Value ringfence.Tri `json:"value"` // Odd reads it
+	Value ringfence.Tri `json:"value"` // Odd reads it; ringfence.GoodSignal says which one is good
 	Says  string        `json:"says"`
+	// Source and At say who found it out and when; empty = our own records.
+	Source string    `json:"source,omitempty"`
+	At     time.Time `json:"at,omitzero"`
 }
 
 // Odd reports whether the observation is a sign of fraud, and not merely known or
-// unknown. Of what ought to be so, it is that it is not.
+// unknown.
 func (r Risk) Odd() bool {
-	if r.Name == "line_type" || r.Name == "name_check" {
-		return r.Value == ringfence.No
-	}
-	return r.Value == ringfence.Yes
+	return r.Value != ringfence.Unknown && r.Value != ringfence.GoodSignal(r.Name)
 }
 
 // The numbers of what looks odd.
@@ -42,8 +37,6 @@ const (
 	officeOpens    = 7 // o'clock in the policy's zone, Monday to Friday
 	officeCloses   = 20
 	riskRows       = 50 // more are odd enough
-	signalSwap     = "sim_swap"
-	signalDiverted = "diversion"
 )
 
 // risks explains what is known about a release and adds to its signals what
@@ -60,31 +53,13 @@ func (t *turn) risks(c *Case, points []ringfence.ContactPoint) error {
 	for _, r := range own {
 		c.Ask.Signals[r.Name] = r.Value
 	}
-	for _, name := range slices.Sorted(maps.Keys(lineSigns)) {
-		value, asked := c.Ask.Signals[name]
-		if says := lineSigns[name][value]; asked || name == signalSwap || name == signalDiverted {
-			c.Risks = append(c.Risks, Risk{Name: name, Value: value, Says: says})
-		}
-	}
+	c.Risks = append(c.Risks, t.told(c.Ask.Signals)...)
 	for _, r := range own {
 		if r.Value == ringfence.Yes {
 			c.Risks = append(c.Risks, r)
 		}
 	}
 	return nil
-}
-
-// lineSigns are what the network says about a number on file, in words for
-// unknown, yes and no.
-var lineSigns = map[string][3]string{
-	signalSwap: {"Nobody can say whether the SIM of the number on file was changed lately.",
-		"The SIM of a number on file was changed in the last days.", "The SIM of the number on file was not changed lately."},
-	signalDiverted: {"Nobody can say whether calls to the number on file are forwarded.",
-		"Calls to a number on file are forwarded elsewhere.", "Calls to the number on file are not forwarded."},
-	"line_type": {"Nobody can say what kind of line the number on file is.", "The number on file is bound to a SIM or a place.",
-		"The number on file is bound to no SIM and no place."},
-	"name_check": {"Nobody can say whether the account belongs to the payee named.", "The account belongs to the payee named.",
-		"The account belongs to somebody else than the payee named."},
 }
 
 func yesIf(b bool) ringfence.Tri {
@@ -178,39 +153,6 @@ func (g *Gate) Dispute(ctx context.Context, tenant ringfence.TenantID, id ringfe
 			Object: payeeID(r.Subject, account), Data: map[string]string{"what": "payee disputed", "flow": by.Flow}})
 		return err
 	})
-}
-
-// lookAlikes are letters of other alphabets that nobody can tell from Latin
-// ones (Unicode TS 39, confusables: the single-letter ones).
-const lookAlikes = "АВЕЅІЈКМНОРСТУХаеѕіјорсухԁһԛԝӏ" + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧονα"
-
-// disguised reports a text without a Latin letter whose every letter looks like
-// one, and a text with letters or figures in fancy dress: full-width, circled,
-// mathematical, ligatures.
-func disguised(s string) bool {
-	if strings.ContainsFunc(s, dressedUp) {
-		return true
-	}
-	letters := 0
-	for _, r := range s {
-		switch {
-		case strings.ContainsRune(lookAlikes, r):
-			letters++
-		case unicode.IsLetter(r):
-			return false
-		}
-	}
-	return letters > 1
-}
-
-// dressedUp reports a character beyond Latin-1 that stands for plain letters or
-// figures (Unicode's compatibility forms).
-func dressedUp(r rune) bool {
-	if r <= unicode.MaxLatin1 {
-		return false
-	}
-	plain := norm.NFKC.String(string(r))
-	return plain != string(r) && strings.ContainsFunc(plain, func(p rune) bool { return p >= '0' && p <= '9' || p >= 'A' && p <= 'Z' || p >= 'a' && p <= 'z' })
 }
 
 // WithdrawAsk takes the question to colleagues back when whoever asked it waits

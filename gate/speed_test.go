@@ -27,7 +27,7 @@ func fullCase(tb testing.TB) (*policy.Policy, Case) {
 		if err != nil {
 			return err
 		}
-		t := &turn{g: w.g, ctx: context.Background(), tx: tx, r: &full, now: w.now, signals: w.signals}
+		t := &turn{g: w.g, ctx: context.Background(), tx: tx, r: &full, now: w.now, signals: w.said()}
 		c, err = t.gather()
 		return err
 	})

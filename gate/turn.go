@@ -20,7 +20,7 @@ type turn struct {
 	tx      ledger.Tx
 	r       *row
 	now     time.Time
-	signals map[string]ringfence.Tri
+	signals []ringfence.Signal
 }
 
 // changeJudging is change for what decides anew: signals are asked for first,
@@ -79,7 +79,7 @@ func (t *turn) save(version int64) error {
 }
 
 // signals asks for passive observations outside the transaction.
-func (g *Gate) signals(ctx context.Context, tenant ringfence.TenantID, id ringfence.ReleaseID) (map[string]ringfence.Tri, error) {
+func (g *Gate) signals(ctx context.Context, tenant ringfence.TenantID, id ringfence.ReleaseID) ([]ringfence.Signal, error) {
 	if g.cfg.Signals == nil {
 		return nil, nil
 	}
@@ -104,6 +104,9 @@ func (t *turn) move(to State, by Actor, why string) error {
 	switch to {
 	case StatePendingApproval, StateCooling:
 		data["evidence_set"], data["policy"] = t.r.EvidenceHash.String(), t.r.Policy.String()
+		if len(t.r.Signals) > 0 {
+			data["signals"] = signalWords(t.r.Signals)
+		}
 	case StatePermitted, StateRedeemed, StateExecuted, StateExecFailed, StateExecUnknown:
 		data["permit"], data["executor"] = string(t.r.Permit), t.r.Executor
 	case StatePendingEvidence:

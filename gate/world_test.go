@@ -111,6 +111,14 @@ func newWorld(t testing.TB, edits ...string) *world {
 	return w
 }
 
+// said are the signals of the world, from a service that was asked just now.
+func (w *world) said() (out []ringfence.Signal) {
+	for name, v := range w.signals {
+		out = append(out, ringfence.Signal{Name: name, Value: v, Source: "test", At: w.now})
+	}
+	return out
+}
+
 func newMemory(w *world) *ledgertest.Memory {
 	return &ledgertest.Memory{Clock: func() time.Time { return w.now }}
 }
@@ -123,7 +131,7 @@ func (w *world) open(store ledger.Store) *Gate {
 	}
 	g, err := New(Config{Store: store, Policies: w.policies, Key: key("permit"), Log: signer,
 		Executor:      func(ringfence.TenantID, string) string { return executor },
-		Signals:       func(context.Context, Release) map[string]ringfence.Tri { return w.signals },
+		Signals:       func(context.Context, Release) []ringfence.Signal { return w.said() },
 		CheckApproval: checkAssertion,
 		Frozen:        func(ringfence.TenantID) policy.Reason { return w.frozen },
 		Changed: func(r Release) {

@@ -36,6 +36,7 @@ import (
 	"github.com/ringfence/ringfence/stirshaken"
 	"github.com/ringfence/ringfence/store/redis"
 	"github.com/ringfence/ringfence/verify/passkey"
+	"github.com/ringfence/ringfence/verify/signals"
 	"github.com/ringfence/ringfence/web"
 )
 
@@ -71,6 +72,8 @@ type app struct {
 	routing  *routing
 	verify   methods
 	gate     *gate.Gate
+	asks     *signals.Desk    // about numbers and accounts
+	said     *signalsSaid     // what came of it, for monitoring
 	clock    *gate.Clock      // nil: the database keeps the time
 	hooks    *announce.Sender // webhooks to executors
 	invites  *passkey.Registrar
@@ -135,6 +138,9 @@ func newApp(ctx context.Context, cfg config.Config, o appOptions) (_ *app, err e
 		return nil, err
 	}
 	if err = a.joinClock(ctx); err != nil {
+		return nil, err
+	}
+	if err = a.joinSignals(); err != nil {
 		return nil, err
 	}
 	if err = a.joinGate(); err != nil {
@@ -214,6 +220,7 @@ func (a *app) joinCalls(ctx context.Context, o appOptions) error {
 		}
 		return a.runner.Active()
 	})
+	a.metrics.reg.MustRegister(a.said.total)
 	marks, err := a.marks(ctx)
 	if err != nil {
 		return err

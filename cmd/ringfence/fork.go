@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -13,7 +11,6 @@ import (
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/b2bua/fork"
 	"github.com/ringfence/ringfence/flows/runner"
-	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/internal/config"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/web"
@@ -107,7 +104,7 @@ func (h heardSignals) Observe(ctx context.Context, tenant ringfence.TenantID, s 
 }
 
 // observe keeps a score, with its entry. A service that says the same again says
-// nothing new.
+// nothing new; when it last said so is kept, by the minute.
 func (a *app) observe(ctx context.Context, tenant ringfence.TenantID, e ledger.Entry, s callSignal) error {
 	id := string(e.Traversal) + "/" + s.Source + "/" + s.Name
 	return a.store.Update(ctx, tenant, func(tx ledger.Tx) error {
@@ -115,61 +112,17 @@ func (a *app) observe(ctx context.Context, tenant ringfence.TenantID, e ledger.E
 		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 			return err
 		}
-		if err == nil && old.Value == s.Value {
+		again := err == nil && old.Value == s.Value
+		if again && tx.Now().Sub(old.At) < time.Minute {
 			return nil
 		}
 		rec := ledger.Record{Kind: kindSignal, ID: id, Version: version, Sort: tx.Now().UnixNano(), Keys: map[string]string{"traversal": string(e.Traversal)}}
 		s.At, e.Event = tx.Now(), "signal.observed"
-		if err := ledger.Write(ctx, tx, &rec, s); err != nil {
+		if err := ledger.Write(ctx, tx, &rec, s); err != nil || again {
 			return err
 		}
 		e.Data = map[string]string{"name": s.Name, "value": s.Value.String(), "score": strconv.FormatFloat(s.Score, 'f', 3, 64), "source": s.Source}
 		_, err = tx.Append(ctx, e)
 		return err
 	})
-}
-
-// signals are what the network says of a subject's numbers, and what services
-// that listened say of the call. Neither satisfies anything: they can only
-// refuse, or ask for more.
-func (a *app) signals(ctx context.Context, r gate.Release) map[string]ringfence.Tri {
-	out := maps.Clone(a.verify.signals(ctx, r))
-	if out == nil {
-		out = map[string]ringfence.Tri{}
-	}
-	if r.Traversal == "" {
-		return out
-	}
-	_ = a.store.View(ctx, r.Tenant, func(tx ledger.Tx) error { // not finding out leaves them unknown
-		rows, err := tx.List(ctx, kindSignal, ledger.Query{Key: "traversal", Value: string(r.Traversal)})
-		if err != nil {
-			return err
-		}
-		for _, row := range rows {
-			s, _, err := ledger.Read[callSignal](ctx, tx, kindSignal, row.ID)
-			if err != nil || !slices.Contains(config.ForkSignals, s.Name) {
-				return fmt.Errorf("signal %s: %v", row.ID, err)
-			}
-			out[s.Name] = worseOf(out, s)
-		}
-		return nil
-	})
-	return out
-}
-
-// worseOf joins what several services say: the sign that asks for more wins.
-func worseOf(have map[string]ringfence.Tri, s callSignal) ringfence.Tri {
-	bad := ringfence.Yes
-	if s.Name == "voice_match" {
-		bad = ringfence.No
-	}
-	old, asked := have[s.Name]
-	switch {
-	case !asked || old == s.Value:
-		return s.Value
-	case old == bad || s.Value == bad:
-		return bad
-	default:
-		return ringfence.Unknown
-	}
 }

@@ -52,7 +52,7 @@ func TestAServiceListensAndScores(t *testing.T) {
 	<-heard
 	id := a.runner.Live(ringfence.DefaultTenant)[0].Traversal
 	waitFor(t, "the score is a signal", func() bool {
-		return a.signals(t.Context(), gate.Release{Tenant: ringfence.DefaultTenant, Traversal: id})["synthetic_voice"] == ringfence.Yes
+		return valuesOf(a.signals(t.Context(), gate.Release{Tenant: ringfence.DefaultTenant, Traversal: id}))["synthetic_voice"] == ringfence.Yes
 	})
 	if s := a.signals(t.Context(), gate.Release{Tenant: ringfence.DefaultTenant, Traversal: "trv_other"}); len(s) != 0 {
 		t.Errorf("another call: %v", s)
@@ -64,7 +64,7 @@ func TestAServiceListensAndScores(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if s := a.signals(t.Context(), gate.Release{Tenant: ringfence.DefaultTenant, Traversal: id}); s["synthetic_voice"] != ringfence.Yes || s["voice_match"] != ringfence.No {
+	if s := valuesOf(a.signals(t.Context(), gate.Release{Tenant: ringfence.DefaultTenant, Traversal: id})); s["synthetic_voice"] != ringfence.Yes || s["voice_match"] != ringfence.No {
 		t.Errorf("two services: %v", s)
 	}
 	if r := a.recordingsOf(t); len(r) != 0 {
@@ -75,19 +75,14 @@ func TestAServiceListensAndScores(t *testing.T) {
 	wentOut(t, a, id, "fork/ears")
 }
 
-func TestTheWorseSignCounts(t *testing.T) {
-	yes, no, unknown := ringfence.Yes, ringfence.No, ringfence.Unknown
-	for _, tt := range []struct {
-		name       string
-		a, b, want ringfence.Tri
-	}{{"synthetic_voice", yes, no, yes}, {"synthetic_voice", no, unknown, unknown}, {"synthetic_voice", no, no, no}, {"voice_match", yes, no, no}, {"voice_match", yes, unknown, unknown}} {
-		for _, order := range [][2]ringfence.Tri{{tt.a, tt.b}, {tt.b, tt.a}} {
-			if have := worseOf(map[string]ringfence.Tri{tt.name: order[0]}, callSignal{Name: tt.name, Value: order[1]}); have != tt.want {
-				t.Errorf("%s of %v: %v, want %v", tt.name, order, have, tt.want)
-			}
+// valuesOf joins signals by name as the gate does.
+func valuesOf(list []ringfence.Signal) map[string]ringfence.Tri {
+	out := map[string]ringfence.Tri{}
+	for _, s := range list {
+		if old, twice := out[s.Name]; twice {
+			s.Value = ringfence.JoinSignals(s.Name, old, s.Value)
 		}
+		out[s.Name] = s.Value
 	}
-	if worseOf(map[string]ringfence.Tri{}, callSignal{Name: "voice_match", Value: yes}) != yes {
-		t.Error("the only one")
-	}
+	return out
 }

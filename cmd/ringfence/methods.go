@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"time"
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/gate"
@@ -38,7 +37,7 @@ type methods struct {
 	callerRP passkey.RP
 	store    ledger.Store
 	carrier  verify.Deliverer
-	lookup   *twilio.Client // nil = no signals about numbers
+	lookup   *twilio.Client // nil = nobody to ask about numbers
 }
 
 func newMethods(cfg config.Config, keys keyring, store ledger.Store, log *slog.Logger) (methods, error) {
@@ -154,48 +153,6 @@ func (m *methods) carriers(cfg config.Config) (verify.Deliverers, error) {
 		out[verify.ChannelSMS], out[verify.ChannelEmail] = c, c
 	}
 	return out, nil
-}
-
-// lookBack is how far back a SIM change counts (2-domain: 7 days).
-const lookBack = 7 * 24 * time.Hour
-
-// signals asks what the network says about the numbers of a release's subject.
-// Without a provider, or without an answer, every signal is unknown.
-func (m methods) signals(ctx context.Context, r gate.Release) map[string]ringfence.Tri {
-	if m.lookup == nil {
-		return nil
-	}
-	var points []ringfence.ContactPoint
-	if err := m.store.View(ctx, r.Tenant, func(tx ledger.Tx) (err error) {
-		points, err = verify.ContactPoints(ctx, tx, r.Proves)
-		return err
-	}); err != nil {
-		return nil
-	}
-	out := map[string]ringfence.Tri{}
-	for _, p := range points {
-		if p.Status != ringfence.StatusActive || p.Type != ringfence.ContactMobile {
-			continue
-		}
-		for _, s := range m.lookup.Lookup(ctx, ringfence.TN(p.Value), lookBack, time.Now()) {
-			out[s.Name] = worse(out, s)
-		}
-	}
-	return out
-}
-
-// worse keeps the worst answer over several numbers: a bad sign about one is
-// bad, and one that says nothing leaves the whole unknown.
-func worse(have map[string]ringfence.Tri, s ringfence.Signal) ringfence.Tri {
-	old, asked := have[s.Name]
-	switch {
-	case !asked || old == s.Value:
-		return s.Value
-	case old == ringfence.Yes || s.Value == ringfence.Yes:
-		return ringfence.Yes
-	default:
-		return ringfence.Unknown
-	}
 }
 
 // approvals hands a colleague's signed decision to the gate.

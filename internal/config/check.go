@@ -24,6 +24,7 @@ func (c *Config) Check() error {
 	c.checkTelemetry(p)
 	c.checkLimits(p)
 	c.checkProofing(p)
+	c.checkSignals(p)
 	c.checkForks(p)
 	c.checkRecorders(p)
 	c.checkSIEM(p)

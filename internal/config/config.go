@@ -176,6 +176,8 @@ type Verify struct {
 	Limits VerifyLimits `koanf:"limits"`
 	// Proofing is the identity-proofing provider.
 	Proofing Proofing `koanf:"proofing"`
+	// Signals are who is asked about numbers and accounts.
+	Signals Signals `koanf:"signals"`
 }
 
 // Deliver is how messages travel.

@@ -12,7 +12,7 @@ type direction struct {
 }
 
 // above are the rooms that decide; the edges below them may use any.
-var above = []string{".", "policy", "flows", "ledger/...", "stirshaken/...", "verify", "verify/otp", "verify/passkey", "verify/pin", "verify/callback", "verify/approve", "verify/proofing", "verify/recovery", "gate", "announce", "reconcile", "scripts"}
+var above = []string{".", "policy", "flows", "ledger/...", "stirshaken/...", "verify", "verify/otp", "verify/passkey", "verify/pin", "verify/callback", "verify/approve", "verify/proofing", "verify/recovery", "verify/signals", "gate", "announce", "reconcile", "scripts"}
 
 // directions is the table of docs/architecture.md. The first pattern that
 // fits a room holds; a room that none fits is an error.

@@ -3,17 +3,30 @@ package twilio
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	lookups "github.com/twilio/twilio-go/rest/lookups/v2"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/verify/signals"
 )
 
-// source is how the signals name where they come from.
-const source = "twilio lookup"
+// The packages of Lookup v2 that can be asked. Each is a request of its own, so
+// that a slow carrier behind one delays no other.
+const (
+	PackageSimSwap    = "sim_swap"
+	PackageForwarding = "call_forwarding"
+	PackageLineType   = "line_type_intelligence"
+	PackageIdentity   = "identity_match" // sends the person's name to Twilio
+)
+
+// Packages lists them.
+var Packages = []string{PackageSimSwap, PackageForwarding, PackageLineType, PackageIdentity}
 
 // answer is what we read of a Lookup answer. Every field is a pointer: the
 // library's own types turn null into "no swap" and "not forwarded".
@@ -34,33 +47,92 @@ type answer struct {
 		ErrorCode *int    `json:"error_code"`
 		Type      *string `json:"type"`
 	} `json:"line_type_intelligence"`
+	Identity *struct {
+		ErrorCode *int    `json:"error_code"`
+		First     *string `json:"first_name_match"`
+		Last      *string `json:"last_name_match"`
+	} `json:"identity_match"`
 }
 
-// Lookup asks what the network says about a number on file. It always returns
-// the same three signals: sim_swap, diversion (call forwarding) and line_type
-// (yes for a mobile or landline, no for everything that is not bound to a SIM
-// or a place). What was not said, said with an error, or could not be asked is
-// unknown; lookBack is how far back a SIM change counts (7 days; at least 72 h).
-func (c *Client) Lookup(ctx context.Context, tn ringfence.TN, lookBack time.Duration, now time.Time) []ringfence.Signal {
-	a, why := c.ask(ctx, tn)
-	out := []ringfence.Signal{
-		{Name: "sim_swap", Value: a.swapped(lookBack, now), Source: source, Detail: why, At: now},
-		{Name: "diversion", Value: a.forwarded(), Source: source, Detail: why, At: now},
-		{Name: "line_type", Source: source, Detail: why, At: now},
+// Lookup is one package, as a source of signals.
+type Lookup struct {
+	c        *Client
+	pkg      string
+	lookBack time.Duration
+	now      func() time.Time
+}
+
+// Lookup returns one package as a source. lookBack is how far back a SIM change
+// counts (7 days in use; less than 72 h reads as 72 h).
+func (c *Client) Lookup(pkg string, lookBack time.Duration, now func() time.Time) (*Lookup, error) {
+	if !slices.Contains(Packages, pkg) {
+		return nil, errors.New("twilio: lookup: want some of " + strings.Join(Packages, ", "))
 	}
-	out[2].Value, out[2].Detail = a.line(why)
+	return &Lookup{c: c, pkg: pkg, lookBack: max(lookBack, 72*time.Hour), now: now}, nil
+}
+
+// Name implements signals.Source.
+func (l *Lookup) Name() string { return "twilio lookup " + l.pkg }
+
+// Answers implements signals.Source.
+func (l *Lookup) Answers(q signals.Question) []string {
+	switch {
+	case q.Number == "":
+		return nil
+	case l.pkg == PackageSimSwap && !q.Landline:
+		return []string{signals.SimSwap}
+	case l.pkg == PackageForwarding:
+		return []string{signals.Diversion, signals.Forwarding}
+	case l.pkg == PackageLineType:
+		return []string{signals.LineType}
+	case l.pkg == PackageIdentity && q.FirstName+q.LastName != "":
+		return []string{signals.NumberMatch}
+	default:
+		return nil
+	}
+}
+
+// Ask implements signals.Source. What was not said, said with an error, said
+// about another number, or could not be asked is unknown.
+func (l *Lookup) Ask(ctx context.Context, q signals.Question) []ringfence.Signal {
+	a, why := l.fetch(ctx, q)
+	now := l.now()
+	var out []ringfence.Signal
+	for _, name := range l.Answers(q) {
+		s := ringfence.Signal{Name: name, Detail: why, At: now}
+		switch name {
+		case signals.SimSwap:
+			s.Value = a.swapped(l.lookBack, now)
+		case signals.Diversion, signals.Forwarding:
+			s.Value = a.forwarded()
+		case signals.LineType:
+			s.Value, s.Detail = a.line(why)
+		case signals.NumberMatch:
+			s.Value = a.owner(q)
+		}
+		out = append(out, s)
+	}
 	return out
 }
 
-func (c *Client) ask(ctx context.Context, tn ringfence.TN) (answer, string) {
-	to := "+" + string(tn)
+func (l *Lookup) fetch(ctx context.Context, q signals.Question) (answer, string) {
+	to := "+" + string(q.Number)
 	if !e164.MatchString(to) {
 		return answer{}, "form"
 	}
-	one, handler, stop := c.begin(ctx)
+	p := (&lookups.FetchPhoneNumberParams{}).SetFields(l.pkg)
+	if l.pkg == PackageIdentity {
+		if q.FirstName != "" {
+			p.SetFirstName(q.FirstName)
+		}
+		if q.LastName != "" {
+			p.SetLastName(q.LastName)
+		}
+	}
+	one, handler, stop := l.c.begin(ctx)
 	defer stop()
 	// The plus is a plus in a path; nothing else of a number needs escaping.
-	_, err := lookups.NewApiService(handler).FetchPhoneNumber(to, (&lookups.FetchPhoneNumberParams{}).SetFields("sim_swap,call_forwarding,line_type_intelligence"))
+	_, err := lookups.NewApiService(handler).FetchPhoneNumber(to, p)
 	if one.status != http.StatusOK {
 		return answer{}, detail(one, err)
 	}
@@ -71,12 +143,15 @@ func (c *Client) ask(ctx context.Context, tn ringfence.TN) (answer, string) {
 	return a, ""
 }
 
+// failed reports that Twilio said it could not find out.
+func failed(code *int) bool { return code != nil && *code != 0 }
+
 func (a answer) swapped(lookBack time.Duration, now time.Time) ringfence.Tri {
 	s := a.SimSwap
-	if s == nil || s.ErrorCode != nil && *s.ErrorCode != 0 || s.Last == nil {
+	if s == nil || failed(s.ErrorCode) || s.Last == nil {
 		return ringfence.Unknown
 	}
-	if d := s.Last.Date; d != nil && now.Sub(*d) < max(lookBack, 72*time.Hour) {
+	if d := s.Last.Date; d != nil && now.Sub(*d) < lookBack {
 		return ringfence.Yes
 	}
 	if p := s.Last.InPeriod; p != nil && *p {
@@ -91,7 +166,7 @@ func (a answer) swapped(lookBack time.Duration, now time.Time) ringfence.Tri {
 func (a answer) forwarded() ringfence.Tri {
 	f := a.Forwarding
 	switch {
-	case f == nil || f.ErrorCode != nil && *f.ErrorCode != 0 || f.Enabled == nil:
+	case f == nil || failed(f.ErrorCode) || f.Enabled == nil:
 		return ringfence.Unknown
 	case *f.Enabled:
 		return ringfence.Yes
@@ -102,7 +177,7 @@ func (a answer) forwarded() ringfence.Tri {
 
 func (a answer) line(why string) (ringfence.Tri, string) {
 	l := a.LineType
-	if l == nil || l.ErrorCode != nil && *l.ErrorCode != 0 || l.Type == nil {
+	if l == nil || failed(l.ErrorCode) || l.Type == nil {
 		return ringfence.Unknown, why
 	}
 	switch *l.Type {
@@ -113,4 +188,29 @@ func (a answer) line(why string) (ringfence.Tri, string) {
 	default:
 		return ringfence.Unknown, fmt.Sprintf("type %s", word(*l.Type))
 	}
+}
+
+// owner compares the names that were sent: any that does not match is a no, and
+// only full matches of all of them are a yes.
+func (a answer) owner(q signals.Question) ringfence.Tri {
+	i := a.Identity
+	if i == nil || failed(i.ErrorCode) {
+		return ringfence.Unknown
+	}
+	out := ringfence.Yes
+	for _, m := range []struct {
+		sent string
+		said *string
+	}{{q.FirstName, i.First}, {q.LastName, i.Last}} {
+		switch {
+		case m.sent == "":
+		case m.said == nil:
+			out = ringfence.JoinSignals(signals.NumberMatch, out, ringfence.Unknown)
+		case *m.said == "no_match":
+			out = ringfence.No
+		case *m.said != "exact_match" && *m.said != "high_partial_match":
+			out = ringfence.JoinSignals(signals.NumberMatch, out, ringfence.Unknown)
+		}
+	}
+	return out
 }

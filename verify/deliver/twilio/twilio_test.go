@@ -155,54 +155,6 @@ func TestWhatMayHaveBeenSentCountsAsSent(t *testing.T) {
 	})
 }
 
-func TestLookup(t *testing.T) {
-	const tn = "+447700900123"
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	answer := func(sim, fwd, line string) string {
-		return `{"phone_number":"` + tn + `","valid":true,"sim_swap":` + sim + `,"call_forwarding":` + fwd + `,"line_type_intelligence":` + line + `}`
-	}
-	const yes, no, unknown = ringfence.Yes, ringfence.No, ringfence.Unknown
-	for _, c := range []struct {
-		name, body     string
-		sim, div, line ringfence.Tri
-	}{
-		{"all null", answer("null", "null", "null"), unknown, unknown, unknown},
-		{"nulls within", answer(`{"last_sim_swap":null,"error_code":null}`, `{"call_forwarding_enabled":null,"error_code":null}`, `{"type":null}`), unknown, unknown, unknown},
-		{"nulls deeper", answer(`{"last_sim_swap":{"last_sim_swap_date":null,"swapped_period":"PT24H","swapped_in_period":null}}`, `{}`, `{"type":"unknown"}`), unknown, unknown, unknown},
-		{"errors", answer(`{"last_sim_swap":{"last_sim_swap_date":"2020-01-01T00:00:00Z","swapped_in_period":false},"error_code":60606}`, `{"call_forwarding_enabled":false,"error_code":60606}`, `{"type":"mobile","error_code":60600}`), unknown, unknown, unknown},
-		{"not in their period, no date", answer(`{"last_sim_swap":{"swapped_period":"PT24H","swapped_in_period":false}}`, "null", "null"), unknown, unknown, unknown},
-		{"all well", answer(`{"last_sim_swap":{"last_sim_swap_date":"2020-04-27T10:18:50Z","swapped_period":"PT24H","swapped_in_period":false},"error_code":null}`, `{"call_forwarding_enabled":false}`, `{"type":"mobile"}`), no, no, yes},
-		{"swapped six days ago, outside their period", answer(`{"last_sim_swap":{"last_sim_swap_date":"2026-02-23T12:00:00Z","swapped_in_period":false}}`, `{"call_forwarding_enabled":true}`, `{"type":"nonFixedVoip"}`), yes, yes, no},
-		{"swapped in their period", answer(`{"last_sim_swap":{"swapped_in_period":true}}`, "null", `{"type":"landline"}`), yes, unknown, yes},
-		{"another number's answer", strings.ReplaceAll(answer(`{"last_sim_swap":{"last_sim_swap_date":"2020-04-27T10:18:50Z"}}`, `{"call_forwarding_enabled":false}`, `{"type":"mobile"}`), tn, "+447700900999"), unknown, unknown, unknown},
-		{"no JSON", "<html>", unknown, unknown, unknown},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			s, client := start(t)
-			s.Lookups[tn] = c.body
-			got := client.Lookup(t.Context(), "447700900123", 7*24*time.Hour, now)
-			if len(got) != 3 || got[0].Name != "sim_swap" || got[1].Name != "diversion" || got[2].Name != "line_type" {
-				t.Fatal(got)
-			}
-			if got[0].Value != c.sim || got[1].Value != c.div || got[2].Value != c.line {
-				t.Errorf("have %v %v %v, want %v %v %v", got[0].Value, got[1].Value, got[2].Value, c.sim, c.div, c.line)
-			}
-			if bad := s.Complaints(); len(bad) != 0 {
-				t.Errorf("we broke the contract: %v", bad)
-			}
-		})
-	}
-	s, client := start(t)
-	s.Fail(twiliotest.FaultServer)
-	for _, number := range []ringfence.TN{"447700900123", "", "44/../x", "+447700900123"} {
-		for _, g := range client.Lookup(t.Context(), number, 0, now) {
-			if g.Value != unknown {
-				t.Errorf("%q: %s is %v though it could not be asked", number, g.Name, g.Value)
-			}
-		}
-	}
-}
-
 func TestTheFakeChecks(t *testing.T) {
 	if _, err := twiliotest.Start("0.0.0.0:0"); err == nil {
 		t.Error("the fake listens off loopback")

@@ -53,13 +53,15 @@ const (
 	FaultSilent   Fault = "silent"   // takes the message, answers when Release is called
 	FaultJunk     Fault = "junk"     // 201 with something that is no JSON
 	FaultSID      Fault = "sid"      // 201 with a SID that is none
+	FaultHuge     Fault = "huge"     // Lookup: 200 with more than anybody should read
 )
 
 // Server is the fake. Make it with Start.
 type Server struct {
 	URL string
-	// Lookups maps numbers (with plus) to the JSON of their Lookup answer; a
-	// number that is not there gets nulls.
+	// Lookups maps numbers (with plus) to the JSON of their Lookup answer, of
+	// which each request gets the packages that it asks for; a number that is not
+	// there gets nulls.
 	Lookups map[string]string
 
 	http    *http.Server
@@ -70,6 +72,7 @@ type Server struct {
 	fault      Fault          // guarded by mu
 	messages   []Message      // guarded by mu
 	complaints []string       // guarded by mu
+	asked      []url.Values   // queries of Lookup; guarded by mu
 	hear       chan<- Message // guarded by mu
 }
 
@@ -300,28 +303,6 @@ func (s *Server) fetch(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	fail(w, 404, 20404, "message")
-}
-
-func (s *Server) lookup(w http.ResponseWriter, r *http.Request) {
-	if !s.allowed(w, r, "lookups.twilio.com") {
-		return
-	}
-	number := r.PathValue("number")
-	if !e164.MatchString(number) {
-		s.complain("lookup of %q", number)
-		fail(w, 404, 20404, "number")
-		return
-	}
-	if s.faulty() == FaultServer {
-		fail(w, 500, 20500, "An internal server error has occurred")
-		return
-	}
-	body := s.Lookups[number]
-	if body == "" {
-		body = `{"phone_number":"` + number + `","valid":true,"sim_swap":null,"call_forwarding":null,"line_type_intelligence":null}`
-	}
-	w.Header().Set("Content-Type", "application/json")
-	fmt.Fprint(w, body)
 }
 
 // reply writes a Message resource with the members that Twilio documents.
