@@ -155,7 +155,7 @@ type Release struct {
 	// and the call, by whom and when.
 	Signals []ringfence.Signal `json:"signals,omitempty"`
 	Reasons []policy.Reason    `json:"reasons,omitempty"`
-	Missing      []ringfence.Fact       `json:"missing,omitempty"`
+	Missing []ringfence.Fact   `json:"missing,omitempty"`
 }
 
 // row is a release as stored.

@@ -31,12 +31,12 @@ func (r Risk) Odd() bool {
 
 // The numbers of what looks odd.
 const (
-	velocityCount  = 5 // releases of one subject in sumWindow, this one included
-	refusalCount   = 3 // refused, rejected or failed proofs of one subject in sumWindow
-	changeMemory   = 30 * 24 * time.Hour
-	officeOpens    = 7 // o'clock in the policy's zone, Monday to Friday
-	officeCloses   = 20
-	riskRows       = 50 // more are odd enough
+	velocityCount = 5 // releases of one subject in sumWindow, this one included
+	refusalCount  = 3 // refused, rejected or failed proofs of one subject in sumWindow
+	changeMemory  = 30 * 24 * time.Hour
+	officeOpens   = 7 // o'clock in the policy's zone, Monday to Friday
+	officeCloses  = 20
+	riskRows      = 50 // more are odd enough
 )
 
 // risks explains what is known about a release and adds to its signals what
