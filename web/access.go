@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/web/problem"
 )
@@ -97,6 +99,7 @@ var access = []rule{
 	{pattern: "GET /start", roles: admins, page: true},
 	{pattern: "GET /admin", roles: watchers, page: true},
 	{pattern: "GET /alerts", roles: alarmRoles, page: true},
+	{pattern: "GET /reference", roles: anyone, page: true},
 	{pattern: "GET /approvals", roles: anyone, page: true},
 	{pattern: "GET /approvals/{release}", roles: anyone, page: true},
 	// sessions
@@ -307,6 +310,7 @@ type guardedMux struct {
 	*http.ServeMux
 	s    *Server
 	used map[string]bool
+	doc  *huma.OpenAPI // what the operations say of themselves
 }
 
 // HandleFunc puts h behind the rule of its pattern. A pattern without a rule is

@@ -172,3 +172,38 @@ func TestServiceAccounts(t *testing.T) {
 		t.Errorf("a service account on a person's route got %d", w.Code)
 	}
 }
+
+// A scope opens its own routes of a service account, all of them and no other:
+// each route is tried with each scope. Pages and open routes have none.
+func TestEveryRouteWithEveryScope(t *testing.T) {
+	d := newDesktop(t)
+	for _, scope := range scopes {
+		c := Client{Name: string(scope), Scopes: []Scope{scope}}
+		key := newProofKey(t)
+		if scope == ScopeExecute {
+			c.Executor, c.Key = "core", key.thumb
+		}
+		_, secret, err := d.CreateClient(t.Context(), ringfence.DefaultTenant, c, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		credential, opened := string([]byte(secret)), 0
+		for _, r := range access {
+			if r.open || r.scope == ScopeEvents && scope == ScopeEvents {
+				continue // open to all; or a stream, which does not end
+			}
+			method, path := example(r.pattern)
+			w := d.ask(nil, method, path, nil, "Authorization", "DPoP "+credential, "DPoP", key.proof(t, method, path, credential, nil))
+			refused := w.Code == http.StatusForbidden && strings.Contains(w.Body.String(), "Your role does not include this")
+			if refused == (r.scope == scope) || w.Code == http.StatusUnauthorized {
+				t.Errorf("%s with the scope %s answered %d %s", r.pattern, scope, w.Code, w.Body)
+			}
+			if !refused {
+				opened++
+			}
+		}
+		if opened == 0 && scope != ScopeEvents {
+			t.Errorf("the scope %s opens nothing", scope)
+		}
+	}
+}

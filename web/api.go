@@ -80,7 +80,10 @@ func (s *Server) api(m *guardedMux) {
 			"gets the entries of the ledger from Last-Event-ID on, each under its own event name; the id is the index in the log.",
 		Security:  []map[string][]string{{"session": {}}, {"client": {string(ScopeEvents)}}},
 		Responses: map[string]*huma.Response{"200": {Description: "text/event-stream, without end", Content: map[string]*huma.MediaType{"text/event-stream": {}}}}})
-	doc, err := json.Marshal(a.OpenAPI())
+	m.doc = a.OpenAPI()
+	illustrate(m.doc)
+	m.HandleFunc("GET /reference", newReference(m.doc).show(s))
+	doc, err := json.Marshal(m.doc)
 	if err != nil {
 		panic("web: " + err.Error()) // built from our own types only
 	}

@@ -17,7 +17,7 @@ import (
 // dist is written by "go generate ./web" and committed, so that a user with
 // only Go gets the whole product; a test fails when it is stale.
 //
-//go:generate go tool esbuild src/console.tsx src/board.tsx src/history.tsx src/flows.tsx src/admin.tsx src/login.ts src/caller.ts src/softphone.ts src/console.css src/board.css src/history.css src/flows.css src/admin.css src/page.css --bundle --external:/assets/* --minify --legal-comments=none --format=esm --target=es2022 --jsx=automatic --jsx-import-source=preact --alias:preact=./third_party/preact.js --alias:preact/hooks=./third_party/preact.js --alias:preact/jsx-runtime=./third_party/preact.js --alias:@preact/signals=./third_party/preact.js --alias:@codemirror/state=./third_party/codemirror.js --alias:@codemirror/view=./third_party/codemirror.js --alias:@codemirror/commands=./third_party/codemirror.js --alias:@codemirror/language=./third_party/codemirror.js --alias:@codemirror/lang-yaml=./third_party/codemirror.js --alias:@codemirror/search=./third_party/codemirror.js --alias:@codemirror/autocomplete=./third_party/codemirror.js --alias:@lezer/highlight=./third_party/codemirror.js --outdir=dist --log-level=warning
+//go:generate go tool esbuild src/console.tsx src/board.tsx src/history.tsx src/flows.tsx src/admin.tsx src/login.ts src/caller.ts src/softphone.ts src/console.css src/board.css src/history.css src/flows.css src/admin.css src/page.css src/reference.css --bundle --external:/assets/* --minify --legal-comments=none --format=esm --target=es2022 --jsx=automatic --jsx-import-source=preact --alias:preact=./third_party/preact.js --alias:preact/hooks=./third_party/preact.js --alias:preact/jsx-runtime=./third_party/preact.js --alias:@preact/signals=./third_party/preact.js --alias:@codemirror/state=./third_party/codemirror.js --alias:@codemirror/view=./third_party/codemirror.js --alias:@codemirror/commands=./third_party/codemirror.js --alias:@codemirror/language=./third_party/codemirror.js --alias:@codemirror/lang-yaml=./third_party/codemirror.js --alias:@codemirror/search=./third_party/codemirror.js --alias:@codemirror/autocomplete=./third_party/codemirror.js --alias:@lezer/highlight=./third_party/codemirror.js --outdir=dist --log-level=warning
 //go:embed dist
 var dist embed.FS
 
@@ -57,7 +57,7 @@ func loadAssets() (*assets, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.pages, err = template.New("").ParseFS(pages, "page/*.tmpl")
+	a.pages, err = template.New("").Funcs(template.FuncMap{"of": listOf}).ParseFS(pages, "page/*.tmpl")
 	return a, err
 }
 

@@ -16,7 +16,7 @@ func build(t testing.TB) map[string][]byte {
 	t.Helper()
 	const third, code = "./third_party/preact.js", "./third_party/codemirror.js"
 	got := api.Build(api.BuildOptions{
-		EntryPoints: []string{"src/console.tsx", "src/board.tsx", "src/history.tsx", "src/flows.tsx", "src/admin.tsx", "src/login.ts", "src/caller.ts", "src/softphone.ts", "src/console.css", "src/board.css", "src/history.css", "src/flows.css", "src/admin.css", "src/page.css"},
+		EntryPoints: []string{"src/console.tsx", "src/board.tsx", "src/history.tsx", "src/flows.tsx", "src/admin.tsx", "src/login.ts", "src/caller.ts", "src/softphone.ts", "src/console.css", "src/board.css", "src/history.css", "src/flows.css", "src/admin.css", "src/page.css", "src/reference.css"},
 		Bundle:      true, External: []string{"/assets/*"}, MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true,
 		LegalComments: api.LegalCommentsNone, Format: api.FormatESModule, Target: api.ES2022,
 		JSX: api.JSXAutomatic, JSXImportSource: "preact",

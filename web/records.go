@@ -124,7 +124,8 @@ type checkpointOut struct {
 }
 
 func (s *Server) checkpointAPI(a huma.API) {
-	add(s, a, huma.Operation{Method: "GET", Path: "/v1/ledger/checkpoint", Summary: "The newest signed checkpoint (C2SP tlog-checkpoint)"},
+	add(s, a, huma.Operation{Method: "GET", Path: "/v1/ledger/checkpoint", Summary: "The newest signed checkpoint (C2SP tlog-checkpoint)",
+		Responses: map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}}}}},
 		func(ctx context.Context, _ *struct{}) (*checkpointOut, error) {
 			if s.cfg.Checkpoint == nil {
 				return nil, errNotFound

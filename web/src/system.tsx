@@ -42,7 +42,7 @@ export function SystemPage({ me }: { me: Me }) {
   if (!s) return <main><h1>Admin</h1></main>;
   return (
     <main>
-      <div class="title"><h1>Admin</h1><Button quiet act={load}>Look again</Button></div>
+      <div class="title"><h1>Admin</h1><a href="/reference">API reference</a><Button quiet act={load}>Look again</Button></div>
       {s.warnings.length > 0 && <Panel title="Worth a second look"><ul class="notes">{s.warnings.map((w) => <li>{w}</li>)}</ul></Panel>}
       <nav class="parts" aria-label="Parts">{TABS.map(([id, name]) => <a href={`#${id}`} aria-current={tab === id ? "true" : undefined}>{name}</a>)}</nav>
       {tab === "rules" ? <Rules s={s} /> : tab === "systems" ? <Systems s={s} me={me} /> : tab === "keys" ? <Keys s={s} /> : tab === "keeping" ? <Keeping s={s} /> : <Telephone s={s} />}
