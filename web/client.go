@@ -75,6 +75,11 @@ func (s *Server) CreateClient(ctx context.Context, tenant ringfence.TenantID, c 
 	secret := base64.RawURLEncoding.EncodeToString(raw[:])
 	c.SecretHash, c.Status = hashSecret(secret), ringfence.StatusActive
 	err := s.cfg.Store.Update(ctx, tenant, func(tx ledger.Tx) error {
+		if by != "" { // what the machine's own configuration says is its owner's to say
+			if err := alone(ctx, tx, c.Executor); err != nil {
+				return err
+			}
+		}
 		c.StoredAt = tx.Now()
 		rec := ledger.Record{Kind: kindClient, ID: c.ID, Sort: c.StoredAt.UnixNano()}
 		if err := ledger.Write(ctx, tx, &rec, c); err != nil {
@@ -87,6 +92,28 @@ func (s *Server) CreateClient(ctx context.Context, tenant ringfence.TenantID, c 
 		return Client{}, nil, err
 	}
 	return c, ringfence.Secret(string(tenant) + "." + c.ID + "." + secret), nil
+}
+
+// alone refuses a second credential for an executor: whoever had it could redeem
+// what was released for the first. It is ended first, which the first notices.
+func alone(ctx context.Context, tx ledger.Tx, executor string) error {
+	if executor == "" {
+		return nil
+	}
+	rows, err := tx.List(ctx, kindClient, ledger.Query{Limit: 1000})
+	if err != nil {
+		return err
+	}
+	for _, rec := range rows {
+		c, _, err := ledger.Read[Client](ctx, tx, kindClient, rec.ID)
+		if err != nil {
+			return err
+		}
+		if c.Executor == executor && c.Status == ringfence.StatusActive {
+			return problem.New(problem.Conflict, "That executor has a credential. End it before you make another.")
+		}
+	}
+	return nil
 }
 
 // authenticateClient finds the service account of a bearer credential, which

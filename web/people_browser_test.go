@@ -152,6 +152,29 @@ func TestServiceAccountIsRemoved(t *testing.T) {
 	}
 }
 
+// One administrator alone cannot make a second credential with which to redeem
+// what is released for an executor.
+func TestAnExecutorHasOneCredential(t *testing.T) {
+	s := newDesktop(t)
+	admin := s.signIn(s.person("Ada", ringfence.RoleAdmin))
+	body := map[string]any{"name": "bank", "scopes": []string{"execute"}, "executor": "bank", "key": strings.Repeat("k", 43)}
+	w := s.ask(admin, "POST", "/v1/clients", body)
+	if w.Code != 201 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	first := decode[struct{ Client clientView }](t, w).Client
+	body["name"] = "another"
+	if w := s.ask(admin, "POST", "/v1/clients", body); w.Code != 409 {
+		t.Errorf("a second credential: %d %s", w.Code, w.Body)
+	}
+	if w := s.ask(admin, "POST", "/v1/clients/"+first.ID+"/remove", nil); w.Code != 204 {
+		t.Fatalf("remove: %d", w.Code)
+	}
+	if w := s.ask(admin, "POST", "/v1/clients", body); w.Code != 201 {
+		t.Errorf("after the end of the first: %d %s", w.Code, w.Body)
+	}
+}
+
 // The watchers of the pages are awake: a page that breaks a rule is noticed.
 func TestWatchersAreAwake(t *testing.T) {
 	d := newDesktop(t)
