@@ -22,14 +22,19 @@ var startingConfig string
 
 // configInitCmd writes a new file and never over an old one.
 type configInitCmd struct {
-	Out string `arg:"" default:"ringfence.yaml" help:"File to write; - for standard output."`
+	Out     string `arg:"" default:"ringfence.yaml" help:"File to write; - for standard output."`
+	Profile string `help:"Beside it, write a folder of scripts in which other proofs count, and name it in the file: no-pstn." placeholder:"NAME"`
 }
 
 // Run writes.
 func (c *configInitCmd) Run() error {
-	if c.Out == "-" {
+	if c.Out == "-" && c.Profile == "" {
 		fmt.Print(startingConfig)
 		return nil
+	}
+	text, err := c.withProfile(startingConfig)
+	if err != nil {
+		return err
 	}
 	f, err := os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
@@ -38,7 +43,7 @@ func (c *configInitCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(startingConfig)
+	_, err = f.WriteString(text)
 	return errors.Join(err, f.Close())
 }
 
