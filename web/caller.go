@@ -112,6 +112,10 @@ func (s *Server) reallyUs(w http.ResponseWriter, r *http.Request) {
 	v := s.view(r, "call")
 	v.Reference, v.Asked = plainWords(r.PostForm.Get("ref"), 12), true
 	if ref := reference(v.Reference); len(ref) == 8 {
+		if err := s.spendReference(s.tenantOf(r), ringfence.Keypad(ref)); err != nil {
+			s.refuse(w, r, err)
+			return
+		}
 		at, ours, err := s.cfg.Calls.Confirm(r.Context(), s.tenantOf(r), ref, strings.TrimSpace(r.PostForm.Get("tail")))
 		if err != nil {
 			s.refuse(w, r, err)

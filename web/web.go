@@ -133,6 +133,8 @@ type Server struct {
 	benches *limiter // checks, plays and tests of flows
 	bench   chan struct{}
 	checks  *limiter     // "is this really you?", by source
+	refs    *limiter     // the same, by call reference
+	lines   *limiter     // the same, by telephone line
 	guesses *limiter     // whoever is not signed in, by address
 	reports atomic.Int64 // content policy violations reported by browsers
 }
@@ -150,6 +152,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, log: cfg.Log, boards: boards{calls: cfg.Calls}, decoys: newDecoys(),
 		tries: cfg.limit("tries", 6*time.Second, 5), lookups: cfg.limit("lookups", time.Second, 20), loads: cfg.limit("loads", 5*time.Second, 10),
 		scores: cfg.limit("scores", 200*time.Millisecond, 20), stirs: cfg.limit("stirs", 5*time.Millisecond, 400), checks: cfg.limit("checks", 3*time.Minute, 5),
+		refs: cfg.limit("check-refs", 90*time.Second, 10), lines: cfg.limit("check-lines", 2*time.Second, 60),
 		guesses: cfg.limit("guesses", 2*time.Second, 30), benches: cfg.limit("benches", 100*time.Millisecond, 60), bench: make(chan struct{}, 2)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -83,6 +83,7 @@ type app struct {
 	meter    *http.Server // serves the metrics; nil: nobody asked for them
 	ua       *b2bua.UA
 	cdrs     *cdrs // nil: no call records are kept
+	identity identity
 	runner   *runner.Runner
 	watchful watchful
 	recorder *record.Recorder
@@ -255,10 +256,11 @@ func (a *app) joinCalls(ctx context.Context, o appOptions) error {
 	if a.sign, err = newSigner(a.cfg.STIR); err != nil {
 		return err
 	}
+	a.identity = identity{v: a.stir, ours: ownNumbers(a.cfg), reason: a.cfg.STIR.Reason, reject: a.cfg.STIR.Mode == "reject"}
 	a.runner, err = runner.New(runner.Config{
 		Sign: newSign(a.sign, a.cfg.STIR, a.log), SignOn: newSignOn(a.sign, a.cfg.STIR, a.log),
 		Rooms: runner.Rooms{Verify: a.verify.verifier, Desk: a.verify.desk, Gate: a.gate},
-		Store: a.store, Phone: phone{a.ua}, Voice: a.speech, Identity: identity{v: a.stir, ours: ownNumbers(a.cfg), reason: a.cfg.STIR.Reason, reject: a.cfg.STIR.Mode == "reject"},
+		Store: a.store, Phone: phone{a.ua}, Voice: a.speech, Identity: a.identity,
 		Directory: a.routing, Bundles: a.shelf, Music: voice.HoldMusic(), Notify: a.notify, Delays: o.Delays, Log: a.log,
 		Attend: func(m runner.Moment) { a.attend(a.life, m) },
 	})

@@ -58,7 +58,7 @@ func proved(b *flows.Bundle) (flows.Certificate, error) {
 // bundle.
 func hasLines(cfg config.Config, tenant ringfence.TenantID, b *flows.Bundle) error {
 	for _, l := range cfg.Lines {
-		if tenantOr(l.Tenant) != tenant {
+		if tenantOr(l.Tenant) != tenant || l.Kind != "" {
 			continue
 		}
 		if f, ok := b.Flow(l.Flow); !ok || f.Starts != flows.StartsInbound {

@@ -144,7 +144,7 @@ func (w *drillWorld) configureLines(cfg *config.Config) {
 	cfg.Lines, cfg.Queues = nil, nil
 	busy, lanes := map[string]bool{}, 0
 	for _, l := range w.operator.Lines {
-		if tenantOr(l.Tenant) != w.tenant {
+		if tenantOr(l.Tenant) != w.tenant || l.Kind != "" {
 			continue
 		}
 		cfg.Lines = append(cfg.Lines, config.Line{Name: l.Name, Numbers: l.Numbers, Flow: l.Flow, Zone: l.Zone, Language: l.Language})

@@ -14,12 +14,14 @@ import (
 // inbound takes every call that comes in.
 func (a *app) inbound(ctx context.Context, leg *b2bua.Leg) {
 	info := leg.Info()
-	_, known := a.routing.Line(info.Trunk, info.Called)
+	line, known := a.routing.Line(info.Trunk, info.Called)
 	switch {
 	case info.Emergency:
 		a.emergency(ctx, leg)
 	case !known && a.routing.agents(info.Trunk):
 		_ = leg.Refuse(ctx, 403, "Forbidden") // phones behind us place no other calls
+	case known && a.isCheckLine(line.Name):
+		a.mutualCheck(ctx, leg, line)
 	default:
 		a.runner.Inbound(ctx, leg)
 	}

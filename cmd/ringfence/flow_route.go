@@ -41,6 +41,10 @@ func describeLine(l config.Line, b *flows.Bundle, at time.Time) error {
 	if len(l.Trunks) > 0 {
 		fmt.Printf("trunks:   %s\n", strings.Join(l.Trunks, ", "))
 	}
+	if l.Kind != "" {
+		fmt.Printf("kind:     %s: no flow leads its calls\n", l.Kind)
+		return nil
+	}
 	zone, err := time.LoadLocation(l.Zone)
 	if err != nil {
 		zone = time.UTC

@@ -83,6 +83,9 @@ func (a *app) systemLines(tenant ringfence.TenantID) []web.SystemLine {
 			continue
 		}
 		one := web.SystemLine{Name: l.Name, Numbers: append([]string{}, l.Numbers...), Flow: l.Flow, Fallback: l.Fallback, Zone: l.Zone, Hours: append([]string{}, l.Hours...)}
+		if l.Kind != "" {
+			one.Flow = l.Kind
+		}
 		open := a.routing.line(l).Open
 		one.Open = open == nil || open(time.Now())
 		if l.Record.On {

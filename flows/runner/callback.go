@@ -141,7 +141,7 @@ func (t *traversal) dial(ctx context.Context, c *challenge, s *slot, d dialing) 
 		return
 	}
 	t.claims(placed)
-	t.keepReference(ctx, p.To)
+	t.keepReference(ctx, p.To, c.action)
 	t.note("calling the number on file back", false)
 	s.leg, s.up, s.changed = placed, false, false
 	t.pump(t.ctx, s.at, placed, nil)

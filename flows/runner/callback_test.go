@@ -388,7 +388,19 @@ func TestJob(t *testing.T) {
 					t.Errorf("confirmed to …%s: %v %v", tail, ours, err)
 				}
 			}
+			keyed, tail4 := ringfence.Keypad(got.Reference), string(mobile[len(mobile)-4:])
+			for _, bad := range [][2]string{{keyed, "0000"}, {keyed, ""}, {"", tail4}, {"00000000", tail4}, {keyed[:7], tail4}} {
+				if c, err := w.r.ConfirmKeyed(ctx, ten, bad[0], bad[1]); err != nil || c != (Confirmed{}) {
+					t.Errorf("keyed %q: %+v %v", bad, c, err)
+				}
+			}
+			if c, err := w.r.ConfirmKeyed(ctx, ten, keyed, tail4); err != nil || !c.Ours || c.Action != "payment" {
+				t.Errorf("keyed as it is: %+v %v", c, err)
+			}
 			pass(confirmLife)
+			if c, _ := w.r.ConfirmKeyed(ctx, ten, keyed, tail4); c.Ours {
+				t.Error("a keyed call is confirmed a quarter of an hour after its end")
+			}
 			if _, ours, _ := w.r.Confirm(ctx, ten, got.Reference, string(mobile[len(mobile)-4:])); ours {
 				t.Error("a call is confirmed a quarter of an hour after its end")
 			}

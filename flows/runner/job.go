@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"strings"
@@ -261,7 +260,7 @@ func (t *traversal) attempt(ctx context.Context) {
 }
 
 // kindReference remembers the references of calls that we placed, for the
-// mutual check; keys: reference.
+// mutual check; keys: reference, and keypad, the reference as a telephone keys it.
 const kindReference ledger.Kind = "call_reference"
 
 // referenceLife is how long a reference can be checked.
@@ -272,8 +271,14 @@ type storedReference struct {
 	Reference string                `json:"reference"`
 	Traversal ringfence.TraversalID `json:"traversal"`
 	At        time.Time             `json:"at"`
-	Tail      string                `json:"tail,omitempty"` // last four digits of the number that was rung
+	Tail      string                `json:"tail,omitempty"`   // last four digits of the number that was rung
+	Action    string                `json:"action,omitempty"` // what it was about; empty = no action
 	Ended     time.Time             `json:"ended,omitzero"`
+}
+
+// keys are those by which the call is found again.
+func (s storedReference) keys() map[string]string {
+	return map[string]string{"reference": s.Reference, "keypad": ringfence.Keypad(s.Reference)}
 }
 
 // confirmLife is how long after its end a call is confirmed to whoever was rung.
@@ -300,7 +305,7 @@ func (t *traversal) endReference(ctx context.Context) {
 			return err
 		}
 		row.Ended = tx.Now()
-		rec := ledger.Record{Kind: kindReference, ID: string(t.id), Version: version, Sort: row.At.UnixNano(), Keys: map[string]string{"reference": row.Reference}}
+		rec := ledger.Record{Kind: kindReference, ID: string(t.id), Version: version, Sort: row.At.UnixNano(), Keys: row.keys()}
 		return ledger.Write(ctx, tx, &rec, row)
 	})
 	if err != nil {
@@ -308,44 +313,18 @@ func (t *traversal) endReference(ctx context.Context) {
 	}
 }
 
-// Confirm tells whoever was rung that a call was ours: one that WE placed, to a
-// number with these last four digits, which goes on still or ended within 15
-// minutes. A wrong reference and a wrong number are answered alike.
-func (r *Runner) Confirm(ctx context.Context, tenant ringfence.TenantID, reference, tail string) (at time.Time, ours bool, err error) {
-	err = r.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
-		at, ours = time.Time{}, false
-		recs, err := tx.List(ctx, kindReference, ledger.Query{Key: "reference", Value: reference, Desc: true, Limit: 1,
-			From: tx.Now().Add(-referenceLife).UnixNano()})
-		if err != nil || len(recs) == 0 {
-			return err
-		}
-		row, _, err := ledger.Read[storedReference](ctx, tx, kindReference, recs[0].ID)
-		if err != nil {
-			return err
-		}
-		until := row.Ended.Add(confirmLife)
-		if row.Ended.IsZero() { // it goes on, here or on another node, or its node died
-			until = row.At.Add(30*time.Minute + confirmLife)
-		}
-		if ours = len(tail) == 4 && subtle.ConstantTimeCompare([]byte(tail), []byte(row.Tail)) == 1 && tx.Now().Before(until); ours {
-			at = row.At
-		}
-		return nil
-	})
-	return at, ours && err == nil, err
-}
-
 // keepReference makes a placed call checkable by its reference.
-func (t *traversal) keepReference(ctx context.Context, number string) {
+func (t *traversal) keepReference(ctx context.Context, number, action string) {
 	t.placed = true
 	err := t.r.cfg.Store.Update(ctx, t.tenant, func(tx ledger.Tx) error {
-		rec := ledger.Record{Kind: kindReference, ID: string(t.id), Sort: tx.Now().UnixNano(), Keys: map[string]string{"reference": t.live.Reference}}
+		row := storedReference{Reference: t.live.Reference, Traversal: t.id, At: tx.Now(), Tail: tailOf(number), Action: action}
+		rec := ledger.Record{Kind: kindReference, ID: string(t.id), Sort: row.At.UnixNano(), Keys: row.keys()}
 		if old, err := tx.Get(ctx, kindReference, rec.ID); err == nil {
 			rec.Version = old.Version
 		} else if !errors.Is(err, ledger.ErrNotFound) {
 			return err
 		}
-		return ledger.Write(ctx, tx, &rec, storedReference{Reference: t.live.Reference, Traversal: t.id, At: tx.Now(), Tail: tailOf(number)})
+		return ledger.Write(ctx, tx, &rec, row)
 	})
 	if err != nil {
 		t.r.cfg.Log.Error("call reference not kept", "traversal", string(t.id), "err", err)

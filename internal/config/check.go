@@ -155,7 +155,9 @@ func (c *Config) checkRouting(p *problems) {
 	called := map[string]string{}
 	for _, l := range c.Lines {
 		key := "lines." + l.Name
-		if l.Name == "" || l.Flow == "" || len(l.Numbers) == 0 {
+		if l.Kind != "" {
+			l.checkKind(p)
+		} else if l.Name == "" || l.Flow == "" || len(l.Numbers) == 0 {
 			p.add("%s: a line needs a name, a flow and numbers", key)
 		}
 		if l.Fallback != "" && !queues[l.Fallback] {

@@ -254,6 +254,7 @@ type TTS struct {
 type Line struct {
 	Name     string   `koanf:"name"`
 	Tenant   string   `koanf:"tenant"`
+	Kind     string   `koanf:"kind"`    // empty = a flow leads its calls; else LineMutualCheck
 	Numbers  []string `koanf:"numbers"` // E.164 or the user part that is called
 	Trunks   []string `koanf:"trunks"`  // empty = any trunk that is not for agents
 	Flow     string   `koanf:"flow"`
