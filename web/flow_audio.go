@@ -78,17 +78,15 @@ func (s *Server) putAudio(ctx context.Context, in *flowAudioIn) (*flowAudioOut, 
 	}
 	sum := sha256.Sum256(in.Body.WAV)
 	id := hex.EncodeToString(sum[:])
-	if err := s.cfg.Store.Update(ctx, p.tenant, func(tx ledger.Tx) error {
+	keep := func(tx ledger.Tx) error {
 		if version, err := versionOf(ctx, tx, kindFlowAudio, id); err != nil || version > 0 {
 			return err // it is there: its name is its content
 		}
 		rec := ledger.Record{Kind: kindFlowAudio, ID: id, Sort: tx.Now().UnixNano()}
 		return ledger.Write(ctx, tx, &rec, in.Body.WAV)
-	}); err != nil {
-		return nil, err
 	}
 	out.Body.Seconds = length.Seconds()
-	out.Body.Draft, err = s.changeDraft(ctx, in.ID, in.Body.Version, func(d *flowDraftRow) error {
+	out.Body.Draft, err = s.changeDraftWith(ctx, in.ID, in.Body.Version, func(d *flowDraftRow) error {
 		if d.Audio == nil {
 			d.Audio = map[string]string{}
 		}
@@ -97,7 +95,7 @@ func (s *Server) putAudio(ctx context.Context, in *flowAudioIn) (*flowAudioOut, 
 			return problem.New(problem.Conflict, "A draft takes 200 recordings.")
 		}
 		return nil
-	})
+	}, keep)
 	return out, err
 }
 

@@ -79,11 +79,16 @@ func (s *Server) flowDraftAPI(a huma.API) {
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/flows/drafts/{id}/take-up", Summary: "Put the draft on top of what is in force now"}, s.takeUp)
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/flows/drafts/{id}/discard", Summary: "Throw a draft away", DefaultStatus: 204},
 		func(ctx context.Context, in *onFlowDraft) (*nothing, error) {
-			_, version, err := s.flowDraft(ctx, in.ID)
+			d, version, err := s.flowDraft(ctx, in.ID)
 			if err != nil {
 				return nil, err
 			}
-			return nil, s.cfg.Store.Update(ctx, who(ctx).tenant, func(tx ledger.Tx) error { return tx.Delete(ctx, kindFlowDraft, in.ID, version) })
+			return nil, s.cfg.Store.Update(ctx, who(ctx).tenant, func(tx ledger.Tx) error {
+				if err := tx.Delete(ctx, kindFlowDraft, in.ID, version); err != nil {
+					return err
+				}
+				return s.dropAudio(ctx, tx, d.Audio, nil)
+			})
 		})
 }
 
@@ -177,6 +182,12 @@ func (s *Server) showDraft(ctx context.Context, id string, conflicts []string) (
 
 // changeDraft changes a draft of one's own, if it still is what was read.
 func (s *Server) changeDraft(ctx context.Context, id string, version int64, change func(*flowDraftRow) error) (flowDraftView, error) {
+	return s.changeDraftWith(ctx, id, version, change, func(ledger.Tx) error { return nil })
+}
+
+// changeDraftWith writes something else in the transaction that changes a draft.
+// Recordings that the draft names no more are forgotten in it.
+func (s *Server) changeDraftWith(ctx context.Context, id string, version int64, change func(*flowDraftRow) error, also func(ledger.Tx) error) (flowDraftView, error) {
 	p := who(ctx)
 	d, have, err := s.flowDraft(ctx, id)
 	if err != nil {
@@ -185,6 +196,7 @@ func (s *Server) changeDraft(ctx context.Context, id string, version int64, chan
 	if version != 0 && version != have {
 		return flowDraftView{}, problem.New(problem.Conflict, "The draft was saved elsewhere meanwhile. Open it again; your text is still in this window.")
 	}
+	before := maps.Clone(d.Audio)
 	if err := change(&d); err != nil {
 		return flowDraftView{}, err
 	}
@@ -192,9 +204,14 @@ func (s *Server) changeDraft(ctx context.Context, id string, version int64, chan
 	err = s.cfg.Store.Update(ctx, p.tenant, func(tx ledger.Tx) error {
 		d.At = tx.Now()
 		rec := draftRecord(id, have, d)
-		err := ledger.Write(ctx, tx, &rec, d)
+		if err := ledger.Write(ctx, tx, &rec, d); err != nil {
+			return err
+		}
 		out = s.viewDraft(p, id, d, rec.Version)
-		return err
+		if err := also(tx); err != nil {
+			return err
+		}
+		return s.dropAudio(ctx, tx, before, d.Audio)
 	})
 	return out, err
 }

@@ -122,6 +122,9 @@ func (s *Server) flowAsked(ctx context.Context, hash string) (ask flowAsk, b *fl
 		}
 		return err
 	})
+	if isNotFound(err) {
+		return s.proposedElsewhere(ctx, hash)
+	}
 	if err != nil {
 		return ask, nil, err
 	}
@@ -129,6 +132,27 @@ func (s *Server) flowAsked(ctx context.Context, hash string) (ask flowAsk, b *fl
 		return ask, nil, problem.New(problem.Unprocessable, "This version cannot read what was asked for. Ask for it again.")
 	}
 	return ask, b, nil
+}
+
+// proposedElsewhere is a proposal that was not made in the editor, such as one of
+// "ringfence flow publish": its bytes stand on the shelf, and it has no title.
+func (s *Server) proposedElsewhere(ctx context.Context, hash string) (flowAsk, *flows.Bundle, error) {
+	tenant := who(ctx).tenant
+	status, err := s.cfg.Bundles.BundleStatus(ctx, tenant)
+	if err != nil {
+		return flowAsk{}, nil, err
+	}
+	i := slices.IndexFunc(status.Proposals, func(e BundleEvent) bool { return e.Bundle == hash })
+	if i < 0 {
+		return flowAsk{}, nil, ledger.ErrNotFound
+	}
+	e := status.Proposals[i]
+	ask := flowAsk{At: e.At, Share: e.Share, Looser: e.Looser}
+	if len(e.By) > 0 {
+		ask.By = e.By[0]
+	}
+	b, err := s.cfg.Bundles.Proposed(ctx, tenant, hash)
+	return ask, b, err
 }
 
 // draftBundle is a draft of one's own as it was looked at.

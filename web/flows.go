@@ -21,6 +21,11 @@ type (
 		Current(ringfence.TenantID) *flows.Bundle
 		// ByHash returns a bundle that was in force once, nil for any other.
 		ByHash(tenant ringfence.TenantID, hash string) *flows.Bundle
+		// Proposed returns a bundle that waits for a signature, wherever it was
+		// proposed; ledger.ErrNotFound for any other.
+		Proposed(ctx context.Context, tenant ringfence.TenantID, hash string) (*flows.Bundle, error)
+		// DropAudio forgets those of the recordings that no bundle names.
+		DropAudio(ctx context.Context, tx ledger.Tx, recordings []ringfence.Digest) error
 		// BundleStatus reads what is in force, waits, is ramped and proposed.
 		BundleStatus(context.Context, ringfence.TenantID) (BundleStatus, error)
 		// SignBundle keeps a signature over flows.ApprovalMessage of the bundle;
@@ -60,6 +65,7 @@ type (
 		At      time.Time
 		By      []ringfence.PersonID
 		Share   BundleShare
+		Looser  bool   // of a proposal: than what was in force when it was proposed
 		Stopped string // a ramp that no new call enters: why
 	}
 	// BundleResult says what became of a signature.
@@ -116,7 +122,7 @@ type (
 		Title   string      `json:"title,omitempty"`
 		Looser  bool        `json:"looser,omitempty"`
 		Mine    bool        `json:"mine,omitempty" doc:"you have signed it"`
-		Here    bool        `json:"here,omitempty" doc:"it was asked for in this editor, and can be signed here"`
+		Here    bool        `json:"here,omitempty" doc:"it was asked for in this editor, else on the command line; both can be signed here"`
 	}
 	flowsOut struct {
 		Body struct {
@@ -201,7 +207,7 @@ func (s *Server) currentFiles(ctx context.Context, _ *struct{}) (*flowFilesOut, 
 }
 
 func viewBundle(e BundleEvent, names map[ringfence.PersonID]string, p principal) bundleView {
-	v := bundleView{Bundle: e.Bundle, How: e.How, At: e.At, By: []string{}, Share: e.Share, Stopped: e.Stopped}
+	v := bundleView{Bundle: e.Bundle, How: e.How, At: e.At, By: []string{}, Share: e.Share, Looser: e.Looser, Stopped: e.Stopped}
 	for _, id := range e.By {
 		name := names[id]
 		if name == "" {

@@ -260,6 +260,26 @@ func TestTwoPersonsPublishAFlow(t *testing.T) {
 	s.quietly()
 }
 
+// What Omar proposes on the command line, Rita reads and signs in the page.
+func TestAProposalOfTheCommandLineIsSigned(t *testing.T) {
+	s := newStaffed(t, withFlows(t))
+	omar, rita := s.person("Omar", ringfence.RoleOps), s.person("Rita", ringfence.RoleRisk)
+	looser := s.proposedByKey(omar, "fresh: 15m", "fresh: 18m")
+	b := open(t, s.origin)
+	b.enter(s, rita)
+	b.visit("/flows")
+	b.see("proposed on the command line")
+	b.see("Looser")
+	b.press("Bundle " + looser.HashText()[:12])
+	b.see("Looser: less proof is enough")
+	b.see("Asked by Omar")
+	b.see("1 of 2 signed")
+	b.looks("flows-proposal-cli")
+	b.press("Sign with a passkey")
+	b.see("It is looser, so it takes effect on")
+	s.quietly()
+}
+
 // What is not looser goes live at once, as a ramp if asked; one person may
 // bring back what was, by passkey.
 func TestRampAndRollBack(t *testing.T) {

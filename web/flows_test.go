@@ -37,7 +37,7 @@ func (e testShelf) BundleStatus(ctx context.Context, tenant ringfence.TenantID) 
 		out.History = append(out.History, BundleEvent{Bundle: p.Bundle, How: p.How, At: p.At, By: p.By})
 	}
 	for _, p := range st.Drafts {
-		out.Proposals = append(out.Proposals, BundleEvent{Bundle: p.Bundle, By: p.Signed})
+		out.Proposals = append(out.Proposals, BundleEvent{Bundle: p.Bundle, At: p.At, By: p.Signed, Share: BundleShare{Percent: p.Share.Percent}, Looser: p.Looser})
 	}
 	return out, err
 }

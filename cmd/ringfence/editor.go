@@ -59,7 +59,7 @@ func (e editorShelf) BundleStatus(ctx context.Context, tenant ringfence.TenantID
 		out.History = append(out.History, web.BundleEvent{Bundle: p.Bundle, How: p.How, At: p.At, By: p.By})
 	}
 	for _, p := range st.Drafts {
-		out.Proposals = append(out.Proposals, web.BundleEvent{Bundle: p.Bundle, By: p.Signed})
+		out.Proposals = append(out.Proposals, web.BundleEvent{Bundle: p.Bundle, At: p.At, By: p.Signed, Share: shareOut(p.Share), Looser: p.Looser})
 	}
 	return out, nil
 }

@@ -1,12 +1,14 @@
 package shelf
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/flows"
@@ -20,7 +22,8 @@ const (
 )
 
 // audioOf reads the recordings that a bundle names from the folders, the first
-// that has the very file; what the tenant's store has is not read again.
+// that has the very file, unless the tenant's store has it. All are returned:
+// what is stored now may be dropped before the bundle is.
 func (s *Shelf) audioOf(ctx context.Context, tenant ringfence.TenantID, b *flows.Bundle, folders ...fs.FS) (map[ringfence.Digest][]byte, error) {
 	out := map[ringfence.Digest][]byte{}
 	total := 0
@@ -30,7 +33,6 @@ func (s *Shelf) audioOf(ctx context.Context, tenant ringfence.TenantID, b *flows
 		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 			return nil, err
 		}
-		stored := err == nil
 		for _, folder := range folders {
 			if raw == nil && folder != nil {
 				raw = fileOf(folder, f)
@@ -47,9 +49,7 @@ func (s *Shelf) audioOf(ctx context.Context, tenant ringfence.TenantID, b *flows
 		if total += len(raw); total > maxAudioSet {
 			return nil, fmt.Errorf("the recordings are larger than %d MiB together", maxAudioSet>>20)
 		}
-		if !stored {
-			out[sha] = raw
-		}
+		out[sha] = raw
 	}
 	return out, nil
 }
@@ -83,6 +83,56 @@ func storeAudio(ctx context.Context, tx ledger.Tx, audio map[ringfence.Digest][]
 		}
 	}
 	return nil
+}
+
+// DropAudio forgets those of the recordings that no bundle of the shelf names:
+// none in force, of the past, waiting or proposed. The caller has made sure that
+// nothing else names them, in the same transaction.
+func (s *Shelf) DropAudio(ctx context.Context, tx ledger.Tx, shas []ringfence.Digest) error {
+	// The bytes of a bundle hold those of each hash that it names.
+	left := slices.Clone(shas)
+	keep := func(canonical []byte) {
+		left = slices.DeleteFunc(left, func(sha ringfence.Digest) bool { return bytes.Contains(canonical, sha[:]) })
+	}
+	keep(s.cfg.Base.Canonical())
+	if err := eachBundle(ctx, tx, keep); err != nil {
+		return err
+	}
+	for _, sha := range left {
+		rec, err := tx.Get(ctx, kindAudio, sha.String())
+		if err == nil {
+			err = tx.Delete(ctx, kindAudio, rec.ID, rec.Version)
+		}
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// bundlePage is how many bundles are listed at once.
+const bundlePage = 200
+
+// eachBundle reads the bytes of every bundle that is stored.
+func eachBundle(ctx context.Context, tx ledger.Tx, see func(canonical []byte)) error {
+	q := ledger.Query{Limit: bundlePage}
+	for {
+		recs, err := tx.List(ctx, kindBundle, q)
+		if err != nil {
+			return err
+		}
+		for _, rec := range recs {
+			row, _, err := ledger.Read[storedBundle](ctx, tx, kindBundle, rec.ID)
+			if err != nil {
+				return err
+			}
+			see(row.Canonical)
+		}
+		if len(recs) < bundlePage {
+			return nil
+		}
+		q.After, q.AfterID = recs[len(recs)-1].Sort, recs[len(recs)-1].ID
+	}
 }
 
 func (s *Shelf) storedAudio(ctx context.Context, tenant ringfence.TenantID, sha ringfence.Digest) (raw []byte, err error) {

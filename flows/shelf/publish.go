@@ -26,6 +26,7 @@ type draft struct {
 	Share  Share              `json:"share,omitzero"`
 	By     ringfence.PersonID `json:"by"`
 	At     time.Time          `json:"at"`
+	Looser bool               `json:"looser,omitempty"`
 	Signed []Approval         `json:"signed"`
 }
 
@@ -134,7 +135,7 @@ func (s *Shelf) publish(ctx context.Context, tx ledger.Tx, q PublishRequest, bef
 		return err
 	}
 	if out.Refused != Done {
-		out.Proposed = true
+		out.Proposed, d.Looser = true, out.Looser
 		rec := ledger.Record{Kind: kindDraft, ID: out.Bundle, Version: draftVersion, Sort: d.At.UnixNano()}
 		if err := ledger.Write(ctx, tx, &rec, d); err != nil {
 			return err

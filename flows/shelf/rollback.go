@@ -3,7 +3,9 @@ package shelf
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/flows"
@@ -94,7 +96,7 @@ func (s *Shelf) rollback(ctx context.Context, tx ledger.Tx, b *flows.Bundle, a A
 		return err
 	}
 	if out.Refused != Done {
-		out.Proposed = true
+		out.Proposed, d.Looser = true, out.Looser
 		rec := ledger.Record{Kind: kindDraft, ID: out.Bundle, Version: draftVersion, Sort: d.At.UnixNano()}
 		if err := ledger.Write(ctx, tx, &rec, d); err != nil {
 			return err
@@ -127,6 +129,9 @@ type Status struct {
 // Proposal is a bundle that waits for a signature.
 type Proposal struct {
 	Bundle string               `json:"bundle"`
+	At     time.Time            `json:"at"`
+	Share  Share                `json:"share,omitzero"` // not zero: it begins as a ramp
+	Looser bool                 `json:"looser"`
 	Signed []ringfence.PersonID `json:"signed"`
 }
 
@@ -150,10 +155,23 @@ func (s *Shelf) Status(ctx context.Context, tenant ringfence.TenantID) (out Stat
 				return err
 			}
 			if tx.Now().Sub(d.At) <= draftLife && d.Base == out.Current {
-				out.Drafts = append(out.Drafts, Proposal{Bundle: d.Bundle, Signed: persons(d.Signed)})
+				out.Drafts = append(out.Drafts, Proposal{Bundle: d.Bundle, At: d.At, Share: d.Share, Looser: d.Looser, Signed: persons(d.Signed)})
 			}
 		}
 		return nil
 	})
 	return out, err
+}
+
+// Proposed returns a bundle that waits for a signature, wherever it was
+// proposed; ledger.ErrNotFound for any other. It is proved anew.
+func (s *Shelf) Proposed(ctx context.Context, tenant ringfence.TenantID, hash string) (*flows.Bundle, error) {
+	st, err := s.Status(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(st.Drafts, func(p Proposal) bool { return p.Bundle == hash }) {
+		return nil, ledger.ErrNotFound
+	}
+	return s.read(ctx, tenant, hash)
 }

@@ -111,7 +111,7 @@ export function ProposalPage({ hash, mayEdit }: { hash: string; mayEdit: boolean
     if (!got) return;
     setDone(got);
     tell(signedSays(got));
-    await load().catch(() => {});
+    if (!got.done) await load(); // what is done is proposed no more
   });
   const why = !mayEdit ? "Your role may only read." : p.mine && !done ? "You have signed. Another person has to." : done?.done ? "It is signed." : undefined;
   return (

@@ -48,7 +48,7 @@ function Waiting({ all }: { all: Overview }) {
       <ul class="rows">
         {all.proposals.map((p) => (
           <li>
-            <div>{p.here ? <a href={`/flows?proposal=${p.bundle}`}>{p.title || short(p.bundle)}</a> : <code>{short(p.bundle)}</code>}<p class="aside">Signed by {p.by.join(" and ") || "nobody"}{p.at && `, ${age(p.at, Date.now())}`}{!p.here && "; proposed on the command line"}</p></div>
+            <div><a href={`/flows?proposal=${p.bundle}`}>{p.title ? <bdi>{p.title}</bdi> : <>Bundle <code>{short(p.bundle)}</code></>}</a><p class="aside">Signed by {p.by.join(" and ") || "nobody"}{p.at && `, ${age(p.at, Date.now())}`}{!p.here && "; proposed on the command line"}</p></div>
             <div class="end">{p.looser && <Pill how="bad">Looser</Pill>}<Pill how={p.mine ? "plain" : "warn"}>{p.mine ? "You have signed" : "Look and sign"}</Pill></div>
           </li>
         ))}
