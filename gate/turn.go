@@ -232,9 +232,12 @@ func evidenceHash(ids []ringfence.EvidenceID) ringfence.Digest {
 func (t *turn) hold(why string, by Actor, until time.Time) error {
 	h := Hold{ID: ringfence.NewID[ringfence.HoldID](ringfence.PrefixHold), Why: why, By: by, At: t.now, Until: until}
 	t.r.Holds = append(t.r.Holds, h)
+	if why == alarmDuress {
+		return nil // whoever raised the alarm wrote the one entry of it; a second here would show in every count and stream
+	}
 	_, err := t.tx.Append(t.ctx, ledger.Entry{Event: "hold.placed", Subject: t.r.Subject, Release: t.r.ID, Traversal: t.r.Traversal,
 		Person: by.Person, Client: by.Client, Object: string(h.ID), Data: map[string]string{"why": why}})
-	if err != nil || why == alarmDuress || t.r.State == StateHeld {
+	if err != nil || t.r.State == StateHeld {
 		return err
 	}
 	t.r.HeldFrom = t.r.State

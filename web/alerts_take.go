@@ -25,6 +25,7 @@ const (
 type alertPlace struct {
 	Next int64             `json:"next"` // first entry that was not read
 	Turn int64             `json:"turn"` // grows with every change
+	Told int64             `json:"told"` // grows with every change that anybody may learn of
 	Open map[AlertKind]int `json:"open"`
 	// Standing holds, for each condition's key, the alert that tells of it. It
 	// stays while the condition lasts or the alert is open, so that a line that
@@ -117,9 +118,25 @@ func (s *Server) takePage(ctx context.Context, tx ledger.Tx) error {
 		if err := writeAlert(ctx, tx, a, 0); err != nil {
 			return err
 		}
+		place.changed(a.Kind)
 		place.Open[a.Kind]++
 	}
 	return place.write(ctx, tx, version)
+}
+
+// changed counts a change that concerns alerts of a kind.
+func (a *alertPlace) changed(k AlertKind) {
+	if !k.sensitive() {
+		a.Told++
+	}
+}
+
+// turnFor is the count of changes that the principal may know of.
+func (a alertPlace) turnFor(p principal) int64 {
+	if p.watches() {
+		return a.Turn
+	}
+	return a.Told
 }
 
 func (a *alertPlace) write(ctx context.Context, tx ledger.Tx, version int64) error {
@@ -152,6 +169,7 @@ func (s *Server) fileAlert(ctx context.Context, tx ledger.Tx, a Alert, version i
 	if err != nil {
 		return err
 	}
+	place.changed(a.Kind)
 	place.Open[a.Kind]--
 	if st, ok := place.Standing[a.Key]; ok && st.Alert == a.ID && st.Over {
 		delete(place.Standing, a.Key)
@@ -235,6 +253,7 @@ func (s *Server) SetConditions(ctx context.Context, tenant ringfence.TenantID, o
 		if err := place.end(ctx, tx, of, now); err != nil {
 			return err
 		}
+		place.Told++ // no condition is about a person
 		if err := place.write(ctx, tx, version); err != nil {
 			return err
 		}

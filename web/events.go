@@ -114,7 +114,7 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 	sent := map[ringfence.TraversalID]int64{}
 	s.sendCalls(out, p, s.boards.at(p.tenant, time.Now()), sent)
 	phone := s.sendPhone(out, p, nil)
-	s.sendAlerts(ctx, out, p)
+	alerts := s.sendAlerts(ctx, out, p, "")
 	floor := s.sendFloor(out, p, s.boards.latest(p.tenant), nil)
 	out.event("ready", "", fmt.Appendf(nil, `{"beat_ms":%d}`, pace.Milliseconds()))
 	out.flush()
@@ -139,7 +139,7 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 			out.event("approvals", "", []byte("{}"))
 			out.flush()
 		case <-alarmed:
-			s.sendAlerts(ctx, out, p)
+			alerts = s.sendAlerts(ctx, out, p, alerts)
 			out.flush()
 		case <-glance.C: // asked on another node, or by a flow
 			if now := s.waitingFor(ctx, p); now != waiting {
@@ -165,18 +165,25 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 	}
 }
 
-// sendAlerts writes how many alerts are open, to those who see any.
-func (s *Server) sendAlerts(ctx context.Context, out *stream, p principal) {
+// sendAlerts writes how many alerts are open, to those who see any, and returns
+// what they know now. Where nothing changed that they may learn of, it is silent:
+// that something is written would tell them as well (invariant 26).
+func (s *Server) sendAlerts(ctx context.Context, out *stream, p principal, sent string) (now string) {
 	if !slices.ContainsFunc(alarmRoles, p.has) {
-		return
+		return sent
 	}
 	_ = s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) error { // unread now is read at the next change
 		place, _, err := alertPlaceOf(ctx, tx)
 		if err == nil {
-			out.event("alerts", "", fmt.Appendf(nil, `{"open":%d,"turn":%d}`, place.openFor(p), place.Turn))
+			now = fmt.Sprintf(`{"open":%d,"turn":%d}`, place.openFor(p), place.turnFor(p))
 		}
 		return err
 	})
+	if now == "" || now == sent {
+		return sent
+	}
+	out.event("alerts", "", []byte(now))
+	return now
 }
 
 // waitingFor is a text that changes when what the person is asked to approve
@@ -236,7 +243,7 @@ func (s *Server) streamEntries(ctx context.Context, out *stream, p principal, fr
 			return // the reader comes again with Last-Event-ID
 		}
 		for _, e := range page {
-			text, err := json.Marshal(e)
+			text, err := json.Marshal(p.shown(e))
 			if err != nil {
 				return
 			}

@@ -67,13 +67,15 @@ func (s *Server) ledgerAPI(a huma.API) {
 				if out.Body.Entries, err = tx.Entries(ctx, q); err != nil {
 					return err
 				}
+				out.Body.Next = nil
+				if len(out.Body.Entries) > in.Limit {
+					next := out.Body.Entries[in.Limit].Index
+					out.Body.Entries, out.Body.Next = out.Body.Entries[:in.Limit], &next
+				}
+				out.Body.Entries = p.shownAll(out.Body.Entries, q)
 				out.Body.People, err = names(ctx, tx, out.Body.Entries)
 				return err
 			})
-			if len(out.Body.Entries) > in.Limit {
-				next := out.Body.Entries[in.Limit].Index
-				out.Body.Entries, out.Body.Next = out.Body.Entries[:in.Limit], &next
-			}
 			if out.Body.Entries == nil {
 				out.Body.Entries = []ledger.Entry{}
 			}

@@ -226,7 +226,6 @@ func (r *Runner) HangUp(ctx context.Context, who Act) error {
 // nothing that the agent or the caller can see changes.
 func (r *Runner) Pressure(ctx context.Context, who Act) error {
 	return r.owned(ctx, who, func(ctx context.Context, t *traversal) error {
-		t.r.cfg.Log.Warn("agent acts under pressure", "traversal", string(t.id))
 		t.notify(Notice{Kind: "pressure", Text: "an agent acts under pressure"})
 		return t.duress(ctx)
 	})
@@ -285,6 +284,11 @@ func (t *traversal) duress(ctx context.Context) error {
 		if s := t.knownSubject(); s != "" {
 			rec.Keys["subject"] = string(s)
 		}
-		return ledger.Write(ctx, tx, &rec, alarm)
+		if err := ledger.Write(ctx, tx, &rec, alarm); err != nil {
+			return err
+		}
+		_, err := tx.Append(ctx, ledger.Entry{Event: "alert.raised", Traversal: t.id, Subject: t.knownSubject(), Challenge: id,
+			Data: map[string]string{"alarm": string(verify.AlarmDuress)}})
+		return err
 	})
 }

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -332,7 +333,7 @@ func TestDuressIsInvisible(t *testing.T) {
 			}
 			view, heard = strings.Join(texts, "\n"), strings.Join(caller.texts, "\n")
 			for _, rec := range w.List(verify.KindAlarm) {
-				duress = duress || strings.Contains(string(rec.Body), string(verify.AlarmDuress))
+				duress = duress || strings.Contains(string(rec.Body), string(verify.AlarmDuress)) && slices.Contains(w.Events(), "alert.raised")
 			}
 			_ = rel
 			agent.end(ringfence.EndBye)
