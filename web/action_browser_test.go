@@ -134,7 +134,7 @@ func TestWholePathByKeyboard(t *testing.T) {
 	b.visit("/console")
 	b.see("Dana Reed")
 	b.tabTo("#type")
-	b.do(chromedp.KeyEvent("se")) // the select jumps to "Send a statement …"
+	b.do(chromedp.KeyEvent("sen")) // the select jumps to "Send a statement …"
 	b.see("From date")
 	b.tabTo("#f-from_date")
 	b.do(chromedp.KeyEvent("2026-01-01"))

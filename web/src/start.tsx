@@ -4,7 +4,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { get, post } from "./api";
-import { calls, phone } from "./live";
+import { calls, floor, phone } from "./live";
 import { attempt, Button, Pill, tell } from "./parts";
 import { NotDone, use } from "./passkey";
 import { factName, stateName } from "./words";
@@ -24,15 +24,14 @@ const TITLE: Record<string, string> = {
 
 export function StartPage({ me }: { me: Me }) {
   useEffect(() => {
-    void attempt(load);
     // What others do meanwhile shows when one comes back to this page.
     const again = () => { if (!document.hidden) void load().catch(() => {}); };
     addEventListener("visibilitychange", again);
     addEventListener("focus", again);
     return () => { removeEventListener("visibilitychange", again); removeEventListener("focus", again); };
   }, []);
-  // A call that begins, changes or ends may be a step.
-  useEffect(() => { if (all.value) void load().catch(() => {}); }, [calls.value, phone.value?.state]);
+  // A call that begins, changes or ends may be a step; so is to be ready, which this page's own stream tells.
+  useEffect(() => { void attempt(load); }, [calls.value, phone.value?.state, floor.value?.state]);
   const a = all.value;
   if (!a) return <main><h1>First steps</h1></main>;
   const next = a.steps.find((s) => !s.done)?.step;
