@@ -55,7 +55,7 @@ const (
 	kindAlarm       ledger.Kind = "alarm"       // written by verify
 )
 
-// The numbers of 2-domain.md, 2.6.
+// The numbers that policies and time-outs keep to.
 const (
 	permitLife     = 60 * time.Second
 	permitTries    = 3 // permits that may lapse unredeemed

@@ -19,7 +19,7 @@ import (
 	"github.com/ringfence/ringfence/policy"
 )
 
-// The tests here carry the numbers of 2-domain.md, 2.4.
+// The tests here carry the numbers of the invariants.
 
 func TestInvariant01OnlyTheRedeemedActionIsToldToTheExecutor(t *testing.T) {
 	ctx := context.Background()

@@ -35,7 +35,7 @@ import (
 // A secret digits field of any other name is a new PIN that the caller keys on a
 // call. The release holds its fingerprint only.
 //
-// From the first import on there is no other way to change either (2-domain.md, 2.10).
+// From the first import on there is no other way to change either.
 const Self = "ringfence"
 
 // performable reports a release that the gate itself may execute now.

@@ -9,7 +9,7 @@ import (
 	"github.com/ringfence/ringfence/ledger"
 )
 
-// The bounds of failing (2-domain.md, 2.6).
+// The bounds of failing.
 const (
 	// DefaultTries and MaxTries bound the answers over one chain (PSD2 RTS,
 	// Article 4(3)(b): at most five).

@@ -9,7 +9,7 @@ import (
 )
 
 // ProofedLife is how old a proofing of an identity may be when it is written
-// down (2-domain.md, 2.7); the policy asks again when it is used.
+// down; the policy asks again when it is used.
 const ProofedLife = 24 * time.Hour
 
 // Proofed is an identity that was proofed outside the telephone, for one action.

@@ -23,8 +23,8 @@ type Limits struct {
 	CallsHour      int // call-backs a subject; default 3; those the person rejects are given back
 	CallsDay       int // default 5
 	// Spray is how many different subjects may have a wrong PIN in tier T0
-	// within an hour before PINs stop counting there for everybody (2-domain.md,
-	// 2.6: 0.1 % of the subjects). Default 20, which is 0.1 % of 20,000.
+	// within an hour before PINs stop counting there for everybody:
+	// 0.1 % of the subjects. Default 20, which is 0.1 % of 20,000.
 	Spray int
 }
 
@@ -195,7 +195,7 @@ func spaced(at []int64, most int, now time.Time) time.Time {
 }
 
 // giveBack undoes the counts of a call-back that the person rejected: whoever
-// says "it was not me" does not use up the subject's calls (2-domain.md, 2.6).
+// says "it was not me" does not use up the subject's calls.
 func giveBack(ctx context.Context, tx Tx, r row) error {
 	for _, name := range r.Quotas {
 		if !strings.HasPrefix(name, "calls/") {

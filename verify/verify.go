@@ -140,7 +140,7 @@ func Keyed(pepper ringfence.Secret, purpose string, parts ...[]byte) []byte {
 }
 
 // CodeMAC returns what is kept of a code of challenge id: HMAC-SHA-256 under
-// the pepper over purpose, id and code (2-domain.md, 2.5).
+// the pepper over purpose, id and code.
 func CodeMAC(pepper ringfence.Secret, purpose string, id ringfence.ChallengeID, code []byte) []byte {
 	return Keyed(pepper, purpose, []byte(id), code)
 }

@@ -28,7 +28,7 @@ type changeIn struct {
 
 // changeAPI is the one door by which staff and systems ask for a change of
 // what is on file. Each is an action of class C4 or above; this opens it, and
-// the gate decides (2-domain.md, 2.10).
+// the gate decides.
 func (s *Server) changeAPI(a huma.API) {
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/subjects/{id}/changes", Summary: "Ask for a change of contact points, authenticators or mandates", DefaultStatus: 201,
 		Description: "Opens an action of class C4 or C5. What it needs stands in its answer; nothing changes before it is released and its waiting time has passed. " +

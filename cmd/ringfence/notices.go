@@ -16,7 +16,7 @@ import (
 
 // The notices that people get of what is done in their name: to every contact
 // point on file, and to those removed in the last 90 days, so that nobody who
-// takes over a number can keep the owner in the dark (2-domain.md, 2.10).
+// takes over a number can keep the owner in the dark.
 //
 // A tailer reads the ledger behind a durable cursor and turns each entry that
 // somebody must hear of into outbox rows, in one transaction; a sender works

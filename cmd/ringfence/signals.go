@@ -16,7 +16,7 @@ import (
 	"github.com/ringfence/ringfence/verify/signals"
 )
 
-// lookBack is how far back a SIM change counts (2-domain: 7 days).
+// lookBack is how far back a SIM change counts.
 const lookBack = 7 * 24 * time.Hour
 
 // signalsSaid counts what services say, by signal and value.

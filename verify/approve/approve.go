@@ -18,8 +18,7 @@ import (
 	"github.com/ringfence/ringfence/verify"
 )
 
-// Life is how long an approval counts: 15 min; at most MaxLife (2-domain.md,
-// 2.6).
+// Life is how long an approval counts: 15 min; at most MaxLife.
 const (
 	Life    = 15 * time.Minute
 	MaxLife = 4 * time.Hour

@@ -31,7 +31,7 @@ import (
 	"github.com/ringfence/ringfence/verify"
 )
 
-// Numbers of 2-domain.md, 2.6.
+// The numbers of this method.
 const (
 	// HeldLife is the code's life while the first leg waits; HungUpLife when the
 	// first leg hung up and will be rung back.

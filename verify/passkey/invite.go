@@ -376,7 +376,7 @@ func (r *Registrar) proved(ctx context.Context, tx verify.Tx, inv Invite, c cere
 }
 
 // lane is where a passkey lives: a roaming key on USB, NFC or BLE only is a
-// lane of its own, everything else is the handset (2-domain.md, 2.7).
+// lane of its own, everything else is the handset.
 func lane(c *webauthn.Credential) string {
 	if c.Flags.BackupEligible || len(c.Transport) == 0 {
 		return "handset"

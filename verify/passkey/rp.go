@@ -41,7 +41,7 @@ import (
 	"github.com/ringfence/ringfence"
 )
 
-// Numbers of 2-domain.md, 2.6.
+// The numbers of this method.
 const (
 	// Ceremony is how long an assertion may take; WebAuthn, section 13.4.3,
 	// wants challenges short-lived.

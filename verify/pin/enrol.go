@@ -14,7 +14,7 @@ import (
 )
 
 // Lengths of a PIN in digits (NIST SP 800-63B-4, "Password Verifiers", for
-// numeric secrets; 2-domain.md, 2.6).
+// numeric secrets).
 const (
 	MinDigits = 6
 	MaxDigits = 12

@@ -3,7 +3,7 @@
 //
 // A code proves nothing about an action and gives no Evidence. It opens an action
 // of class C5 and does no more: identity papers, two colleagues and three days
-// follow (2-domain.md, 2.10). Of a code only a hash under the pepper is kept, in
+// follow. Of a code only a hash under the pepper is kept, in
 // the one authenticator that holds the whole set; what was used stands beside it,
 // so that a used code is as good as a wrong one.
 //
@@ -27,7 +27,7 @@ import (
 const (
 	// Count is how many codes a set has.
 	Count = 10
-	// Bits is the strength of one code; 2-domain.md, 2.6, wants 64 at least.
+	// Bits is the strength of one code; 64 is the least that is taken for one.
 	Bits = 80
 	// codeLength is its length in characters, without the hyphens.
 	codeLength = Bits / 5

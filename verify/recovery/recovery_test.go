@@ -204,7 +204,7 @@ func TestOneCodeRacedOpensOnce(t *testing.T) {
 	}
 }
 
-// Fifty failures in its life switch a set off (2-domain.md, 2.6).
+// Fifty failures in its life switch a set off.
 func TestASetIsSwitchedOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoor(t)

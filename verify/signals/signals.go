@@ -51,7 +51,7 @@ type Source interface {
 
 // The bounds.
 const (
-	Timeout      = 2 * time.Second // of one source (2-domain.md, 2.6)
+	Timeout      = 2 * time.Second // of one source
 	maxQuestions = 16
 	maxDetail    = 64
 )

@@ -31,7 +31,7 @@ import (
 	"github.com/ringfence/ringfence/verify"
 )
 
-// Timeout bounds one message from dial to answer (2-domain.md, 2.6).
+// Timeout bounds one message from dial to answer.
 const Timeout = 2 * time.Second
 
 // Config is what a Mailer is made of.

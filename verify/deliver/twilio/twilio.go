@@ -31,8 +31,8 @@ import (
 	"github.com/ringfence/ringfence/verify"
 )
 
-// Timeout bounds one request; after it the outcome is in doubt (2-domain.md,
-// 2.6: 2 s, at most 10).
+// Timeout bounds one request; after it the outcome is in doubt:
+// 2 s, at most 10.
 const Timeout = 2 * time.Second
 
 // maxAnswer bounds what is read of an answer, in bytes.

@@ -29,7 +29,7 @@ import (
 	"github.com/ringfence/ringfence/verify"
 )
 
-// Timeout bounds one request (2-domain.md, 2.6).
+// Timeout bounds one request.
 const Timeout = 2 * time.Second
 
 // minKey is the least length of a signing key in bytes: the specification asks
