@@ -29,7 +29,7 @@ const (
 	OutcomeClosed Outcome = "closed"
 )
 
-// Flow returns the flow language's word for the outcome (3-flows.md, 1.3):
+// Flow returns the flow language's word for the outcome:
 // ok, wrong, silent, down, missing, refused, diverted; "" while open.
 func (o Outcome) Flow() string {
 	switch o {

@@ -36,3 +36,24 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 		t.Error("no document names a test: looked for the wrong thing")
 	}
 }
+
+var pageName = regexp.MustCompile(`[A-Za-z0-9_-]+\.md\b`)
+
+// A comment that names a page names one that its reader has.
+func TestCommentsNamePagesThatExist(t *testing.T) {
+	have := map[string]bool{}
+	walk(t, func(path string) { have[filepath.Base(path)] = true })
+	named := 0
+	for _, s := range tree(t) {
+		for _, g := range s.file.Comments {
+			for _, page := range pageName.FindAllString(g.Text(), -1) {
+				if named++; !have[page] {
+					t.Errorf("%s names %s, which does not exist", s.line(g), page)
+				}
+			}
+		}
+	}
+	if named == 0 {
+		t.Error("no comment names a page: looked for the wrong thing")
+	}
+}
