@@ -203,7 +203,11 @@ func (b *tab) press(text string) {
 			if (e) {
 				e.scrollIntoView({block: "center"});
 				const r = e.getBoundingClientRect(), x = r.x + r.width / 2, y = r.y + r.height / 2;
-				if (last === x + "," + y && e.contains(document.elementFromPoint(x, y))) return [x, y];
+				if (last === x + "," + y && e.contains(document.elementFromPoint(x, y))) {
+					window.pressing = "aimed";
+					document.addEventListener("click", c => { if (e.contains(c.target) || `+find+`?.contains(c.target)) window.pressing = "hit"; }, {capture: true, once: true});
+					return [x, y];
+				}
 				last = x + "," + y;
 			}
 			await new Promise(done => setTimeout(done, 25));
@@ -211,6 +215,9 @@ func (b *tab) press(text string) {
 		throw new Error("it never stands still: " + `+fmt.Sprintf("%q", text)+`);
 	})()`)
 	b.do(chromedp.MouseClickXY(at[0], at[1]))
+	if js[string](b, `window.pressing ?? "gone"`) == "aimed" { // it moved just then: the click went past it
+		b.press(text)
+	}
 }
 
 // fill replaces what stands in an input, by keyboard.

@@ -168,6 +168,7 @@ func TestOpsPlayAndTestAFlow(t *testing.T) {
 	b.press("Keys 10002000")
 	b.see("Please enter your telephone PIN.")
 	b.press("Is silent for 20 s")
+	b.see("is silent for 20s")
 	b.press("Hangs up")
 	b.see("The call ends: the caller has gone.")
 	b.press("Keep as a flow test")
