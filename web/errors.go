@@ -79,7 +79,7 @@ func toProblem(err error) *problem.Problem {
 		p := problem.New(problem.Unavailable, "The store cannot be asked now. Nothing was done: ask again, with the same key.")
 		p.RetrySeconds = 1
 		return p
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, ledger.ErrInDoubt), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return problem.New(problem.InDoubt, "")
 	default:
 		return problem.New(problem.Internal, "")
