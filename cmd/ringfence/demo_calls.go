@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -62,9 +63,7 @@ func (d *demo) idle(ctx context.Context) {
 func (d *demo) watch(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup
-	for _, c := range []*colleague{d.staff.alice, d.staff.clara, d.staff.frank} {
-		watching.Go(func() { _ = c.Watch(ctx, func(ringfence.LiveCall) {}) })
-	}
+	leave := d.attend(ctx, d.staff.alice, d.staff.clara, d.staff.frank)
 	watching.Go(func() {
 		told := map[ringfence.TraversalID]*toldCall{}
 		err := d.staff.grace.Watch(ctx, func(c ringfence.LiveCall) {
@@ -79,7 +78,31 @@ func (d *demo) watch(ctx context.Context) (stop func()) {
 			d.t.tell("· console", "stopped: %v", err)
 		}
 	})
-	return func() { cancel(); watching.Wait() }
+	return func() { cancel(); watching.Wait(); leave() }
+}
+
+// attend opens the consoles of agents and returns once each of them is ready
+// for calls, or after a step's patience: who calls before that finds a queue
+// with nobody in it. The function that it returns closes them.
+func (d *demo) attend(ctx context.Context, agents ...*colleague) (leave func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var consoles sync.WaitGroup
+	for _, c := range agents {
+		consoles.Go(func() { _ = c.Watch(ctx, func(ringfence.LiveCall) {}) })
+	}
+	soon, done := step(ctx)
+	defer done()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for _, c := range agents {
+		for soon.Err() == nil && !slices.Contains(d.app.ready(ringfence.DefaultTenant), c.person.ID) {
+			select {
+			case <-tick.C:
+			case <-soon.Done():
+			}
+		}
+	}
+	return func() { cancel(); consoles.Wait() }
 }
 
 // toldCall is what the transcript has told of a call's timeline.

@@ -72,14 +72,13 @@ func newDrillWorld(ctx context.Context, cfg config.Config, o drillOptions) (_ *d
 	if err := openDemo(ctx, w.demo); err != nil {
 		return nil, err
 	}
-	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var watching sync.WaitGroup
+	var agents []*colleague
 	for range len(w.lanes) {
 		l := <-w.lanes
-		watching.Go(func() { _ = l.agent.Watch(beside, func(ringfence.LiveCall) {}) })
+		agents = append(agents, l.agent)
 		w.lanes <- l
 	}
-	w.stopView = func() { stop(); watching.Wait() }
+	w.stopView = w.attend(context.WithoutCancel(ctx), agents...)
 	return w, nil
 }
 
