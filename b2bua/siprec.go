@@ -30,7 +30,7 @@ type Recorder struct {
 // stream, and the metadata of the next offer.
 type recorderLeg struct {
 	second   *rtp.Session
-	local    sdp.Local // of the second stream; its version is the leg's
+	local    sdp.Local // of the second stream; its version and direction are the leg's
 	metadata []byte    // guarded by Leg.mu
 }
 
@@ -65,30 +65,43 @@ func (l *Leg) recordTo(r *Recorder) error {
 		}
 	}
 	l.local.Direction, l.local.Label = sdp.SendOnly, "1"
-	local.Direction, local.Label = sdp.SendOnly, "2"
+	local.Label = "2"
 	l.rec = &recorderLeg{second: second, local: local, metadata: r.Metadata}
 	l.media.PlaySource(r.Streams[0])
 	second.PlaySource(r.Streams[1])
 	return nil
 }
 
-// Describe tells the recorder anew whom it hears. It returns when the recorder
-// has agreed, and an error if it refused; the session then goes on as it was.
-func (l *Leg) Describe(ctx context.Context, metadata []byte) error {
+// Describe tells the recorder anew whom it hears, and whether the recording is
+// paused: both streams are inactive then (RFC 7866, section 7.1.1.1). It returns
+// when the recorder has agreed, and an error if it refused; the session then goes
+// on as it was. One call at a time.
+func (l *Leg) Describe(ctx context.Context, metadata []byte, paused bool) error {
 	if l.rec == nil || !l.established() || len(metadata) == 0 || len(metadata) > maxMetadata {
 		return errors.New("sip: recording session: not one, not answered, or no metadata")
 	}
+	way := sdp.SendOnly
+	if paused {
+		way = sdp.Inactive
+	}
 	l.mu.Lock()
-	l.rec.metadata = metadata
+	before, told := l.local.Direction, l.rec.metadata
+	l.local.Direction, l.rec.metadata = way, metadata
 	l.mu.Unlock()
-	return l.renegotiate(ctx)
+	err := l.renegotiate(ctx)
+	if err != nil {
+		l.mu.Lock()
+		l.local.Direction, l.rec.metadata = before, told
+		l.mu.Unlock()
+	}
+	return err
 }
 
 // both are our two sides of a recording session.
 func (l *Leg) both() [2]sdp.Local {
 	first := l.offering()
 	second := l.rec.local
-	second.Version, second.SRTP = first.Version, first.SRTP
+	second.Version, second.SRTP, second.Direction = first.Version, first.SRTP, first.Direction
 	return [2]sdp.Local{first, second}
 }
 

@@ -97,7 +97,7 @@ func TestRecordingSession(t *testing.T) {
 	gets(t, one, 500)
 	gets(t, two, 900)
 	told := make(chan error, 1)
-	go func() { told <- leg.Describe(within(t), []byte("<recording>two</recording>")) }()
+	go func() { told <- leg.Describe(within(t), []byte("<recording>two</recording>"), false) }()
 	re := f.next("INVITE")
 	if !strings.Contains(re, "<recording>two</recording>") || !strings.Contains(re, "Require: siprec") || strings.Count(re, "a=sendonly") != 2 || !strings.Contains(line(re, "To"), "tag=srs") {
 		t.Errorf("new metadata:\n%s", re)
@@ -136,7 +136,7 @@ func TestRecorderRefused(t *testing.T) {
 		})
 	}
 	f, leg := recording(t)
-	if err := leg.Describe(within(t), []byte("early")); err == nil {
+	if err := leg.Describe(within(t), []byte("early"), true); err == nil {
 		t.Error("described before the answer")
 	}
 	f.answer(f.next("INVITE"), "420 Bad Extension", "srs", "Unsupported: siprec\n", "")
@@ -146,5 +146,77 @@ func TestRecorderRefused(t *testing.T) {
 	ua := gateway(t, "udp", nil)
 	if _, err := ua.PlaceRecording(t.Context(), ringfence.Placement{To: "sip:rec@127.0.0.1:9"}, b2bua.Recorder{}); err == nil {
 		t.Error("a session of nothing")
+	}
+}
+
+// TestRecordingPaused: a pause makes both streams inactive, and nothing is sent
+// until the recorder hears that it goes on. One that refuses keeps its session.
+func TestRecordingPaused(t *testing.T) {
+	f, leg := recording(t)
+	inv := f.next("INVITE")
+	one, onePort := ear(t)
+	two, twoPort := ear(t)
+	body, version := fmt.Sprintf(twoLines, onePort, twoPort), 1
+	f.answer(inv, "200 OK", "srs", sdpType, body)
+	f.next("ACK")
+	await(t, leg, ringfence.LegAnswered)
+	gets(t, one, 500)
+	tell := func(paused bool, way, status string) error {
+		t.Helper()
+		told := make(chan error, 1)
+		go func() { told <- leg.Describe(within(t), []byte("<recording>two</recording>"), paused) }()
+		re := f.next("INVITE")
+		if strings.Count(re, "a="+way+"\r\n") != 2 || !strings.Contains(re, "<recording>two</recording>") {
+			t.Errorf("want %s twice:\n%s", way, re)
+		}
+		version++
+		answer := strings.Replace(body, "5 1 IN", fmt.Sprintf("5 %d IN", version), 1)
+		if way == "inactive" {
+			answer = strings.ReplaceAll(answer, "recvonly", "inactive")
+		}
+		if status != "200 OK" {
+			f.answer(re, status, "", "", "")
+			f.next("ACK")
+			return <-told
+		}
+		f.answer(re, status, "", sdpType, answer)
+		f.next("ACK")
+		return <-told
+	}
+	if err := tell(true, "inactive", "488 Not Acceptable Here"); err == nil {
+		t.Error("a refused pause passed for one")
+	}
+	gets(t, one, 500) // the session is as it was
+	if err := tell(true, "inactive", "200 OK"); err != nil {
+		t.Fatal(err)
+	}
+	sent := leg.Stats().Sent
+	for range 3 { // further descriptions of a paused session begin nothing
+		if err := tell(true, "inactive", "200 OK"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if now := leg.Stats().Sent; now != sent {
+		t.Errorf("%d packets went out in a pause", now-sent)
+	}
+	if err := tell(false, "sendonly", "200 OK"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*net.UDPConn{one, two} {
+		drain(c)
+	}
+	gets(t, one, 500)
+	gets(t, two, 900)
+	leg.Hangup(ringfence.EndHangup)
+	f.next("BYE")
+}
+
+// drain throws away what waits in a socket.
+func drain(c *net.UDPConn) {
+	_ = c.SetReadDeadline(time.Now())
+	for buf := make([]byte, 2048); ; {
+		if _, err := c.Read(buf); err != nil {
+			return
+		}
 	}
 }

@@ -58,13 +58,16 @@ type Tap interface {
 
 // Feed fills the queues from a tap until it ends: caller with what the far end
 // said, agent with what it heard. At a cut, what still waits of either is thrown
-// away.
-func Feed(tap Tap, caller, agent *Queue) {
+// away. cut is told of each beginning (true) and end of one; it must not block.
+func Feed(tap Tap, caller, agent *Queue, cut func(on bool)) {
 	for f := range tap.Frames() {
 		switch {
 		case f.Cut:
 			caller.clear()
 			agent.clear()
+			cut(true)
+		case f.Resume:
+			cut(false)
 		case f.Way == rtp.Received:
 			caller.put(f.PCM)
 		default:

@@ -16,10 +16,11 @@ const (
 // Metadata tells a recorder whose audio it gets. Make it with NewMetadata; it is
 // not safe for concurrent use.
 type Metadata struct {
-	session, caller, agent string // unique ids (RFC 7865, section 6.10)
-	streams                [2]string
-	reference, person      string
-	began, joined          time.Time
+	session, caller, agent  string // unique ids (RFC 7865, section 6.10)
+	streams                 [2]string
+	reference, person       string
+	began, joined           time.Time
+	callerHolds, agentHolds bool
 }
 
 // NewMetadata describes a call by its reference. No number stands in it.
@@ -35,6 +36,25 @@ func (m *Metadata) Agent(person string, at time.Time) bool {
 	}
 	m.agent, m.person, m.joined = unique(), person, at
 	return true
+}
+
+// Hold notes who has the other on media hold: who holds does not hear what the
+// other says (RFC 7865, section 6.8). It reports whether that is a change.
+func (m *Metadata) Hold(caller, agent bool) bool {
+	if m.callerHolds == caller && m.agentHolds == agent {
+		return false
+	}
+	m.callerHolds, m.agentHolds = caller, agent
+	return true
+}
+
+// flow joins a participant to the streams: it says one, and hears the other
+// unless it holds.
+func (m *Metadata) flow(participant, says, hears string, holds bool) flow {
+	if holds {
+		hears = ""
+	}
+	return flow{Participant: participant, Send: says, Receive: hears}
 }
 
 // unique is a random id of 16 octets.
@@ -81,7 +101,7 @@ type (
 	flow struct {
 		Participant string `xml:"participant_id,attr"`
 		Send        string `xml:"send"`
-		Receive     string `xml:"recv"`
+		Receive     string `xml:"recv,omitempty"`
 	}
 )
 
@@ -94,7 +114,7 @@ func (m *Metadata) XML() ([]byte, error) {
 		Streams:      []stream{{ID: m.streams[0], Session: m.session, Label: CallerLabel}, {ID: m.streams[1], Session: m.session, Label: AgentLabel}},
 		Recorded:     assoc{Session: m.session, At: stamp(m.began)},
 		Members:      []assoc{{Participant: m.caller, Session: m.session, At: stamp(m.began)}},
-		Flows:        []flow{{Participant: m.caller, Send: m.streams[0], Receive: m.streams[1]}}}
+		Flows:        []flow{m.flow(m.caller, m.streams[0], m.streams[1], m.callerHolds)}}
 	if m.agent != "" {
 		user := "agent"
 		if m.person != "" {
@@ -102,7 +122,7 @@ func (m *Metadata) XML() ([]byte, error) {
 		}
 		r.Participants = append(r.Participants, participant{ID: m.agent, Name: nameID{AOR: "sip:" + user + "@anonymous.invalid", Name: "agent"}})
 		r.Members = append(r.Members, assoc{Participant: m.agent, Session: m.session, At: stamp(m.joined)})
-		r.Flows = append(r.Flows, flow{Participant: m.agent, Send: m.streams[1], Receive: m.streams[0]})
+		r.Flows = append(r.Flows, m.flow(m.agent, m.streams[1], m.streams[0], m.agentHolds))
 	}
 	body, err := xml.Marshal(r)
 	return append([]byte(xml.Header), body...), err

@@ -2,6 +2,7 @@ package siprec
 
 import (
 	"encoding/xml"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +35,9 @@ func TestFeed(t *testing.T) {
 	f <- rtp.Frame{Way: rtp.Received, PCM: loud(target)}
 	f <- rtp.Frame{Way: rtp.Sent, PCM: loud(3 * limit)}
 	close(f)
-	Feed(f, &caller, &agent)
+	var cuts []bool
+	cut := func(on bool) { cuts = append(cuts, on) }
+	Feed(f, &caller, &agent, cut)
 	if n, more := caller.Read(frame); n != 160 || !more || frame[0] != 1000 {
 		t.Errorf("caller: %d, %v, %v", n, more, frame[0])
 	}
@@ -45,7 +48,10 @@ func TestFeed(t *testing.T) {
 	f <- rtp.Frame{Cut: true}
 	f <- rtp.Frame{Resume: true}
 	close(f)
-	Feed(f, &caller, &agent)
+	Feed(f, &caller, &agent, cut)
+	if !slices.Equal(cuts, []bool{true, false}) {
+		t.Errorf("told of cuts %v", cuts)
+	}
 	for _, q := range []*Queue{&caller, &agent} {
 		if n, _ := q.Read(frame); n != 0 {
 			t.Errorf("%d samples outlived a cut", n)
@@ -76,7 +82,44 @@ func TestMetadata(t *testing.T) {
 		t.Errorf("%s", raw)
 	}
 	if r.Flows[0].Send != r.Streams[0].ID || r.Flows[1].Receive != r.Streams[0].ID || r.Flows[1].Participant != r.Participants[1].ID ||
-		r.Streams[0].Label != CallerLabel || r.Streams[0].Session != r.Session.ID || r.Streams[0].ID == r.Streams[1].ID || len(r.Session.ID) != 24 {
+		r.Streams[0].Label != CallerLabel || r.Flows[0].Receive != r.Streams[1].ID || r.Streams[0].Session != r.Session.ID || r.Streams[0].ID == r.Streams[1].ID || len(r.Session.ID) != 24 {
 		t.Errorf("%s", raw)
 	}
+}
+
+// TestMetadataOfAHold: who holds does not hear the other, and still says what it
+// says.
+func TestMetadataOfAHold(t *testing.T) {
+	m := NewMetadata("ABCD2345", time.Unix(1, 0))
+	m.Agent("per_1", time.Unix(2, 0))
+	for _, tt := range []struct{ caller, agent, news bool }{{false, false, false}, {true, false, true}, {true, true, true}, {true, true, false}, {false, true, true}, {false, false, true}} {
+		if news := m.Hold(tt.caller, tt.agent); news != tt.news {
+			t.Errorf("%+v: news %v", tt, news)
+		}
+		raw, err := m.XML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r recording
+		if err := xml.Unmarshal(raw, &r); err != nil {
+			t.Fatal(err)
+		}
+		for i, holds := range []bool{tt.caller, tt.agent} {
+			if f := r.Flows[i]; (f.Receive == "") != holds || f.Send != r.Streams[i].ID {
+				t.Errorf("%+v: participant %d has %+v", tt, i, f)
+			}
+		}
+		if want := 2; strings.Count(string(raw), "<recv>") != want-count(tt.caller, tt.agent) {
+			t.Errorf("%+v: %s", tt, raw)
+		}
+	}
+}
+
+func count(all ...bool) (n int) {
+	for _, b := range all {
+		if b {
+			n++
+		}
+	}
+	return n
 }

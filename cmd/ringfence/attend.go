@@ -45,7 +45,8 @@ func (a *app) lineOf(name string) (config.Line, bool) {
 func (a *app) recordMoment(ctx context.Context, m runner.Moment) {
 	line, ok := a.lineOf(m.Line.Name)
 	leg, isTapped := m.Caller.(tapped)
-	if !ok || !isTapped || !line.Record.On || m.Kind == runner.MomentEnded || !a.mayRecord(line, m) {
+	begins := m.Kind == runner.MomentAnswered || m.Kind == runner.MomentJoined
+	if !ok || !isTapped || !line.Record.On || !begins || !a.mayRecord(line, m) {
 		return
 	}
 	info := leg.Info()

@@ -15,29 +15,49 @@ import (
 	"github.com/ringfence/ringfence/ledger"
 )
 
+// talk is who speaks with a caller, and who of the two holds the other.
+type talk struct {
+	person                  ringfence.PersonID
+	callerHolds, agentHolds bool
+}
+
+// latest puts v into a channel of one place, over what nobody has read yet. Only
+// one goroutine at a time may do so.
+func latest[T any](ch chan T, v T) {
+	select {
+	case <-ch:
+	default:
+	}
+	ch <- v
+}
+
 // sessions are the recording sessions that run now, and how to tell each who
 // speaks with the caller.
 type sessions struct {
 	mu   sync.Mutex
-	live map[string]chan ringfence.PersonID // by leg and recorder; guarded by mu
+	live map[string]chan talk // by leg and recorder; guarded by mu
 }
 
-// begin returns where a new session hears of agents, or tells the one there is.
-func (s *sessions) begin(key string, agent ringfence.PersonID) (<-chan ringfence.PersonID, bool) {
+// tell tells the session that there is, if there is one.
+func (s *sessions) tell(key string, t talk) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ch := s.live[key]; ch != nil {
-		select {
-		case ch <- agent:
-		default: // it is told of a later one
-		}
-		return nil, false
+	ch := s.live[key]
+	if ch != nil {
+		latest(ch, t)
 	}
+	return ch != nil
+}
+
+// begin returns where a new session hears of the talk.
+func (s *sessions) begin(key string) <-chan talk {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.live == nil {
-		s.live = map[string]chan ringfence.PersonID{}
+		s.live = map[string]chan talk{}
 	}
-	s.live[key] = make(chan ringfence.PersonID, 4)
-	return s.live[key], true
+	s.live[key] = make(chan talk, 1)
+	return s.live[key]
 }
 
 func (s *sessions) end(key string) {
@@ -47,26 +67,28 @@ func (s *sessions) end(key string) {
 }
 
 // siprecMoment begins a recording session with each recorder of the line, once
-// an agent speaks, where the caller was told and did not say no.
+// an agent speaks, where the caller was told and did not say no. It is called on
+// one goroutine a call.
 func (a *app) siprecMoment(ctx context.Context, m runner.Moment) {
 	line, ok := a.lineOf(m.Line.Name)
 	leg, isTapped := m.Caller.(tapped)
-	if m.Kind != runner.MomentJoined || !ok || !isTapped || !a.mayRecord(line, m) {
+	talks := m.Kind == runner.MomentJoined || m.Kind == runner.MomentHeld
+	if !talks || !ok || !isTapped || !a.mayRecord(line, m) {
 		return
 	}
+	now := talk{m.Person, m.CallerHolds, m.AgentHolds}
 	for _, r := range a.cfg.Media.Recorders {
 		if !slices.Contains(r.Lines, line.Name) {
 			continue
 		}
 		key := string(leg.ID()) + "/" + r.Name
-		agents, fresh := a.srs.begin(key, m.Person)
-		if !fresh {
+		if a.srs.tell(key, now) || m.Kind == runner.MomentHeld {
 			continue
 		}
-		tap := leg.Tap()
+		tap, news := leg.Tap(), a.srs.begin(key)
 		a.work.Go(func() {
 			defer a.srs.end(key)
-			if why := a.recordSession(ctx, r, m, tap, agents); why != "" {
+			if why := a.recordSession(ctx, r, m, tap, news); why != "" {
 				a.log.Warn("a recorder has no session any more", "recorder", r.Name, "traversal", string(m.Traversal), "why", why)
 			}
 		})
@@ -76,11 +98,12 @@ func (a *app) siprecMoment(ctx context.Context, m runner.Moment) {
 // recordSession sends a call to a recorder until either ends. It says why the
 // session ended before the call did. Whatever the recorder does, the call goes
 // on.
-func (a *app) recordSession(ctx context.Context, r config.Recorder, m runner.Moment, tap *rtp.Tap, agents <-chan ringfence.PersonID) (why string) {
+func (a *app) recordSession(ctx context.Context, r config.Recorder, m runner.Moment, tap *rtp.Tap, news <-chan talk) (why string) {
 	defer tap.Close()
 	now := time.Now()
 	meta := siprec.NewMetadata(m.Reference, now)
 	meta.Agent(string(m.Person), now)
+	meta.Hold(m.CallerHolds, m.AgentHolds)
 	text, err := meta.XML()
 	if err != nil {
 		return err.Error()
@@ -95,14 +118,16 @@ func (a *app) recordSession(ctx context.Context, r config.Recorder, m runner.Mom
 	if err != nil {
 		return err.Error()
 	}
-	over := make(chan struct{})
+	live, over := context.WithCancel(ctx)
+	defer over()
+	cuts := make(chan bool, 1)
 	a.work.Go(func() { // ends with the tap, which the call's end or ours closes
-		defer close(over)
-		siprec.Feed(tap, &caller, &agent)
+		defer over()
+		siprec.Feed(tap, &caller, &agent, func(on bool) { latest(cuts, on) })
 	})
 	defer func() { a.wentOut(ctx, m, "recording.ended", "recorder", r.Name, why) }()
 	a.wentOut(ctx, m, "recording.started", "recorder", r.Name, "")
-	return a.keepTold(ctx, leg, meta, agents, over)
+	return a.keepTold(live, leg, meta, news, cuts)
 }
 
 // wentOut writes down that a call's audio goes to somebody else's machine, or
@@ -123,9 +148,11 @@ func (a *app) wentOut(ctx context.Context, m runner.Moment, event ledger.Event, 
 	}
 }
 
-// keepTold keeps a recorder told of who speaks, until the call or its leg is over.
-func (a *app) keepTold(ctx context.Context, leg *b2bua.Leg, meta *siprec.Metadata, agents <-chan ringfence.PersonID, over <-chan struct{}) (why string) {
-	answered, stale := false, false
+// keepTold keeps a recorder told of who speaks and of secrets, for which it is
+// paused, until its leg is over. live ends with the call.
+func (a *app) keepTold(live context.Context, leg *b2bua.Leg, meta *siprec.Metadata, news <-chan talk, cuts <-chan bool) (why string) {
+	answered, stale, paused, told := false, false, false, false
+	over := live.Done()
 	for {
 		select {
 		case <-over:
@@ -140,26 +167,28 @@ func (a *app) keepTold(ctx context.Context, leg *b2bua.Leg, meta *siprec.Metadat
 			case e.Kind == ringfence.LegAnswered:
 				answered = true
 			}
-		case person := <-agents:
-			stale = meta.Agent(string(person), time.Now()) || stale
+		case t := <-news:
+			stale = meta.Agent(string(t.person), time.Now()) || stale
+			stale = meta.Hold(t.callerHolds, t.agentHolds) || stale
+		case paused = <-cuts:
 		}
-		if answered && stale && over != nil {
-			stale = false
-			a.describe(ctx, leg, meta)
+		if answered && (stale || paused != told) && over != nil {
+			a.describe(live, leg, meta, paused)
+			stale, told = false, paused
 		}
 	}
 }
 
-// describe tells a recorder anew who speaks. One that refuses goes on with what
-// it knew.
-func (a *app) describe(ctx context.Context, leg *b2bua.Leg, meta *siprec.Metadata) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+// describe tells a recorder anew who speaks, and whether it is paused. One that
+// refuses goes on with what it knew, and hears nothing of a secret all the same.
+func (a *app) describe(live context.Context, leg *b2bua.Leg, meta *siprec.Metadata, paused bool) {
+	ctx, cancel := context.WithTimeout(live, 10*time.Second)
 	defer cancel()
 	text, err := meta.XML()
 	if err == nil {
-		err = leg.Describe(ctx, text)
+		err = leg.Describe(ctx, text, paused)
 	}
-	if err != nil {
-		a.log.Warn("a recorder was not told who speaks", "leg", string(leg.ID()), "err", err)
+	if err != nil && live.Err() == nil {
+		a.log.Warn("a recorder was not told who speaks", "leg", string(leg.ID()), "paused", paused, "err", err)
 	}
 }

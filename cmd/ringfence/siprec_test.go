@@ -11,6 +11,8 @@ import (
 	"github.com/zaf/g711"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/b2bua/peer"
+	"github.com/ringfence/ringfence/flows/runner"
 	"github.com/ringfence/ringfence/internal/config"
 	"github.com/ringfence/ringfence/ledger"
 )
@@ -50,7 +52,11 @@ func (r *recordingServer) serve() {
 		switch method {
 		case "INVITE":
 			r.invites <- text
-			body := fmt.Sprintf("v=0\r\no=- 5 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %d RTP/AVP 0\r\na=recvonly\r\nm=audio %d RTP/AVP 0\r\na=recvonly\r\n", port(r.one), port(r.two))
+			way := "recvonly"
+			if strings.Contains(text, "a=inactive") {
+				way = "inactive"
+			}
+			body := fmt.Sprintf("v=0\r\no=- 5 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %d RTP/AVP 0\r\na=%s\r\nm=audio %d RTP/AVP 0\r\na=%s\r\n", port(r.one), way, port(r.two), way)
 			r.answer(text, from, r.status, "Content-Type: application/sdp\r\n", body)
 		case "BYE":
 			r.byes <- text
@@ -183,4 +189,56 @@ func ulaw(b []byte) (pcm []int16) {
 		pcm = append(pcm, g711.DecodeUlawFrame(v))
 	}
 	return pcm
+}
+
+// TestARecorderIsPausedForASecret: while a leg is cut the recorder is told that
+// both streams are inactive, and hears on when the secret is over. It learns who
+// holds whom.
+func TestARecorderIsPausedForASecret(t *testing.T) {
+	r := newRecordingServer(t, "200 OK")
+	agents := newPeer(t, "agents")
+	ringing := answering(t, agents)
+	a := started(t, agents, r.use)
+	call, err := newPeer(t, "caller").Call(t.Context(), peer.Invite{To: agents.URI("ada")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leg := (<-ringing).Leg()
+	m := runner.Moment{Kind: runner.MomentJoined, Tenant: ringfence.DefaultTenant, Traversal: "trv_1", Reference: "ABCD2345", Line: runner.Line{Name: "accounts"}, Caller: leg, Consented: true}
+	a.siprecMoment(t.Context(), m)
+	r.told(t, "a=sendonly")
+	if err := call.Say(t.Context(), pitch(700)); err != nil {
+		t.Fatal(err)
+	}
+	r.hears(t, r.one, 700)
+	leg.Cut(true)
+	r.told(t, "a=inactive")
+	m.Kind, m.AgentHolds = runner.MomentHeld, true // told of in the pause as well
+	a.siprecMoment(t.Context(), m)
+	if inv := r.told(t, "a=inactive"); strings.Count(inv, "<recv>") != 1 {
+		t.Errorf("metadata of a hold:\n%s", inv)
+	}
+	leg.Cut(false)
+	r.told(t, "a=sendonly")
+	if err := call.Say(t.Context(), pitch(1100)); err != nil {
+		t.Fatal(err)
+	}
+	r.hears(t, r.one, 1100)
+	call.Hangup()
+	<-r.byes
+}
+
+// told waits for the next INVITE, whose two streams go this way.
+func (r *recordingServer) told(t *testing.T, way string) string {
+	t.Helper()
+	select {
+	case inv := <-r.invites:
+		if strings.Count(inv, way+"\r\n") != 2 {
+			t.Errorf("want %s twice:\n%s", way, inv)
+		}
+		return inv
+	case <-time.After(30 * time.Second):
+		t.Fatalf("the recorder was never told %s", way)
+		return ""
+	}
 }

@@ -16,7 +16,7 @@ type agent struct {
 	leg    Leg
 	place  Place
 	up     bool
-	held   bool   // the agent put the caller on hold
+	held   bool   // the agent put the caller on media hold
 	parked bool   // a console flow runs: no audio to or from the caller
 	code   string // digits whispered to whoever answers a PBX queue
 	// What is whispered, one after the other.
@@ -345,12 +345,12 @@ func (t *traversal) joinAgent() {
 		t.agent.leg.Loop(nil) // what is being whispered goes on
 	}
 	s.leg.Stop()
-	if t.agent.held {
+	if t.agent.held && t.agent.browser() {
 		t.holdCaller(s)
 	} else if err := s.leg.Join(t.agent.leg.ID()); err != nil {
 		t.r.cfg.Log.Error("legs not joined", "traversal", string(t.id), "err", err)
 	}
-	t.attend(Moment{Kind: MomentJoined, Agent: t.agent.leg, Person: t.agent.place.Person})
+	t.attendAgent(MomentJoined)
 	if t.live.State != "ended" {
 		t.live.State = "talking"
 	}

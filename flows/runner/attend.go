@@ -15,6 +15,7 @@ const (
 	MomentAnswered MomentKind = 1 // the caller was answered and has heard the line's notice, if there is one
 	MomentJoined   MomentKind = 2 // caller and agent hear each other from now on
 	MomentEnded    MomentKind = 3 // the traversal is over
+	MomentHeld     MomentKind = 4 // caller or agent put the other on media hold, or took them back
 )
 
 // Moment tells who hears whom in a call from now on, for those who attend it:
@@ -26,9 +27,13 @@ type Moment struct {
 	Reference string
 	Line      Line
 	// Caller is the leg that called us. Agent and Person are set with
-	// MomentJoined; Person is empty for a queue that is one address.
+	// MomentJoined and MomentHeld; Person is empty for a queue that is one
+	// address.
 	Caller, Agent Leg
 	Person        ringfence.PersonID
+	// CallerHolds and AgentHolds say whose far end has us on media hold: it does
+	// not listen. They are set with MomentJoined and MomentHeld.
+	CallerHolds, AgentHolds bool
 	// Legs are those that this process had in the call, with MomentEnded.
 	Legs []ringfence.LegID
 	// Consented says that the line's notice was heard to its end and not
@@ -49,6 +54,12 @@ func (t *traversal) attend(m Moment) {
 		m.Caller = s.leg
 	}
 	t.r.cfg.Attend(m)
+}
+
+// attendAgent tells of a moment of caller and agent.
+func (t *traversal) attendAgent(kind MomentKind) {
+	s := t.slots[0]
+	t.attend(Moment{Kind: kind, Agent: t.agent.leg, Person: t.agent.place.Person, CallerHolds: s != nil && s.held, AgentHolds: t.agent.held})
 }
 
 // notice is what a line tells its callers before anything else: that the call

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 
 	"github.com/ringfence/ringfence"
 )
@@ -168,9 +169,11 @@ func TestTakeOverIsAtOnce(t *testing.T) {
 func TestAgentHolds(t *testing.T) {
 	for _, place := range []string{"browser:default/ada", "sip:ada@pbx"} {
 		inWorld(t, func(w *world) {
+			told := w.attending()
 			w.queues["payments_clerk"] = Queue{Name: "payments_clerk", People: func(context.Context) Staff { return Staff{Ready: []Place{{Person: ada, URI: place}}} }}
 			caller, agent, _ := w.talking()
 			agent.emit(ringfence.LegEvent{Kind: ringfence.LegHeld})
+			synctest.Wait()
 			if place == "sip:ada@pbx" {
 				if _, _, looped, peer := caller.state(); looped || peer != agent.id {
 					t.Error("a desk phone's hold changed the relay")
@@ -186,9 +189,19 @@ func TestAgentHolds(t *testing.T) {
 				agent.emit(ringfence.LegEvent{Kind: ringfence.LegHeld, Whole: true})
 				held(false)
 			}
+			caller.emit(ringfence.LegEvent{Kind: ringfence.LegHeld})
 			caller.end(ringfence.EndBye)
 			agent.gone()
 			w.ended()
+			var holds []Moment // without what joined anew
+			for _, m := range told() {
+				if m.Kind == MomentHeld {
+					holds = append(holds, m)
+				}
+			}
+			if len(holds) < 2 || !holds[0].AgentHolds || holds[0].CallerHolds || holds[0].Person != ada || holds[0].Agent == nil || !holds[len(holds)-1].CallerHolds {
+				t.Errorf("told of holds %+v", holds)
+			}
 		})
 	}
 }

@@ -14,10 +14,14 @@ const browserPlace = "browser:"
 // has music of its own, or none by choice; for an agent in the console we play
 // it.
 func (t *traversal) agentHeld(a *agent, ev ringfence.LegEvent) {
-	if a != t.agent || !strings.HasPrefix(a.place.URI, browserPlace) || a.held == !ev.Whole {
+	if a != t.agent || a.held == !ev.Whole {
 		return
 	}
 	a.held = !ev.Whole
+	if !a.browser() {
+		t.attendAgent(MomentHeld)
+		return
+	}
 	if a.held {
 		t.note("the agent put the caller on hold", false)
 	} else {
@@ -25,6 +29,18 @@ func (t *traversal) agentHeld(a *agent, ev ringfence.LegEvent) {
 	}
 	if !a.parked { // else a check runs, and what follows it looks again
 		t.joinAgent()
+	}
+	t.attendAgent(MomentHeld)
+}
+
+// browser reports whether the agent speaks in the console.
+func (a *agent) browser() bool { return strings.HasPrefix(a.place.URI, browserPlace) }
+
+// legHeld notes that the far end of a slot put us on media hold, or took us back.
+func (t *traversal) legHeld(s *slot, on bool) {
+	s.held = on
+	if s.at == 0 && t.agent != nil {
+		t.attendAgent(MomentHeld)
 	}
 }
 

@@ -144,6 +144,8 @@ func (t *traversal) legEvent(ctx context.Context, at flows.LegSlot, leg Leg, ev 
 		t.placedDiverted(ctx, s)
 	case ringfence.LegChanged:
 		t.legChanged(s)
+	case ringfence.LegHeld:
+		t.legHeld(s, !ev.Whole)
 	case ringfence.LegEnded:
 		t.legEnded(ctx, s, ev)
 	}

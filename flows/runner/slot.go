@@ -22,6 +22,7 @@ type slot struct {
 	entry     *entry
 	closing   bool // hang up when the queue is empty
 	changed   bool // the far end is somebody else now
+	held      bool // the far end put us on media hold
 	dialing   *dialing
 	challenge *challenge // the call-back that this leg was placed for
 }
