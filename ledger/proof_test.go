@@ -167,15 +167,21 @@ func TestBundle(t *testing.T) {
 	}
 }
 
+func witness(t *testing.T) *ledger.Witness {
+	t.Helper()
+	w, err := ledger.NewWitness("witness.example/w1", ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
 // TestCosignature checks the message that is signed against the text of
 // C2SP tlog-cosignature, by hand.
 func TestCosignature(t *testing.T) {
 	g := grow(t, 3)
 	_, _, msg := g.head(t, 3)
-	w, err := ledger.NewWitness("witness.example/w1", ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, 32)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := witness(t)
 	signed, err := w.Cosign(msg, time.Unix(1_700_000_000, 0))
 	if err != nil {
 		t.Fatal(err)

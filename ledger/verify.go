@@ -78,7 +78,12 @@ func Verify(ctx context.Context, tenant ringfence.TenantID, src Source, v note.V
 		if len(page) < verifyPage {
 			break
 		}
-		from = page[len(page)-1].Index + 1
+		next := page[len(page)-1].Index + 1
+		if a.back || next <= from { // pages of a forged log that might never end
+			a.find(next-1, "moved", "the entries up to %d are not in order: what follows is not read", next-1)
+			break
+		}
+		from = next
 	}
 	a.finish()
 	return a.report, nil
@@ -93,6 +98,7 @@ type signedHead struct {
 type audit struct {
 	report Report
 	next   int64 // the place expected next
+	back   bool  // an entry stood behind a greater place
 	edge   []edgeHash
 	heads  map[int64][]signedHead
 }
@@ -120,9 +126,10 @@ func (a *audit) open(msgs [][]byte, v note.Verifier, where string) {
 }
 
 func (a *audit) entry(s Stored) {
-	for ; a.next < s.Index; a.next++ {
+	for ; a.next < s.Index && len(a.report.Findings) < maxFindings; a.next++ {
 		a.find(a.next, "missing", "entry %d is not there", a.next)
 	}
+	a.back = a.back || s.Index < a.next
 	a.next = s.Index + 1
 	leaf := tlog.RecordHash(s.Leaf)
 	var e Entry
