@@ -36,7 +36,7 @@ func (l *laboratory) open(ctx context.Context) error {
 		return err
 	}
 	for i, t := range l.room.tests {
-		b := &testBinary{slow: l.room.slow, pkg: t, dir: filepath.Join(l.top, t), path: filepath.Join(l.dir, fmt.Sprintf("%d.test", i))}
+		b := &testBinary{pkg: t, dir: filepath.Join(l.top, t), path: filepath.Join(l.dir, fmt.Sprintf("%d.test", i))}
 		if out, err := l.goTool(ctx, "test", "-c", "-vet=off", "-overlay", l.overlay(""), "-o", b.path, "./"+t); err != nil {
 			return fmt.Errorf("building the tests of %s: %w\n%s", t, err, out)
 		}

@@ -3,13 +3,16 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -20,57 +23,110 @@ import (
 // testBinary is the compiled tests of a package.
 type testBinary struct {
 	pkg, dir, path string
-	slow           string // regular expression of tests that are asked last
-	took           time.Duration
-	meets          map[int]bool // the mutants that its tests come by
+	tests          []string
+	took           map[string]time.Duration // by test
+	meets          map[int][]string         // the tests that come by a mutant
 }
 
-// baseline runs the tests with no mutant on.
+// baseline runs each test by itself with no mutant on, and notes how long it
+// takes and which mutants it comes by.
 func (b *testBinary) baseline(ctx context.Context, dir string) error {
-	list := filepath.Join(dir, "reached")
-	defer os.Remove(list)
-	began := time.Now()
-	for _, part := range b.parts() {
-		if out, err := b.run(ctx, b.path, part, 0, 10*time.Minute, mutant.Reached+"="+list); err != nil {
-			return fmt.Errorf("the tests of %s fail with no mutant on: %w\n%s", b.pkg, err, out)
+	out, err := exec.CommandContext(ctx, b.path, "-test.list=.").Output()
+	if err != nil {
+		return fmt.Errorf("the tests of %s cannot be listed: %w", b.pkg, err)
+	}
+	b.tests, b.took, b.meets = testsIn(string(out)), map[string]time.Duration{}, map[int][]string{}
+	for _, name := range b.tests {
+		began := time.Now()
+		met, err := b.metBy(ctx, name, filepath.Join(dir, "reached"))
+		if err != nil {
+			return err
 		}
-	}
-	b.took = time.Since(began)
-	b.meets = map[int]bool{}
-	raw, err := os.ReadFile(list)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	for s := bufio.NewScanner(bytes.NewReader(raw)); s.Scan(); {
-		id, _ := strconv.Atoi(s.Text())
-		b.meets[id] = true
+		b.took[name] = time.Since(began)
+		for _, id := range met {
+			b.meets[id] = append(b.meets[id], name)
+		}
 	}
 	return nil
 }
 
+// testsIn are the names in what -test.list prints: benchmarks do not run, and
+// the last line may be the verdict.
+func testsIn(list string) (out []string) {
+	for line := range strings.Lines(list) {
+		name := strings.TrimSpace(line)
+		if !strings.ContainsAny(name, " \t") && (strings.HasPrefix(name, "Test") || strings.HasPrefix(name, "Fuzz") || strings.HasPrefix(name, "Example")) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// metBy runs one test and returns the mutants that it came by. list is a file
+// that is made and removed.
+func (b *testBinary) metBy(ctx context.Context, name, list string) (ids []int, err error) {
+	defer os.Remove(list)
+	if out, err := b.run(ctx, b.path, []string{name}, 0, 10*time.Minute, mutant.Reached+"="+list); err != nil {
+		return nil, fmt.Errorf("%s of %s fails with no mutant on: %w\n%s", name, b.pkg, err, out)
+	}
+	raw, err := os.ReadFile(list)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	for s := bufio.NewScanner(bytes.NewReader(raw)); s.Scan(); {
+		id, _ := strconv.Atoi(s.Text())
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
 // patience is how long a run may take before it counts as one that never ends.
-func (b *testBinary) patience() time.Duration { return 30*time.Second + 10*b.took }
+func (b *testBinary) patience(tests []string) time.Duration {
+	all := 30 * time.Second
+	for _, t := range tests {
+		all += 10 * b.took[t]
+	}
+	return all
+}
 
 var errSlow = errors.New("did not end")
 
-// parts are the flags of the runs that together run every test.
-func (b *testBinary) parts() []string { return []string{"-test.skip=" + b.slow, "-test.run=" + b.slow} }
+// quick is how long a test takes at most that is asked first.
+const quick = time.Second
 
-// judge runs all tests with one mutant on, until one notices.
-func (b *testBinary) judge(ctx context.Context, path string, id int) (string, error) {
-	for _, part := range b.parts() {
-		if became, err := judged(b.run(ctx, path, part, id, b.patience())); became != lived || err != nil {
+// parts are the tests in the order in which they are asked: the quick ones, and
+// then each of the others about whom these let live.
+func (b *testBinary) parts(tests []string) (out [][]string) {
+	var first []string
+	for _, t := range tests {
+		if b.took[t] <= quick {
+			first = append(first, t)
+		} else {
+			out = append(out, []string{t})
+		}
+	}
+	slices.SortStableFunc(out, func(x, y []string) int { return cmp.Compare(b.took[x[0]], b.took[y[0]]) })
+	if first != nil {
+		out = slices.Insert(out, 0, first)
+	}
+	return out
+}
+
+// judge runs tests with one mutant on, until one notices.
+func (b *testBinary) judge(ctx context.Context, path string, id int, tests []string) (string, error) {
+	for _, part := range b.parts(tests) {
+		if became, err := judged(b.run(ctx, path, part, id, b.patience(part))); became != lived || err != nil {
 			return became, err
 		}
 	}
 	return lived, nil
 }
 
-// run runs part of a test binary with one mutant on.
-func (b *testBinary) run(ctx context.Context, path, part string, id int, atMost time.Duration, env ...string) ([]byte, error) {
+// run runs some tests of a binary with one mutant on.
+func (b *testBinary) run(ctx context.Context, path string, tests []string, id int, atMost time.Duration, env ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, atMost, errSlow)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, part, "-test.short", "-test.failfast", "-test.timeout", (2 * atMost).String())
+	cmd := exec.CommandContext(ctx, path, "-test.run=^("+strings.Join(tests, "|")+")$", "-test.short", "-test.failfast", "-test.timeout", (2 * atMost).String())
 	cmd.Dir = b.dir
 	cmd.Env = append(append(os.Environ(), env...), fmt.Sprintf("%s=%d", mutant.Active, id))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -137,11 +193,9 @@ func (l *laboratory) try(ctx context.Context, s *site) (string, error) {
 	}
 	met := false
 	for _, b := range l.tests {
-		if !b.meets[s.ID] {
-			continue
-		}
-		met = true
-		if became, err := b.judge(ctx, b.path, s.ID); became != lived || err != nil {
+		tests := b.meets[s.ID]
+		met = met || tests != nil
+		if became, err := b.judge(ctx, b.path, s.ID, tests); became != lived || err != nil {
 			return became, err
 		}
 	}
@@ -170,7 +224,7 @@ func (l *laboratory) tryAlone(ctx context.Context, s *site) (string, error) {
 		if out, err := l.goTool(ctx, "test", "-c", "-vet=off", "-overlay", l.overlay(name), "-o", path, "./"+b.pkg); err != nil {
 			return "", fmt.Errorf("%w\n%s", err, out)
 		}
-		if became, err := b.judge(ctx, path, 0); became != lived || err != nil {
+		if became, err := b.judge(ctx, path, 0, b.tests); became != lived || err != nil {
 			return became, err
 		}
 	}
