@@ -223,7 +223,7 @@ func TestBoardAndRecords(t *testing.T) {
 	b.visit("/board")
 	b.see("Kit Marlow")
 	b.see("12,500.00 GBP")
-	b.see("rejected")
+	b.see("Rejected")
 	if first := js[string](b, "document.querySelector('tbody tr').innerText"); first == "" || first[:10] != "Kit Marlow" {
 		t.Errorf("the first row is %q", first)
 	}

@@ -77,17 +77,20 @@ export function ActionPanel({ call, me, mine, release }: { call: Call; me: Me; m
           })}>Release</Button>
           {live && <Button quiet act={() => attempt(() => post(`/v1/releases/${live.id}/cancel`, {}))}>Cancel the action</Button>}
         </div>
-        <p id="standing" class={`standing ${why ? "" : "ok"}`}>{why ?? "Everything the policy asks for is there."}{live?.until && live.state === "cooling" ? ` ${lasts(Date.parse(live.until) - now.value)} left.` : ""}</p>
+        <p id="standing" class={`standing ${!why || sure(live) ? "ok" : ""}`}>{why ?? "Everything the policy asks for is there."}{live?.until && live.state === "cooling" ? ` ${lasts(Date.parse(live.until) - now.value)} left.` : ""}</p>
       </form>
     </Panel>
   );
 }
 
+// sure is an action that went through: nothing about it is a warning.
+const sure = (r?: Release) => ["ready", "permitted", "redeemed", "executed"].includes(r?.state ?? "");
+
 function Fields({ action, release }: { action?: ActionType; release: Release }) {
   return <dl class="facts">{Object.entries(release.fields ?? {}).map(([k, v]) => <div><dt>{fieldName(k)}</dt><dd><bdi>{shown(v, action?.fields.find((f) => f.name === k)?.type ?? "text")}</bdi></dd></div>)}</dl>;
 }
 
-const Standing = ({ release }: { release: Release }) => <p class="standing">{stateSays(release.state) ?? release.why}</p>;
+const Standing = ({ release }: { release: Release }) => <p class={`standing ${sure(release) ? "ok" : ""}`}>{stateSays(release.state) ?? release.why}</p>;
 
 // PickSubject: the agent says whom the caller claims to be. It is a claim and
 // counts for nothing.

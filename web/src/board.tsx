@@ -8,7 +8,7 @@ import { Bars, Share } from "./chart";
 import { calls, now } from "./live";
 import { attempt, Panel, Pill } from "./parts";
 import { open } from "./shell";
-import { age, factName, lasts, over, shown, stateName } from "./words";
+import { age, factName, fieldName, lasts, over, shown, stateName } from "./words";
 import type { Call } from "./types";
 
 interface Board { released: number; held: number; stopped: number; calls: number; waiting: number; waivers: string[]; alerts: { index: number; at: string; traversal?: string; data?: Record<string, string> }[] }
@@ -40,17 +40,17 @@ function BoardPage() {
       {b?.waivers.map((w) => <p class="standing" role="note">Waiver in force: {w}</p>)}
       <Panel title="Live calls" live>
         <div class="scroll" tabIndex={0} role="region" aria-label="Live calls, table">
-          <table>
+          <table class="cards">
             <thead><tr><th scope="col">Claims to be</th><th scope="col">Caller</th><th scope="col">State</th><th scope="col">Action</th><th scope="col">Money held</th><th scope="col">Since</th></tr></thead>
             <tbody>
               {rows.map((c) => (
                 <tr key={c.traversal} class={c.alert ? "red" : ""}>
                   <td><strong><bdi>{c.claim || "nobody yet"}</bdi></strong>{c.alert && <p><bdi>{c.alert}</bdi></p>}</td>
-                  <td><bdi>{c.caller || "withheld"}</bdi> <Pill how={c.attest === "A" ? "ok" : c.stir === "no" ? "bad" : "warn"}>{c.attest || "–"}</Pill></td>
-                  <td>{stateName(c.state)}</td>
-                  <td>{current(c)?.says ?? "–"}</td>
-                  <td class="num">{sums(c).map((v) => shown(v, "money")).join(", ") || "–"}</td>
-                  <td class="num">{lasts(now.value - Date.parse(c.began))}</td>
+                  <td data-of="Caller"><bdi>{c.caller || "withheld"}</bdi> <Pill how={c.attest === "A" ? "ok" : c.stir === "no" ? "bad" : "warn"}>{c.attest || "–"}</Pill></td>
+                  <td data-of="State">{stateName(c.state)}</td>
+                  <td data-of="Action">{current(c)?.says ?? "–"}</td>
+                  <td class="num" data-of="Money held">{sums(c).map((v) => shown(v, "money")).join(", ") || "–"}</td>
+                  <td class="num" data-of="Since">{lasts(now.value - Date.parse(c.began))}</td>
                 </tr>
               ))}
               {rows.length === 0 && <tr><td colSpan={6} class="aside">No live call.</td></tr>}
@@ -61,7 +61,7 @@ function BoardPage() {
       <ChartsPanel />
       <Panel title="Newest alerts" side={<a class="aside" href="/alerts">All alerts</a>}>
         <ul class="rows">
-          {b?.alerts.map((a) => <li key={a.index}><div><strong><bdi>{(a.data?.alarm ?? a.data?.text ?? "alert").replaceAll("_", " ")}</bdi></strong><p class="aside">{a.traversal && <a href={`/calls?traversal=${a.traversal}`}>Show the call</a>}</p></div><div class="end"><span class="aside">{age(a.at, now.value)}</span></div></li>)}
+          {b?.alerts.map((a) => <li key={a.index}><div><strong><bdi>{fieldName(a.data?.alarm ?? a.data?.text ?? "alert")}</bdi></strong><p class="aside">{a.traversal && <a href={`/calls?traversal=${a.traversal}`}>Show the call</a>}</p></div><div class="end"><span class="aside">{age(a.at, now.value)}</span></div></li>)}
           {b?.alerts.length === 0 && <li><p class="aside">None.</p></li>}
         </ul>
       </Panel>
@@ -121,15 +121,15 @@ function Methods({ all }: { all: Method[] }) {
   if (all.length === 0) return <p class="aside">Nobody was asked for a proof in this time.</p>;
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Methods, table">
-      <table class="methods">
+      <table class="methods cards">
         <thead><tr><th scope="col">Method</th><th scope="col">Outcome</th><th scope="col">Asked</th><th scope="col">Proved</th><th scope="col">Wrong</th><th scope="col">Silent</th><th scope="col">Not delivered</th><th scope="col">“Not me”</th><th scope="col">Half within</th><th scope="col">9 of 10 within</th></tr></thead>
         <tbody>
           {all.map((m) => (
             <tr>
               <th scope="row">{factName(m.method)}</th>
               <td class="bar-cell"><Share name={factName(m.method)} parts={[{ says: "proved", n: m.proved, how: "ok" }, { says: "wrong or silent", n: m.failed + m.silent, how: "warn" }, { says: "not delivered", n: m.down, how: "plain" }, { says: "not me", n: m.refused, how: "bad" }]} /></td>
-              <td class="num">{m.asked}</td><td class="num">{m.proved}{m.asked > 0 && <span class="aside"> {Math.round((m.proved / m.asked) * 100)} %</span>}</td><td class="num">{m.failed}</td><td class="num">{m.silent}</td><td class="num">{m.down}</td><td class="num">{m.refused}</td>
-              <td class="num">{seconds(m.median_s)}</td><td class="num">{seconds(m.p90_s)}</td>
+              <td class="num" data-of="Asked">{m.asked}</td><td class="num" data-of="Proved">{m.proved}{m.asked > 0 && <span class="aside"> {Math.round((m.proved / m.asked) * 100)} %</span>}</td><td class="num" data-of="Wrong">{m.failed}</td><td class="num" data-of="Silent">{m.silent}</td><td class="num" data-of="Not delivered">{m.down}</td><td class="num" data-of="“Not me”">{m.refused}</td>
+              <td class="num" data-of="Half within">{seconds(m.median_s)}</td><td class="num" data-of="9 of 10 within">{seconds(m.p90_s)}</td>
             </tr>
           ))}
         </tbody>

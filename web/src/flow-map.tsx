@@ -25,11 +25,12 @@ export function MapView({ map, name, lit, stale, open }: { map: FlowMap; name: s
   const scenes = walked(map, path);
   const onPath = (from: string, to: string) => scenes.some((s, i) => s === from && scenes[i + 1] === to);
   const here = lit.line === undefined ? undefined : map.boxes.findLast((b) => b.line <= lit.line!);
-  // The map follows the line that is looked at.
+  // The map follows the line that is looked at, and begins where calls do.
   useEffect(() => {
     const p = pane.current;
-    if (fit || !p || !here) return;
-    p.scrollTo({ left: (here.x + here.w / 2) * SCALE - p.clientWidth / 2, top: here.y * SCALE - 40 });
+    const at = here ?? map.boxes.reduce<FlowMap["boxes"][number] | undefined>((a, b) => (a && a.line < b.line ? a : b), undefined);
+    if (fit || !p || !at) return;
+    p.scrollTo({ left: (at.x + at.w / 2) * SCALE - p.clientWidth / 2, top: at.y * SCALE - 40 });
   }, [fit, here?.scene, map]);
   const view = { viewBox: `0 0 ${map.width} ${map.height}`, ...(fit ? {} : { width: map.width * SCALE, height: map.height * SCALE }) };
   return (

@@ -21,7 +21,7 @@ function useRinging() {
 export function Presence() {
   useRinging();
   const { state, away } = floor.value ?? { state: "ready", away: false };
-  const text = state === "busy" ? (away ? "On a call, then away" : "On a call") : away ? "Away" : "Ready";
+  const text = state === "busy" ? (away ? "Away after this" : "On a call") : away ? "Away" : "Ready";
   return (
     <button type="button" class={`quiet presence ${state}`} role="switch" aria-checked={!away} title={away ? "Take calls again" : state === "busy" ? "Take no more calls after this one" : "Take no calls"}
       onClick={() => attempt(async () => {

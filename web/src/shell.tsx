@@ -43,7 +43,7 @@ function Phone() {
   return has ? <section class="phone" aria-label="Phone" ref={host} /> : null;
 }
 
-const Badge = () => <span class={`badge ${link.value}`} role="status">{link.value === "live" ? "Live" : link.value === "connecting" ? "Connecting" : "Reconnecting"}</span>;
+const Badge = () => <span class={`badge ${link.value}`} role="status"><span>{link.value === "live" ? "Live" : link.value === "connecting" ? "Connecting" : "Reconnecting"}</span></span>;
 
 function App({ page }: { page: () => ComponentChildren }) {
   if (!me.value) return null;

@@ -93,9 +93,9 @@ function Rules({ s }: { s: System }) {
   return (
     <>
       <Panel title={`Policy ${p.name}`} side={<span class="aside">hash <code>{p.hash.slice(0, 16)}</code></span>}>
-        <div class="scroll" tabIndex={0} role="region" aria-label="Actions of the policy"><table>
+        <div class="scroll" tabIndex={0} role="region" aria-label="Actions of the policy"><table class="cards">
           <thead><tr><th>Action</th><th>Class</th><th>Needs</th><th>Fresh</th><th>Waiting</th><th>Who approves</th></tr></thead>
-          <tbody>{p.actions.map((a) => <tr><td><bdi>{a.says}</bdi><p class="aside">{a.type}</p></td><td>{a.class}</td><td>{a.needs.length ? a.needs.map((n) => <p>{n}</p>) : "the floor of its class"}</td><td class="num">{a.fresh}</td><td class="num">{a.hold ?? "as its class"}</td><td>{a.group ? `${a.count || 1} of ${a.group}` : ""}</td></tr>)}</tbody>
+          <tbody>{p.actions.map((a) => <tr><td><bdi>{a.says}</bdi><p class="aside">{a.type}</p></td><td data-of="Class">{a.class}</td><td class="all" data-of="Needs">{a.needs.length ? a.needs.map((n) => <p>{n}</p>) : "the floor of its class"}</td><td class="num" data-of="Fresh">{a.fresh}</td><td class="num" data-of="Waiting">{a.hold ?? "as its class"}</td><td data-of={a.group && "Who approves"}>{a.group ? `${a.count || 1} of ${a.group}` : ""}</td></tr>)}</tbody>
         </table></div>
         <p class="aside">It is changed under <a href="/flows">Flows</a> in <code>policy.yaml</code>, signed by two persons; a looser one takes effect later.</p>
       </Panel>
