@@ -30,10 +30,11 @@ const (
 	ScopeSignals    Scope = "signals" // say what was heard in a call: services that listen
 	ScopeStir       Scope = "stir"    // check and make signatures of calls
 	ScopeAlerts     Scope = "alerts"  // read alerts
+	ScopeWire       Scope = "wire"    // take the packets of a call, read and lift bans
 )
 
 // scopes lists every scope, for the check of what an administrator asks for.
-var scopes = []Scope{ScopeActions, ScopeReleases, ScopeExecute, ScopeJobs, ScopeTraversals, ScopeEvents, ScopeDirectory, ScopeLedger, ScopeStir, ScopeSignals, ScopeAlerts}
+var scopes = []Scope{ScopeActions, ScopeReleases, ScopeExecute, ScopeJobs, ScopeTraversals, ScopeEvents, ScopeDirectory, ScopeLedger, ScopeStir, ScopeSignals, ScopeAlerts, ScopeWire}
 
 // rule says who may use one route of the staff listener. The zero rule admits
 // nobody.
@@ -232,10 +233,11 @@ var access = []rule{
 	{pattern: "POST /v1/recordings/{id}/play", roles: records, once: true},
 	{pattern: "POST /v1/recordings/{id}/export", roles: examiners, once: true},
 	{pattern: "GET /v1/recordings/audio/{pass}", roles: records},
-	{pattern: "POST /v1/traversals/{id}/captures", roles: engineers},
-	{pattern: "GET /v1/captures/{id}", roles: engineers},
-	{pattern: "GET /v1/bans", roles: watchers},
-	{pattern: "POST /v1/bans/lift", roles: engineers},
+	{pattern: "POST /v1/traversals/{id}/captures", roles: engineers, scope: ScopeWire},
+	{pattern: "GET /v1/captures", roles: engineers, scope: ScopeWire},
+	{pattern: "GET /v1/captures/{id}", roles: engineers, scope: ScopeWire},
+	{pattern: "GET /v1/bans", roles: watchers, scope: ScopeWire},
+	{pattern: "POST /v1/bans/lift", roles: engineers, scope: ScopeWire},
 	{pattern: "POST /v1/recordings/{id}/hold", roles: examiners},
 	{pattern: "POST /v1/recordings/{id}/lift", roles: risks},
 	{pattern: "POST /v1/recordings/{id}/delete", roles: risks},

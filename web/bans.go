@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/web/problem"
 )
 
@@ -17,7 +18,7 @@ type Bans interface {
 	Bans() []Ban
 	// Lift listens to a source again and writes down who wanted it, and why. It
 	// reports whether the source was ignored.
-	Lift(ctx context.Context, tenant ringfence.TenantID, by ringfence.PersonID, source netip.Addr, why string) (bool, error)
+	Lift(ctx context.Context, tenant ringfence.TenantID, by gate.Actor, source netip.Addr, why string) (bool, error)
 }
 
 // Ban is one of them.
@@ -61,8 +62,7 @@ func (s *Server) liftBan(ctx context.Context, in *liftIn) (*nothing, error) {
 	if s.cfg.Bans == nil {
 		return nil, errNotFound
 	}
-	p := who(ctx)
-	lifted, err := s.cfg.Bans.Lift(ctx, p.tenant, p.person.ID, source.WithZone(""), plainWords(in.Body.Why, 200))
+	lifted, err := s.cfg.Bans.Lift(ctx, who(ctx).tenant, actorOf(ctx), source.WithZone(""), plainWords(in.Body.Why, 200))
 	if err == nil && !lifted {
 		err = errNotFound
 	}

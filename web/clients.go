@@ -32,7 +32,7 @@ type (
 	clientIn struct {
 		Body struct {
 			Name        string   `json:"name" minLength:"1" maxLength:"80"`
-			Scopes      []Scope  `json:"scopes" minItems:"1" maxItems:"10"`
+			Scopes      []Scope  `json:"scopes" minItems:"1" maxItems:"20"`
 			Networks    []string `json:"networks,omitempty" maxItems:"20" doc:"CIDR; none = from anywhere the listener is reached"`
 			Executor    string   `json:"executor,omitempty" maxLength:"80"`
 			Channel     string   `json:"channel,omitempty" maxLength:"200" doc:"customer channel: how persons log in there"`

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/web"
 )
@@ -25,7 +26,7 @@ func (b bans) Bans() (out []web.Ban) {
 }
 
 // Lift implements web.Bans.
-func (b bans) Lift(ctx context.Context, tenant ringfence.TenantID, by ringfence.PersonID, source netip.Addr, why string) (bool, error) {
+func (b bans) Lift(ctx context.Context, tenant ringfence.TenantID, by gate.Actor, source netip.Addr, why string) (bool, error) {
 	if !b.a.ua.Unban(source) {
 		return false, nil
 	}
@@ -33,7 +34,7 @@ func (b bans) Lift(ctx context.Context, tenant ringfence.TenantID, by ringfence.
 		return true, err
 	}
 	return true, b.a.store.Update(ctx, tenant, func(tx ledger.Tx) error {
-		_, err := tx.Append(ctx, ledger.Entry{Event: "config.changed", Person: by, Object: source.String(), Data: map[string]string{"what": "ban lifted", "why": why}})
+		_, err := tx.Append(ctx, ledger.Entry{Event: "config.changed", Person: by.Person, Client: by.Client, Object: source.String(), Data: map[string]string{"what": "ban lifted", "why": why}})
 		return err
 	})
 }

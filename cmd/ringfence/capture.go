@@ -12,6 +12,7 @@ import (
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/b2bua/trace"
+	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/web"
 )
@@ -32,24 +33,24 @@ type captures struct {
 
 // capture is one of them.
 type capture struct {
-	web.Capture
-	ask     web.CaptureAsk
-	packets *trace.Capture
-	done    bool // guarded by captures.mu
+	web.Capture // its Done is guarded by captures.mu
+	ask         web.CaptureAsk
+	packets     *trace.Capture
 }
 
 // Begin implements web.Captures.
 func (cs *captures) Begin(ctx context.Context, ask web.CaptureAsk) (web.Capture, error) {
-	live := func(v ringfence.LiveCall) bool { return v.Traversal == ask.Traversal }
-	if !slices.ContainsFunc(cs.a.runner.Live(ask.Tenant), live) {
+	calls := cs.a.runner.Live(ask.Tenant)
+	i := slices.IndexFunc(calls, func(v ringfence.LiveCall) bool { return string(v.Traversal) == ask.Call || v.Reference == ask.Call })
+	if i < 0 || ask.Call == "" {
 		return web.Capture{}, web.ErrNoCall
 	}
 	c := &capture{ask: ask, packets: &trace.Capture{}}
-	c.ID, c.Traversal, c.Until = ringfence.NewID[string]("cap"), ask.Traversal, time.Now().Add(ask.For)
+	c.ID, c.Traversal, c.Until = ringfence.NewID[string]("cap"), calls[i].Traversal, time.Now().Add(ask.For)
 	if !cs.add(c) {
 		return web.Capture{}, web.ErrBusy
 	}
-	if err := cs.write(ctx, ask.Tenant, ledger.Entry{Event: "capture.shown", Traversal: ask.Traversal, Person: ask.By, Object: c.ID,
+	if err := cs.write(ctx, ask.Tenant, ledger.Entry{Event: "capture.shown", Traversal: c.Traversal, Person: ask.By.Person, Client: ask.By.Client, Object: c.ID,
 		Data: map[string]string{"reason": ask.Reason, "seconds": strconv.Itoa(int(ask.For / time.Second))}}); err != nil {
 		cs.drop(c)
 		return web.Capture{}, err
@@ -65,10 +66,10 @@ func (cs *captures) add(c *capture) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	old := time.Now().Add(-captureLife)
-	cs.all = slices.DeleteFunc(cs.all, func(o *capture) bool { return o.done && o.Until.Before(old) })
+	cs.all = slices.DeleteFunc(cs.all, func(o *capture) bool { return o.Done && o.Until.Before(old) })
 	running := 0
 	for _, o := range cs.all {
-		if !o.done {
+		if !o.Done {
 			running++
 			if o.Traversal == c.Traversal {
 				return false
@@ -79,7 +80,7 @@ func (cs *captures) add(c *capture) bool {
 		return false
 	}
 	if n := 4 * capturesAtOnce; len(cs.all) >= n {
-		i := slices.IndexFunc(cs.all, func(o *capture) bool { return o.done })
+		i := slices.IndexFunc(cs.all, func(o *capture) bool { return o.Done })
 		cs.all = slices.Delete(cs.all, i, i+1)
 	}
 	cs.all = append(cs.all, c)
@@ -101,7 +102,7 @@ func (cs *captures) run(c *capture) {
 		}
 		cs.a.book.Unfollow(c.packets)
 		cs.mu.Lock()
-		c.done = true
+		c.Done = true
 		cs.mu.Unlock()
 	}()
 	every, end := time.NewTicker(captureLooks), time.NewTimer(c.ask.For)
@@ -142,16 +143,34 @@ func (cs *captures) legs(c *capture, stops map[ringfence.LegID]func()) {
 	}
 }
 
-// Take implements web.Captures. Nothing leaves without an entry.
-func (cs *captures) Take(ctx context.Context, tenant ringfence.TenantID, id string, by ringfence.PersonID) (web.Capture, []byte, error) {
+// isOf reports whether who asked for a capture may have it now.
+func (c *capture) isOf(tenant ringfence.TenantID, by gate.Actor) bool {
+	return !by.Zero() && c.ask.Tenant == tenant && c.ask.By == by && time.Now().Before(c.Until.Add(captureLife))
+}
+
+// Of implements web.Captures.
+func (cs *captures) Of(tenant ringfence.TenantID, by gate.Actor) (out []web.Capture) {
 	cs.mu.Lock()
-	i := slices.IndexFunc(cs.all, func(c *capture) bool { return c.ID == id && c.ask.Tenant == tenant && c.ask.By == by })
+	defer cs.mu.Unlock()
+	for _, c := range cs.all {
+		if c.isOf(tenant, by) {
+			out = append(out, c.Capture)
+		}
+	}
+	return out
+}
+
+// Take implements web.Captures. Nothing leaves without an entry.
+func (cs *captures) Take(ctx context.Context, tenant ringfence.TenantID, id string, by gate.Actor) (web.Capture, []byte, error) {
+	cs.mu.Lock()
+	i := slices.IndexFunc(cs.all, func(c *capture) bool { return c.ID == id && c.isOf(tenant, by) })
 	var c *capture
+	var shown web.Capture
 	if i >= 0 {
-		c = cs.all[i]
+		c, shown = cs.all[i], cs.all[i].Capture
 	}
 	cs.mu.Unlock()
-	if c == nil || c.Until.Add(captureLife).Before(time.Now()) {
+	if c == nil {
 		return web.Capture{}, nil, web.ErrNoCall
 	}
 	var file bytes.Buffer
@@ -160,12 +179,12 @@ func (cs *captures) Take(ctx context.Context, tenant ringfence.TenantID, id stri
 	}
 	sum := sha256.Sum256(file.Bytes())
 	packets, lost := c.packets.Count()
-	err := cs.write(ctx, tenant, ledger.Entry{Event: "capture.exported", Traversal: c.Traversal, Person: by, Object: c.ID, Data: map[string]string{
+	err := cs.write(ctx, tenant, ledger.Entry{Event: "capture.exported", Traversal: c.Traversal, Person: by.Person, Client: by.Client, Object: c.ID, Data: map[string]string{
 		"reason": c.ask.Reason, "sha256": hex.EncodeToString(sum[:]), "packets": strconv.Itoa(packets), "lost": strconv.Itoa(lost)}})
 	if err != nil {
 		return web.Capture{}, nil, err
 	}
-	return c.Capture, file.Bytes(), nil
+	return shown, file.Bytes(), nil
 }
 
 func (cs *captures) write(ctx context.Context, tenant ringfence.TenantID, e ledger.Entry) error {

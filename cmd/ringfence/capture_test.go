@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/web"
 )
@@ -71,9 +72,9 @@ func TestPacketsOfACallAreTakenForAReason(t *testing.T) {
 		cs := a.captures
 		cs.mu.Lock()
 		defer cs.mu.Unlock()
-		return len(cs.all) == 1 && cs.all[0].done
+		return len(cs.all) == 1 && cs.all[0].Done
 	})
-	if _, file, err := a.captures.Take(t.Context(), ringfence.DefaultTenant, c.ID, "per_other"); err == nil || file != nil {
+	if _, file, err := a.captures.Take(t.Context(), ringfence.DefaultTenant, c.ID, gate.Actor{Person: "per_other"}); err == nil || file != nil {
 		t.Error("somebody else takes the file")
 	}
 	if _, file, err := a.captures.Take(t.Context(), "other", c.ID, a.captures.all[0].ask.By); err == nil || file != nil {

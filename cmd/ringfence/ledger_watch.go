@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -24,29 +22,24 @@ import (
 // the log was cut, rolled back or forked; 2: misused; 3: --once, and not
 // reached.
 type ledgerWatchCmd struct {
-	URL        string        `name:"url" required:"" help:"Origin of ringfence's staff listener."`
-	Key        string        `required:"" help:"Verifier key, or a file with it: ringfence ledger key."`
-	Credential string        `required:"" type:"existingfile" help:"File with the credential of a service account with the scope ledger." placeholder:"FILE"`
-	State      string        `required:"" help:"Where the last checkpoint that was verified is kept." placeholder:"FILE"`
-	Against    []string      `help:"Checkpoints kept elsewhere, such as copies or the heads in an executor's journal: each must be in the log's past." placeholder:"FILE"`
-	Every      time.Duration `default:"60s" help:"How often to look."`
-	Once       bool          `help:"Look once."`
-	Cosign     string        `help:"Be a witness: Ed25519 key in PEM with which each verified checkpoint is cosigned; made if it is not there." placeholder:"FILE"`
-	Witness    string        `default:"witness" help:"The witness's name."`
-	Cosigned   string        `help:"Where the newest cosigned checkpoint is put." placeholder:"FILE"`
+	apiFlags
+	Key      string        `required:"" help:"Verifier key, or a file with it: ringfence ledger key."`
+	State    string        `required:"" help:"Where the last checkpoint that was verified is kept." placeholder:"FILE"`
+	Against  []string      `help:"Checkpoints kept elsewhere, such as copies or the heads in an executor's journal: each must be in the log's past." placeholder:"FILE"`
+	Every    time.Duration `default:"60s" help:"How often to look."`
+	Once     bool          `help:"Look once."`
+	Cosign   string        `help:"Be a witness: Ed25519 key in PEM with which each verified checkpoint is cosigned; made if it is not there." placeholder:"FILE"`
+	Witness  string        `default:"witness" help:"The witness's name."`
+	Cosigned string        `help:"Where the newest cosigned checkpoint is put." placeholder:"FILE"`
 }
 
 // watch follows one log.
 type watch struct {
 	ledgerWatchCmd
-	verifier   note.Verifier
-	credential string
-	witness    *ledger.Witness
-	http       *http.Client
+	verifier note.Verifier
+	api      *api
+	witness  *ledger.Witness
 }
-
-// errNotReached marks that nothing could be found out.
-var errNotReached = errors.New("not reached")
 
 // Run watches.
 func (c *ledgerWatchCmd) Run(ctx context.Context) error {
@@ -80,20 +73,14 @@ func (c *ledgerWatchCmd) Run(ctx context.Context) error {
 }
 
 func (c *ledgerWatchCmd) open() (*watch, error) {
-	u, err := url.Parse(c.URL)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Hostname() != "localhost" && u.Hostname() != "127.0.0.1" {
-		return nil, errors.New("--url: want an https origin")
-	}
-	w := &watch{ledgerWatchCmd: *c, http: &http.Client{Timeout: 30 * time.Second,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
-	if w.verifier, err = logVerifier(c.Key, "", "", ringfence.DefaultTenant); err != nil {
-		return nil, fmt.Errorf("--key: %w", err)
-	}
-	raw, err := os.ReadFile(c.Credential)
+	a, err := c.apiFlags.open()
 	if err != nil {
 		return nil, err
 	}
-	w.credential = strings.TrimSpace(string(raw))
+	w := &watch{ledgerWatchCmd: *c, api: a}
+	if w.verifier, err = logVerifier(c.Key, "", "", ringfence.DefaultTenant); err != nil {
+		return nil, fmt.Errorf("--key: %w", err)
+	}
 	if c.Cosign != "" {
 		key, err := signingKey(c.Cosign)
 		if err != nil {
@@ -192,24 +179,14 @@ func (w *watch) cosign(msg []byte) error {
 }
 
 func (w *watch) get(ctx context.Context, path string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(w.URL, "/")+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Authorization", "Bearer "+w.credential)
-	resp, err := w.http.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %v", errNotReached, err)
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	status, raw, err := w.api.do(ctx, http.MethodGet, path, nil)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: %v", errNotReached, err)
-	case resp.StatusCode == http.StatusNotFound && strings.Contains(path, "consistency"):
+		return nil, err
+	case status == http.StatusNotFound && strings.Contains(path, "consistency"):
 		return nil, fmt.Errorf("%w: it no longer has what it signed", ledger.ErrBehind)
-	case resp.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("%w: %s answers %d", errNotReached, path, resp.StatusCode)
+	case status != http.StatusOK:
+		return nil, fmt.Errorf("%w: %s answers %d", errNotReached, path, status)
 	}
 	return raw, nil
 }

@@ -32,6 +32,8 @@ type cli struct {
 	Restore   restoreCmd   `cmd:"" help:"Verify a copy of the store, and bring it back."`
 	Epoch     epochCmd     `cmd:"" help:"Let a restored store go on, signed by two persons."`
 	Keys      keysCmd      `cmd:"" help:"Rotate the keys of the store."`
+	Bans      bansCmd      `cmd:"" help:"Whom the telephone edge of a ringfence that runs ignores."`
+	Capture   captureCmd   `cmd:"" help:"Take the packets of a live call, without its secrets."`
 	Call      callCmd      `cmd:"" help:"Place a test call and say how it went, once or again and again."`
 	Flow      flowCmd      `cmd:"" help:"Judge, test, play, read and draw the scripts."`
 	Stir      stirCmd      `cmd:"" help:"Verify, sign and explain call signatures (STIR/SHAKEN)."`
