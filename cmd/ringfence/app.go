@@ -88,8 +88,7 @@ type app struct {
 	watchful watchful
 	recorder *record.Recorder
 	supers   supervisions
-	forks    forks
-	srs      sessions
+	copies   copies
 	book     *trace.Book
 	captures *captures
 	hep      *trace.HEP // nil: no capture server

@@ -3,13 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/b2bua/fork"
+	"github.com/ringfence/ringfence/b2bua/rtp"
 	"github.com/ringfence/ringfence/flows/runner"
 	"github.com/ringfence/ringfence/internal/config"
 	"github.com/ringfence/ringfence/ledger"
@@ -29,58 +28,19 @@ type callSignal struct {
 	At     time.Time     `json:"at"`
 }
 
-// forks are the streams that run now, so that a call has one a service.
-type forks struct {
-	mu   sync.Mutex
-	live map[string]bool // by leg and fork; guarded by mu
-}
-
-func (f *forks) begin(key string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.live[key] {
-		return false
-	}
-	if f.live == nil {
-		f.live = map[string]bool{}
-	}
-	f.live[key] = true
-	return true
-}
-
-func (f *forks) end(key string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.live, key)
-}
-
-// forkMoment copies a call's audio to the services of its line, once an agent
-// speaks, where the caller was told and did not say no.
+// forkMoment copies a call's audio to the services of its line.
 func (a *app) forkMoment(ctx context.Context, m runner.Moment) {
-	line, ok := a.lineOf(m.Line.Name)
-	leg, isTapped := m.Caller.(tapped)
-	if m.Kind != runner.MomentJoined || !ok || !isTapped || !a.mayRecord(line, m) {
-		return
-	}
 	for _, f := range a.cfg.Media.Forks {
-		key := string(leg.ID()) + "/" + f.Name
-		if !slices.Contains(f.Lines, line.Name) || !a.forks.begin(key) {
-			continue
-		}
-		tap := leg.Tap()
-		a.work.Go(func() {
-			defer a.forks.end(key)
-			a.wentOut(ctx, m, "recording.started", "fork", f.Name, "")
+		a.copyTo(m, "fork/"+f.Name, f.Lines, func(tap *rtp.Tap, _ <-chan talk) {
+			a.wentOut(ctx, m, "recording.started", "fork/"+f.Name, "")
 			cfg := fork.Config{URL: f.URL, Token: ringfence.Secret(f.Token.Reveal()), Scores: f.Signals}
-			err := fork.Run(ctx, cfg, fork.Call{Reference: m.Reference, Leg: leg.ID()}, tap, func(s fork.Score) { a.scored(ctx, m, f, s) })
+			err := fork.Run(ctx, cfg, fork.Call{Reference: m.Reference, Leg: m.Caller.ID()}, tap, func(s fork.Score) { a.scored(ctx, m, f, s) })
 			why := ""
 			if err != nil {
 				why = "the service stopped listening"
-			}
-			a.wentOut(ctx, m, "recording.ended", "fork", f.Name, why)
-			if err != nil {
 				a.log.Warn("a service stopped listening", "fork", f.Name, "traversal", string(m.Traversal), "err", err)
 			}
+			a.wentOut(ctx, m, "recording.ended", "fork/"+f.Name, why)
 		})
 	}
 }

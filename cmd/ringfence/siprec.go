@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/ringfence/ringfence"
@@ -12,82 +10,12 @@ import (
 	"github.com/ringfence/ringfence/b2bua/siprec"
 	"github.com/ringfence/ringfence/flows/runner"
 	"github.com/ringfence/ringfence/internal/config"
-	"github.com/ringfence/ringfence/ledger"
 )
 
-// talk is who speaks with a caller, and who of the two holds the other.
-type talk struct {
-	person                  ringfence.PersonID
-	callerHolds, agentHolds bool
-}
-
-// latest puts v into a channel of one place, over what nobody has read yet. Only
-// one goroutine at a time may do so.
-func latest[T any](ch chan T, v T) {
-	select {
-	case <-ch:
-	default:
-	}
-	ch <- v
-}
-
-// sessions are the recording sessions that run now, and how to tell each who
-// speaks with the caller.
-type sessions struct {
-	mu   sync.Mutex
-	live map[string]chan talk // by leg and recorder; guarded by mu
-}
-
-// tell tells the session that there is, if there is one.
-func (s *sessions) tell(key string, t talk) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ch := s.live[key]
-	if ch != nil {
-		latest(ch, t)
-	}
-	return ch != nil
-}
-
-// begin returns where a new session hears of the talk.
-func (s *sessions) begin(key string) <-chan talk {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.live == nil {
-		s.live = map[string]chan talk{}
-	}
-	s.live[key] = make(chan talk, 1)
-	return s.live[key]
-}
-
-func (s *sessions) end(key string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.live, key)
-}
-
-// siprecMoment begins a recording session with each recorder of the line, once
-// an agent speaks, where the caller was told and did not say no. It is called on
-// one goroutine a call.
+// siprecMoment begins a recording session with each recorder of the line.
 func (a *app) siprecMoment(ctx context.Context, m runner.Moment) {
-	line, ok := a.lineOf(m.Line.Name)
-	leg, isTapped := m.Caller.(tapped)
-	talks := m.Kind == runner.MomentJoined || m.Kind == runner.MomentHeld
-	if !talks || !ok || !isTapped || !a.mayRecord(line, m) {
-		return
-	}
-	now := talk{m.Person, m.CallerHolds, m.AgentHolds}
 	for _, r := range a.cfg.Media.Recorders {
-		if !slices.Contains(r.Lines, line.Name) {
-			continue
-		}
-		key := string(leg.ID()) + "/" + r.Name
-		if a.srs.tell(key, now) || m.Kind == runner.MomentHeld {
-			continue
-		}
-		tap, news := leg.Tap(), a.srs.begin(key)
-		a.work.Go(func() {
-			defer a.srs.end(key)
+		a.copyTo(m, "recorder/"+r.Name, r.Lines, func(tap *rtp.Tap, news <-chan talk) {
 			if why := a.recordSession(ctx, r, m, tap, news); why != "" {
 				a.log.Warn("a recorder has no session any more", "recorder", r.Name, "traversal", string(m.Traversal), "why", why)
 			}
@@ -125,27 +53,9 @@ func (a *app) recordSession(ctx context.Context, r config.Recorder, m runner.Mom
 		defer over()
 		siprec.Feed(tap, &caller, &agent, func(on bool) { latest(cuts, on) })
 	})
-	defer func() { a.wentOut(ctx, m, "recording.ended", "recorder", r.Name, why) }()
-	a.wentOut(ctx, m, "recording.started", "recorder", r.Name, "")
+	defer func() { a.wentOut(ctx, m, "recording.ended", "recorder/"+r.Name, why) }()
+	a.wentOut(ctx, m, "recording.started", "recorder/"+r.Name, "")
 	return a.keepTold(live, leg, meta, news, cuts)
-}
-
-// wentOut writes down that a call's audio goes to somebody else's machine, or
-// does so no more: which, and why it ended before the call.
-func (a *app) wentOut(ctx context.Context, m runner.Moment, event ledger.Event, kind, name, why string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	e := ledger.Entry{Event: event, Traversal: m.Traversal, Leg: m.Caller.ID(), Object: kind + "/" + name, Data: map[string]string{"to": kind}}
-	if why != "" {
-		e.Data["why"] = why
-	}
-	err := a.store.Update(ctx, m.Tenant, func(tx ledger.Tx) error {
-		_, err := tx.Append(ctx, e)
-		return err
-	})
-	if err != nil {
-		a.log.Error("ledger entry not written", "event", string(event), "traversal", string(m.Traversal), "err", err)
-	}
 }
 
 // keepTold keeps a recorder told of who speaks and of secrets, for which it is

@@ -173,9 +173,9 @@ func TestARecorderThatFailsEndsNoCall(t *testing.T) {
 	agent := <-ringing
 	<-r.invites
 	waitFor(t, "the session is over", func() bool {
-		a.srs.mu.Lock()
-		defer a.srs.mu.Unlock()
-		return len(a.srs.live) == 0
+		a.copies.mu.Lock()
+		defer a.copies.mu.Unlock()
+		return len(a.copies.live) == 0
 	})
 	if heard := speaks(t, 700, call, agent); !heard[0] {
 		t.Error("the agent does not hear the caller any more")
