@@ -191,23 +191,43 @@ func (g *Gate) TraversalEnded(ctx context.Context, tenant ringfence.TenantID, tr
 }
 
 // Reject is "I did not ask for this", by whoever was reached: the release is
-// held, and an alarm raised. Once it is redeemed it is ErrConflict, and the
-// alarm is raised all the same.
+// held, and an alarm raised. Once it is redeemed it is ErrConflict, the alarm is
+// raised all the same, and the account paid never becomes a known payee. Saying
+// it again raises no further alarm, so that nobody drowns the one that counts.
 func (g *Gate) Reject(ctx context.Context, tenant ringfence.TenantID, id ringfence.ReleaseID, by Actor) (Release, error) {
 	late := false
 	r, err := g.change(ctx, tenant, id, func(t *turn) error {
+		late = !t.r.State.BeforeRedeemed()
+		said := slices.ContainsFunc(t.r.Holds, func(h Hold) bool { return h.Why == alarmRejected && h.Lifted.IsZero() })
+		if said && !late || t.r.Disowned && late {
+			return nil
+		}
 		if _, err := t.entry("alert.raised", by, map[string]string{"alarm": alarmRejected, "state": string(t.r.State)}); err != nil {
 			return err
 		}
-		if late = !t.r.State.BeforeRedeemed(); late {
-			return nil
+		if !late {
+			return t.hold(alarmRejected, by, time.Time{})
 		}
-		return t.hold(alarmRejected, by, time.Time{})
+		t.r.Disowned = true
+		return t.disown(by)
 	})
 	if err == nil && late {
 		err = ErrConflict
 	}
 	return r, err
+}
+
+// disown disputes the account that was paid although the subject did not ask.
+func (t *turn) disown(by Actor) error {
+	a, ok := t.pinned().Action(t.r.Type)
+	if !ok || t.r.spent().IsZero() {
+		return nil
+	}
+	account := payeeOf(a, t.r.Fields)
+	if account == "" {
+		return nil
+	}
+	return disputePayee(t.ctx, t.tx, t.r.Release, account, by)
 }
 
 // Lock holds every open release of a subject for 24 hours, as `alert … lock:

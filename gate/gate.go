@@ -45,7 +45,7 @@ func (e *InvalidError) Error() string {
 
 // The kinds of records the gate writes, beside those of ledger.
 const (
-	KindRelease     ledger.Kind = "release"     // keys: state, subject, traversal, window, ready
+	KindRelease     ledger.Kind = "release"     // keys: state, subject, traversal, window, open, spent, ready
 	KindApproval    ledger.Kind = "approval"    // keys: release, person
 	KindPermit      ledger.Kind = "permit"      // keys: release
 	KindPayee       ledger.Kind = "payee"       // keys: subject; known payees, from our own releases or a signed import

@@ -92,14 +92,21 @@ func (t *turn) gather() (Case, error) {
 	return c, t.risks(&c, points)
 }
 
-// subject judges that the person is active and reachable as when the action
-// was opened; points are the contact points of whoever proves.
+// subject judges that the subject and whoever acts for it are active, and that
+// who proves is reachable as when the action was opened: points are theirs.
 func (t *turn) subject(c *Case, points []ringfence.ContactPoint) error {
 	s, _, err := ledger.Read[ringfence.Subject](t.ctx, t.tx, ledger.KindSubject, string(t.r.Subject))
 	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		return err
 	}
 	c.Active = err == nil && s.Status == ringfence.StatusActive && s.Kind == t.r.Kind
+	if t.r.Proves != t.r.Subject {
+		who, _, err := ledger.Read[ringfence.Subject](t.ctx, t.tx, ledger.KindSubject, string(t.r.Proves))
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return err
+		}
+		c.Active = c.Active && err == nil && who.Status == ringfence.StatusActive
+	}
 	for _, p := range points {
 		if p.StoredAt.After(t.r.RequestedAt) || p.ChangedAt.After(t.r.RequestedAt) || p.RemovedAt.After(t.r.RequestedAt) {
 			c.Active = false
@@ -183,26 +190,17 @@ func (t *turn) age(since time.Time) time.Duration {
 }
 
 // sums adds up the same type and subject over the last day and over each of
-// the action's windows; releases that came to nothing do not count.
+// the action's windows; releases that came to nothing do not count, and those
+// that are open count however long they are.
 func (t *turn) sums(c *Case, p *policy.Policy, a *policy.Action) error {
 	longest := sumWindow
 	for _, l := range a.Limits {
 		longest = max(longest, l.Within)
 	}
-	q := ledger.Query{Key: "window", Value: windowKey(t.r.Subject, t.r.Type), Limit: 1000, From: t.now.Add(-longest).UnixNano()}
-	rows, err := list[row](t.ctx, t.tx, KindRelease, q)
+	rows, full, err := t.windowed(t.r.Subject, t.r.Type, longest)
 	if err != nil {
 		return err
 	}
-	rows = slices.DeleteFunc(rows, func(o row) bool {
-		switch o.State {
-		case StateDenied, StateCancelled, StateExpired, StateInvalidated, StateExecFailed:
-			return true
-		default:
-			return o.ID == t.r.ID
-		}
-	})
-	full := len(rows) >= q.Limit-1 // not all were seen: over everything
 	for _, f := range a.Carries {
 		if f.Type.Base != policy.BaseMoney {
 			continue
@@ -211,7 +209,7 @@ func (t *turn) sums(c *Case, p *policy.Policy, a *policy.Action) error {
 		for _, o := range rows {
 			m, ok := policy.ParseMoney(o.Fields[f.Name])
 			switch {
-			case t.now.Sub(o.RequestedAt) > sumWindow:
+			case !o.within(sumWindow, t.now):
 			case !ok || m.Currency != sum.Currency || sum.Minor+m.Minor < 0 || full:
 				sum.Currency = "" // no amount: over every limit
 			default:
@@ -232,7 +230,7 @@ func (t *turn) sums(c *Case, p *policy.Policy, a *policy.Action) error {
 func (t *turn) total(l policy.Limit, rows []row, p *policy.Policy, a *policy.Action, full bool) policy.Total {
 	total := policy.Total{Within: l.Within}
 	for _, o := range rows {
-		if t.now.Sub(o.RequestedAt) > l.Within {
+		if !o.within(l.Within, t.now) {
 			continue
 		}
 		total.Count++

@@ -74,25 +74,66 @@ type Mandate struct {
 	Status  ringfence.Status    `json:"status"`
 }
 
-// mandated reports whether a mandate covers the release.
+// mandated reports whether a mandate covers the release together with what else
+// its person asked for under the same mandate within a day: a limit that many
+// small actions could step over is none.
 func (t *turn) mandated(p *policy.Policy, a *policy.Action) (bool, error) {
 	rows, err := list[Mandate](t.ctx, t.tx, KindMandate, bySubject(t.r.Subject))
 	if err != nil {
 		return false, err
 	}
-	var whole int64
+	whole := worth(p, a, t.r.Fields)
+	if whole == policy.OverEvery {
+		return false, nil // no limit says that much
+	}
+	for _, m := range rows {
+		if m.Person != t.r.Proves || m.Subject != t.r.Subject || m.Status != ringfence.StatusActive ||
+			!slices.Contains(m.Types, t.r.Type) || whole > m.Limit || !t.now.Before(m.Until) ||
+			m.Since.IsZero() || t.now.Sub(m.Since) < mandateWait {
+			continue
+		}
+		room, err := t.room(p, m)
+		if err != nil || whole <= room || whole == 0 {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// room is what a day leaves of a mandate's limit.
+func (t *turn) room(p *policy.Policy, m Mandate) (int64, error) {
+	room := m.Limit
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(m.Types))) {
+		rows, full, err := t.windowed(m.Subject, name, sumWindow)
+		if err != nil || full {
+			return 0, err
+		}
+		a, known := p.Action(name)
+		for _, o := range rows {
+			if o.Proves != m.Person {
+				continue
+			}
+			if !known || worth(p, a, o.Fields) > room {
+				return 0, nil
+			}
+			room -= worth(p, a, o.Fields)
+		}
+	}
+	return room, nil
+}
+
+// worth is the largest amount that an action moves, in whole units of the base
+// currency.
+func worth(p *policy.Policy, a *policy.Action, fields map[string]string) (whole int64) {
 	for _, f := range a.Carries {
 		if f.Type.Base != policy.BaseMoney {
 			continue
 		}
-		m, ok := policy.ParseMoney(t.r.Fields[f.Name])
-		if whole = max(whole, policy.WholeUnits(m, p.BaseCurrency())); !ok {
-			return false, nil
+		m, ok := policy.ParseMoney(fields[f.Name])
+		if !ok {
+			return policy.OverEvery
 		}
+		whole = max(whole, policy.WholeUnits(m, p.BaseCurrency()))
 	}
-	return slices.ContainsFunc(rows, func(m Mandate) bool {
-		return m.Person == t.r.Proves && m.Subject == t.r.Subject && m.Status == ringfence.StatusActive &&
-			slices.Contains(m.Types, t.r.Type) && whole <= m.Limit && t.now.Before(m.Until) &&
-			!m.Since.IsZero() && t.now.Sub(m.Since) >= mandateWait
-	}), nil
+	return whole
 }

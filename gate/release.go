@@ -167,6 +167,11 @@ type row struct {
 	Bad      map[string]bool `json:"bad,omitempty"`     // signals that were once bad stay bad
 	// Enrols is the pending authenticator that the action makes count.
 	Enrols ringfence.AuthenticatorID `json:"enrols,omitempty"`
+	// Disowned reports that the subject said, too late to stop it, that they did
+	// not ask for it.
+	Disowned bool `json:"disowned,omitempty"`
+	// Spent is when it was redeemed.
+	Spent time.Time `json:"spent,omitzero"`
 	// Barred is why the action will fail when it would be done.
 	Barred string `json:"barred,omitempty"`
 
@@ -197,6 +202,11 @@ func (r row) keys() map[string]string {
 	}
 	if r.Duress {
 		k["duress"] = "yes"
+	}
+	if at := r.spent(); !at.IsZero() {
+		k["spent"] = spentKey(k["window"], at)
+	} else if r.State.BeforeRedeemed() {
+		k["open"] = k["window"]
 	}
 	return k
 }

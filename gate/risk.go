@@ -136,23 +136,29 @@ func (g *Gate) Dispute(ctx context.Context, tenant ringfence.TenantID, id ringfe
 		if account == "" {
 			return &InvalidError{Field: "release", Says: "pays nobody"}
 		}
-		p, version, err := ledger.Read[Payee](ctx, d.tx, KindPayee, payeeID(r.Subject, account))
-		switch {
-		case missing(err):
-			p = Payee{Subject: r.Subject, Account: account, Source: string(id)}
-		case err != nil:
-			return err
-		case p.Disputed:
-			return nil
-		}
-		p.Disputed = true
-		if err := putPayee(ctx, d.tx, p, version); err != nil {
-			return err
-		}
-		_, err = d.tx.Append(ctx, ledger.Entry{Event: "reference.changed", Subject: r.Subject, Release: id, Person: by.Person, Client: by.Client,
-			Object: payeeID(r.Subject, account), Data: map[string]string{"what": "payee disputed", "flow": by.Flow}})
-		return err
+		return disputePayee(ctx, d.tx, r.Release, account, by)
 	})
+}
+
+// disputePayee marks an account as disputed by the subject of a release, once.
+func disputePayee(ctx context.Context, tx ledger.Tx, r Release, account string, by Actor) error {
+	id := payeeID(r.Subject, account)
+	p, version, err := ledger.Read[Payee](ctx, tx, KindPayee, id)
+	switch {
+	case missing(err):
+		p = Payee{Subject: r.Subject, Account: account, Source: string(r.ID)}
+	case err != nil:
+		return err
+	case p.Disputed:
+		return nil
+	}
+	p.Disputed = true
+	if err := putPayee(ctx, tx, p, version); err != nil {
+		return err
+	}
+	_, err = tx.Append(ctx, ledger.Entry{Event: "reference.changed", Subject: r.Subject, Release: r.ID, Person: by.Person, Client: by.Client,
+		Object: id, Data: map[string]string{"what": "payee disputed", "flow": by.Flow}})
+	return err
 }
 
 // WithdrawAsk takes the question to colleagues back when whoever asked it waits

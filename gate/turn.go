@@ -107,7 +107,10 @@ func (t *turn) move(to State, by Actor, why string) error {
 		if len(t.r.Signals) > 0 {
 			data["signals"] = signalWords(t.r.Signals)
 		}
-	case StatePermitted, StateRedeemed, StateExecuted, StateExecFailed, StateExecUnknown:
+	case StateRedeemed:
+		t.r.Spent = t.now
+		fallthrough
+	case StatePermitted, StateExecuted, StateExecFailed, StateExecUnknown:
 		data["permit"], data["executor"] = string(t.r.Permit), t.r.Executor
 	case StatePendingEvidence:
 		t.r.Evidence, t.r.EvidenceHash = nil, ringfence.Digest{}

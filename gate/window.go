@@ -1,0 +1,71 @@
+package gate
+
+import (
+	"slices"
+	"time"
+
+	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/ledger"
+)
+
+// longestOpen is how long a release may take from its request to its redemption:
+// proof (a week at C5), colleagues, hold, and the executor.
+const longestOpen = 14 * 24 * time.Hour
+
+// counts reports whether a release adds to the sums of others: it may still be
+// executed, or it was.
+func (r row) counts() bool {
+	switch r.State {
+	case StateDenied, StateCancelled, StateExpired, StateInvalidated, StateExecFailed:
+		return false
+	default:
+		return true
+	}
+}
+
+// spent is when the release was redeemed; zero while it can be stopped.
+func (r row) spent() time.Time {
+	if r.State.BeforeRedeemed() || !r.counts() {
+		return time.Time{}
+	}
+	if r.Spent.IsZero() { // stored by a version that did not say
+		return r.ChangedAt
+	}
+	return r.Spent
+}
+
+// within reports whether a release counts in the window d that ends now. One
+// that is open may be executed at any moment: it counts however long ago it was
+// asked for, for else two halves that wait side by side would each be judged
+// alone.
+func (r row) within(d time.Duration, now time.Time) bool {
+	at := r.spent()
+	return at.IsZero() || now.Sub(at) <= d || now.Sub(r.RequestedAt) <= d
+}
+
+// spentKey names the day on which releases of a subject and type were redeemed.
+func spentKey(window string, day time.Time) string {
+	return window + "\x00" + day.UTC().Format(time.DateOnly)
+}
+
+// windowed lists the other releases of a subject and type that were asked for or
+// redeemed within d, or are open. full reports that there are more than are
+// looked at.
+func (t *turn) windowed(subject ringfence.SubjectID, action string, d time.Duration) (out []row, full bool, err error) {
+	window, since := windowKey(subject, action), t.now.Add(-d)
+	queries := []ledger.Query{{Key: "window", Value: window, From: since.UnixNano()}, {Key: "open", Value: window, To: since.UnixNano()}}
+	last := since.Add(min(d, longestOpen)) // nothing asked for before since was redeemed after it
+	for day := since.UTC().Truncate(24 * time.Hour); !day.After(last); day = day.Add(24 * time.Hour) {
+		queries = append(queries, ledger.Query{Key: "spent", Value: spentKey(window, day), To: since.UnixNano()})
+	}
+	for _, q := range queries {
+		q.Limit = 1000
+		rows, err := list[row](t.ctx, t.tx, KindRelease, q)
+		if err != nil {
+			return nil, false, err
+		}
+		full = full || len(rows) >= q.Limit-1 // one of them is this release
+		out = append(out, rows...)
+	}
+	return slices.DeleteFunc(out, func(o row) bool { return !o.counts() || o.ID == t.r.ID || !o.within(d, t.now) }), full, nil
+}
