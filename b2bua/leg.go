@@ -24,11 +24,6 @@ var ErrEnded = errors.New("sip: leg has ended")
 // ErrAnswered is returned where a leg must not have been answered yet.
 var ErrAnswered = errors.New("sip: leg is answered")
 
-// eventQueue is how many events wait for a reader. A leg whose reader stays away
-// that long is hung up rather than told half of what happened. Every leg pays
-// for its whole queue: with 512 it was 53 KiB, more than all else of a leg.
-const eventQueue = 32
-
 // Leg is one SIP dialog with its media. Its methods may be called from any
 // goroutine. A leg is over when LegEnded was sent; what its methods do after
 // that is nothing.
@@ -43,7 +38,7 @@ type Leg struct {
 	call  signalling
 	rec   *recorderLeg // what a leg to a recorder has beside others; else nil
 
-	events  chan ringfence.LegEvent
+	mail    mail
 	ctx     context.Context // ends with the leg
 	cancel  context.CancelCauseFunc
 	settled chan struct{} // closed when no message of the dialog is owed any more
@@ -73,6 +68,7 @@ type Leg struct {
 	reAck      chan *sip.Request // awaits the ACK of a re-INVITE; nil = none
 	pending    chan struct{}     // open while an offer of ours or theirs is under way; nil = none
 	timers     []*time.Timer
+	unbound    func() bool           // undoes endWith; nil = not called
 	traversal  ringfence.TraversalID // whose leg it is
 	answeredAt time.Time
 	session    sessionTimer
@@ -103,7 +99,7 @@ func (s *side) newLeg(t *Trunk, info ringfence.LegInfo, parent context.Context) 
 		info.ID = ringfence.NewID[ringfence.LegID](ringfence.PrefixLeg)
 	}
 	l := &Leg{u: s.u, s: s, trunk: t, info: info, peer: info.Source, media: media,
-		events: make(chan ringfence.LegEvent, eventQueue), settled: make(chan struct{}), acked: make(chan struct{})}
+		settled: make(chan struct{}), acked: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancelCause(parent)
 	at := media.LocalAddr()
 	if at.Addr().IsUnspecified() || s.l.External != "" {
@@ -147,9 +143,6 @@ func (l *Leg) ID() ringfence.LegID { return l.info.ID }
 // Info returns what the signalling says about the leg. Its slices are shared
 // and not to be changed.
 func (l *Leg) Info() ringfence.LegInfo { return l.info }
-
-// Events returns the leg's events, in order. It is closed after LegEnded.
-func (l *Leg) Events() <-chan ringfence.LegEvent { return l.events }
 
 // Stats returns the figures of the leg's media so far.
 func (l *Leg) Stats() rtp.Stats { return l.media.Stats() }
@@ -218,50 +211,6 @@ func (l *Leg) established() bool {
 	return l.answered
 }
 
-// emit queues an event.
-func (l *Leg) emit(e ringfence.LegEvent) {
-	if e.At.IsZero() {
-		e.At = time.Now()
-	}
-	l.mu.Lock()
-	over := l.ended && e.Kind != ringfence.LegPlayed
-	full := len(l.events) >= eventQueue-2
-	if !over && !full {
-		l.events <- e // room was checked, and only emit and pump send, under mu
-	}
-	l.mu.Unlock()
-	if full && !over {
-		l.finish(ringfence.EndFailed, 0)
-	}
-}
-
-// start begins to read the media's events. The goroutine ends when the media is
-// closed, which finish does; Close of the UA waits for it.
-func (l *Leg) start() {
-	l.u.goOwned("leg events", l.pump)
-}
-
-func (l *Leg) pump() {
-	for e := range l.media.Events() {
-		switch e.Kind {
-		case rtp.EventDigit:
-			l.emit(ringfence.LegEvent{Kind: ringfence.LegDigit, Digit: e.Digit, At: e.At})
-		case rtp.EventPlayed:
-			l.emit(ringfence.LegEvent{Kind: ringfence.LegPlayed, Play: e.Play, Whole: e.Whole, At: e.At})
-		case rtp.EventDead:
-			l.finish(ringfence.EndMedia, 0)
-		}
-	}
-	if l.u.cfg.CDR != nil {
-		l.u.cfg.CDR(l.record(time.Now()))
-	}
-	l.mu.Lock()
-	l.events <- ringfence.LegEvent{Kind: ringfence.LegEnded, Cause: l.cause, Code: l.code, At: time.Now()}
-	close(l.events)
-	l.mu.Unlock()
-	l.cancel(ErrEnded)
-}
-
 // finish ends the leg once: the first cause counts. The event and the end of the
 // context follow at once; what is owed on the wire is sent meanwhile.
 func (l *Leg) finish(cause ringfence.EndCause, code int) {
@@ -275,7 +224,7 @@ func (l *Leg) finish(cause ringfence.EndCause, code int) {
 		t.Stop()
 	}
 	l.mu.Unlock()
-	l.media.Close() // pump sends LegEnded
+	l.media.Close() // told by deliver as LegEnded
 	if l.rec != nil {
 		l.rec.second.Close()
 	}
@@ -296,6 +245,22 @@ func (l *Leg) after(d time.Duration, f func()) *time.Timer {
 	})
 	l.timers = append(l.timers, t)
 	return t
+}
+
+// endWith hangs the leg up when ctx ends.
+func (l *Leg) endWith(ctx context.Context) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unbound = context.AfterFunc(ctx, func() { l.finish(ringfence.EndHangup, 0) })
+}
+
+// unbind undoes endWith: whoever placed the leg may outlive it by far.
+func (l *Leg) unbind() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.unbound != nil {
+		l.unbound()
+	}
 }
 
 // ack notes that the INVITE's 2xx was acknowledged.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/diago"
@@ -28,6 +29,7 @@ type outbound struct {
 	byeOnce sync.Once
 	minSE   time.Duration // of a 422; owned by run
 	tries   uint32        // INVITEs sent; owned by run
+	left    atomic.Int32  // of run and end, those that are not done
 
 	mu      sync.Mutex // guards everything below
 	cd      *diago.DialogClientSession
@@ -489,8 +491,17 @@ func (o *outbound) cancel() {
 	}
 }
 
+// leave gives the leg back once it is over and nothing of it is under way: run
+// and end each call it.
+func (o *outbound) leave() {
+	if o.left.Add(-1) == 0 {
+		o.l.u.leave(o.l, "")
+	}
+}
+
 // end is called once the leg is over.
 func (o *outbound) end(ringfence.EndCause) {
+	defer o.leave()
 	defer close(o.l.settled)
 	o.mu.Lock()
 	o.giveUp = true

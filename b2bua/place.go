@@ -92,12 +92,11 @@ func (u *UA) place(ctx context.Context, p ringfence.Placement, headers [][2]stri
 	}
 	u.register(l, o.callID, o.tag)
 	l.start()
+	l.endWith(ctx)
+	o.left.Store(2)
 	u.goOwned("placement", func() {
-		defer u.leave(l, "")
-		stop := context.AfterFunc(ctx, func() { l.finish(ringfence.EndHangup, 0) })
-		defer stop()
+		defer o.leave()
 		o.run(addrs)
-		<-l.settled
 	})
 	return l, nil
 }

@@ -226,7 +226,7 @@ func (s *Softphones) place(ctx context.Context, p ringfence.Placement, parent co
 		info.ID = ringfence.NewID[ringfence.LegID](ringfence.PrefixLeg)
 	}
 	l := &Leg{u: s.u, trunk: &s.trunk, info: info, media: media,
-		events: make(chan ringfence.LegEvent, eventQueue), settled: make(chan struct{}), acked: make(chan struct{})}
+		settled: make(chan struct{}), acked: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancelCause(parent)
 	b := &browser{l: l, p: p, user: user}
 	l.call = b
@@ -240,12 +240,7 @@ func (s *Softphones) place(ctx context.Context, p ringfence.Placement, parent co
 	s.users[user] = append(s.users[user], b)
 	s.mu.Unlock()
 	l.start()
-	s.u.goOwned("softphone", func() {
-		defer s.u.leave(l, "")
-		stop := context.AfterFunc(ctx, func() { l.finish(ringfence.EndHangup, 0) })
-		defer stop()
-		<-l.settled
-	})
+	l.endWith(ctx)
 	l.after(p.Ring, func() {
 		if !l.established() {
 			l.finish(ringfence.EndNoAnswer, 480)
@@ -309,6 +304,7 @@ func (b *browser) unlink(link *webrtc.Link) {
 
 // end implements signalling.
 func (b *browser) end(ringfence.EndCause) {
+	defer b.l.u.leave(b.l, "")
 	defer close(b.l.settled)
 	s := b.l.u.soft
 	s.mu.Lock()

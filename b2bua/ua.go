@@ -348,6 +348,8 @@ func (u *UA) vacate(l *Leg) {
 func (u *UA) leave(l *Leg, key string) {
 	u.vacate(l)
 	l.booked()
+	l.mail.leave()
+	l.unbind()
 	u.mu.Lock()
 	if u.legs[l.info.ID] == l {
 		delete(u.legs, l.info.ID)

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -144,7 +145,7 @@ type Gate struct {
 	pub ed25519.PublicKey
 
 	mu       sync.Mutex
-	watchers map[string][]chan struct{} // by release and by traversal
+	watchers map[string][]*func() // by release and by traversal
 }
 
 // New returns a gate.
@@ -159,7 +160,7 @@ func New(cfg Config) (*Gate, error) {
 	if cfg.Issuer == "" {
 		cfg.Issuer = "ringfence"
 	}
-	return &Gate{cfg: cfg, pub: pub, watchers: map[string][]chan struct{}{}}, nil
+	return &Gate{cfg: cfg, pub: pub, watchers: map[string][]*func(){}}, nil
 }
 
 // PublicKey verifies permits; its JWKS is web's to publish.
@@ -169,28 +170,33 @@ func (g *Gate) PublicKey() ed25519.PublicKey { return g.pub }
 // release, several changes perhaps as one, and a function that ends it. It
 // only wakes: what happened is read with Lookup. What other nodes did wakes by
 // Wake.
-func (g *Gate) Watch(id ringfence.ReleaseID) (<-chan struct{}, func()) { return g.watch(string(id)) }
-
-// WatchTraversal is Watch for all releases of a traversal, those opened later
-// included.
-func (g *Gate) WatchTraversal(id ringfence.TraversalID) (<-chan struct{}, func()) {
-	return g.watch(string(id))
+func (g *Gate) Watch(id ringfence.ReleaseID) (<-chan struct{}, func()) {
+	ch := make(chan struct{}, 1)
+	return ch, g.watch(string(id), func() {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	})
 }
 
-func (g *Gate) watch(id string) (<-chan struct{}, func()) {
-	ch := make(chan struct{}, 1)
+// WatchTraversal has wake called after each such change of any release of a
+// traversal, those opened later included, until the function that it returns is
+// called. wake must not wait and must not call the gate: it is on the goroutine
+// that made the change, and a call in progress spends none of its own on it.
+func (g *Gate) WatchTraversal(id ringfence.TraversalID, wake func()) (stop func()) {
+	return g.watch(string(id), wake)
+}
+
+func (g *Gate) watch(id string, wake func()) (stop func()) {
+	w := &wake
 	g.mu.Lock()
-	g.watchers[id] = append(g.watchers[id], ch)
+	g.watchers[id] = append(g.watchers[id], w)
 	g.mu.Unlock()
-	return ch, func() {
+	return func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		rest := g.watchers[id][:0]
-		for _, c := range g.watchers[id] {
-			if c != ch {
-				rest = append(rest, c)
-			}
-		}
+		rest := slices.DeleteFunc(g.watchers[id], func(have *func()) bool { return have == w })
 		if g.watchers[id] = rest; len(rest) == 0 {
 			delete(g.watchers, id)
 		}
@@ -209,10 +215,7 @@ func (g *Gate) Wake(e ledger.Entry) {
 func (g *Gate) wake(id string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, ch := range g.watchers[id] {
-		select {
-		case ch <- struct{}{}:
-		default:
-		}
+	for _, w := range g.watchers[id] {
+		(*w)()
 	}
 }

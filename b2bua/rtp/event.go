@@ -1,6 +1,9 @@
 package rtp
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // EventKind is what happened in a session.
 type EventKind uint8
@@ -30,19 +33,62 @@ const (
 	digitQueue = 24
 )
 
-// Events returns the session's events in order. The channel is closed by
-// Close. A reader that stays away loses digits past the 24th waiting one, and
-// every event past the 32nd; audio never waits for it.
-func (s *Session) Events() <-chan Event { return s.events }
+// events are those that nobody has taken yet. A session in progress has none,
+// so it holds no room for them and no goroutine waits.
+type events struct {
+	mu     sync.Mutex // guards everything below
+	queue  []Event
+	closed bool
+	wake   func()
+}
+
+// Attend has wake called whenever there is something for Next, which may be at
+// once, and when the session was closed. The session may hold locks then: wake
+// must not wait and must not call the session.
+func (s *Session) Attend(wake func()) {
+	s.events.mu.Lock()
+	defer s.events.mu.Unlock()
+	s.events.wake = wake
+	if len(s.events.queue) > 0 || s.events.closed {
+		wake()
+	}
+}
+
+// Next takes the oldest event. ok is false when none waits; over says that
+// there will be none any more. A reader that stays away loses digits past the
+// 24th waiting one, and every event past the 32nd; audio never waits for it.
+func (s *Session) Next() (e Event, ok, over bool) {
+	s.events.mu.Lock()
+	defer s.events.mu.Unlock()
+	q := s.events.queue
+	if len(q) == 0 {
+		return Event{}, false, s.events.closed
+	}
+	if s.events.queue = q[1:]; len(q) == 1 {
+		s.events.queue = nil
+	}
+	return q[0], true, false
+}
 
 func (s *Session) emit(e Event) {
-	s.eventMu.Lock()
-	defer s.eventMu.Unlock()
-	if s.eventsClosed || e.Kind == EventDigit && len(s.events) >= digitQueue {
+	s.events.mu.Lock()
+	defer s.events.mu.Unlock()
+	n := len(s.events.queue)
+	if s.events.closed || n >= eventQueue || e.Kind == EventDigit && n >= digitQueue {
 		return
 	}
-	select {
-	case s.events <- e:
-	default:
+	s.events.queue = append(s.events.queue, e)
+	if s.events.wake != nil {
+		s.events.wake()
+	}
+}
+
+// closeEvents says that no event follows.
+func (s *Session) closeEvents() {
+	s.events.mu.Lock()
+	defer s.events.mu.Unlock()
+	s.events.closed = true
+	if s.events.wake != nil {
+		s.events.wake()
 	}
 }

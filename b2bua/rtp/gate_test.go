@@ -322,10 +322,13 @@ func TestDeadMedia(t *testing.T) {
 			pass(100 * time.Millisecond)
 		}
 		kinds := func(f *far) (out []EventKind) {
-			for len(f.s.Events()) > 0 {
-				out = append(out, (<-f.s.Events()).Kind)
+			for {
+				e, ok, _ := f.s.Next()
+				if !ok {
+					return out
+				}
+				out = append(out, e.Kind)
 			}
-			return out
 		}
 		if k := kinds(live); len(k) != 0 {
 			t.Errorf("a live leg: events %v", k)
@@ -359,13 +362,8 @@ func TestPacingKeepsThePtime(t *testing.T) {
 					t.Fatalf("%d ms: %v between packets", ms, q.at.Sub(sent[i-1].at))
 				}
 			}
-			select {
-			case e := <-f.s.Events():
-				if e.Play != id || !e.Whole {
-					t.Fatalf("have %+v", e)
-				}
-			default:
-				t.Fatal("the clip did not end")
+			if e, ok, _ := f.s.Next(); !ok || e.Play != id || !e.Whole {
+				t.Fatalf("the clip's end: have %+v, %v", e, ok)
 			}
 		})
 	}
@@ -398,7 +396,7 @@ func TestHoldSendsNothingAndAClipWaits(t *testing.T) {
 			t.Fatal(err)
 		}
 		pass(time.Second)
-		if e := <-f.s.Events(); !e.Whole {
+		if e, _, _ := f.s.Next(); !e.Whole {
 			t.Fatalf("have %+v", e)
 		}
 	})
@@ -513,10 +511,10 @@ func TestClosedSessionsRefuse(t *testing.T) {
 		if err := a.s.Negotiated(Params{Remote: a.addr, Payloads: []Payload{{0, PCMU}}}); err != ErrClosed {
 			t.Errorf("Negotiated: %v", err)
 		}
-		if e, ok := <-a.s.Events(); !ok || e.Kind != EventPlayed || e.Whole {
+		if e, ok, _ := a.s.Next(); !ok || e.Kind != EventPlayed || e.Whole {
 			t.Errorf("the clip that was playing: %+v", e)
 		}
-		if _, ok := <-a.s.Events(); ok {
+		if _, ok, over := a.s.Next(); ok || !over {
 			t.Error("events are not closed")
 		}
 		for range tap.Frames() {

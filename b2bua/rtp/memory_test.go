@@ -130,16 +130,12 @@ func (f *far) key(ts uint32, e telephoneEvent) {
 func (f *far) digits() string {
 	var d []byte
 	for {
-		select {
-		case e, ok := <-f.s.Events():
-			if !ok {
-				return string(d)
-			}
-			if e.Kind == EventDigit {
-				d = append(d, e.Digit)
-			}
-		default:
+		e, ok, _ := f.s.Next()
+		if !ok {
 			return string(d)
+		}
+		if e.Kind == EventDigit {
+			d = append(d, e.Digit)
 		}
 	}
 }

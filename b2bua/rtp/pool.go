@@ -67,7 +67,7 @@ func (p *Pool) Open() (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rtp: randomness: %v", err)
 	}
-	s := &Session{pool: p, events: make(chan Event, eventQueue)}
+	s := &Session{pool: p}
 	s.out.stream, s.ssrc = stream, stream.ssrc
 	p.mu.Lock()
 	defer p.mu.Unlock()

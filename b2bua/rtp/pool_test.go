@@ -123,7 +123,7 @@ func TestClosedPoolRefuses(t *testing.T) {
 	if _, err := p.Open(); err != ErrClosed {
 		t.Errorf("have %v, want ErrClosed", err)
 	}
-	if _, ok := <-s.Events(); ok {
+	if _, ok, over := s.Next(); ok || !over {
 		t.Error("a session outlives its pool")
 	}
 }

@@ -41,9 +41,7 @@ type Session struct {
 	in  receiver
 	out sender
 
-	eventMu      sync.Mutex // guards the two below and sends on events
-	events       chan Event
-	eventsClosed bool
+	events events
 }
 
 // receiver is the receiving half of a session.
@@ -216,7 +214,7 @@ func newStream() (outStream, error) {
 }
 
 // Close ends the session: nothing is sent or received any more, its ports are
-// free and Events is closed. A clip that was playing is reported as cut.
+// free and Next reports the end. A clip that was playing is reported as cut.
 // Closing twice is harmless.
 func (s *Session) Close() {
 	s.in.mu.Lock()
@@ -234,8 +232,5 @@ func (s *Session) Close() {
 	s.ctl.close()
 	s.pool.forget(s)
 	s.closeTaps()
-	s.eventMu.Lock()
-	s.eventsClosed = true
-	close(s.events)
-	s.eventMu.Unlock()
+	s.closeEvents()
 }

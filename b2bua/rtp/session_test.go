@@ -126,16 +126,26 @@ func leg(t testing.TB, p *Pool, change func(*Params)) (*Session, *phone) {
 // await returns the next event of a kind.
 func await(t testing.TB, s *Session, kind EventKind) Event {
 	t.Helper()
+	wake := make(chan struct{}, 1)
+	s.Attend(func() {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
+	})
 	deadline := time.After(patience)
 	for {
+		e, ok, over := s.Next()
+		switch {
+		case ok && e.Kind == kind:
+			return e
+		case over:
+			t.Fatalf("events closed, want kind %d", kind)
+		case ok:
+			continue
+		}
 		select {
-		case e, ok := <-s.Events():
-			if !ok {
-				t.Fatalf("events closed, want kind %d", kind)
-			}
-			if e.Kind == kind {
-				return e
-			}
+		case <-wake:
 		case <-deadline:
 			t.Fatalf("no event of kind %d", kind)
 		}

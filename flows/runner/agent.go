@@ -136,17 +136,8 @@ func (t *traversal) ring(ctx context.Context, p Place, each time.Duration) bool 
 		return false
 	}
 	t.ringing = append(t.ringing, a)
-	t.hear(a, func(ctx context.Context, ev ringfence.LegEvent) { t.agentEvent(ctx, a, ev) })
+	t.hear(a.leg, func(ev ringfence.LegEvent) { t.agentEvent(t.ctx, a, ev) }, nil)
 	return true
-}
-
-// hear takes a leg's events, one after the other.
-func (t *traversal) hear(a *agent, take func(context.Context, ringfence.LegEvent)) {
-	t.helper.Go(func() {
-		for ev := range a.leg.Events() {
-			t.post(func() { take(t.ctx, ev) })
-		}
-	})
 }
 
 // placeAgent places one leg to a place; nil when it could not be. replaces is of

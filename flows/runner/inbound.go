@@ -117,13 +117,26 @@ func (t *traversal) fallback(ctx context.Context) {
 // pump carries a leg's events to the traversal. gone, if not nil, is closed
 // when the leg has ended.
 func (t *traversal) pump(ctx context.Context, at flows.LegSlot, leg Leg, gone chan struct{}) {
-	t.helper.Go(func() {
+	t.hear(leg, func(ev ringfence.LegEvent) { t.legEvent(ctx, at, leg, ev) }, func() {
 		if gone != nil {
-			defer close(gone)
+			close(gone)
 		}
-		for ev := range leg.Events() {
-			t.post(func() { t.legEvent(ctx, at, leg, ev) })
+	})
+}
+
+// hear takes a leg's events, one after the other, on the traversal's goroutine;
+// over, which may be nil, is called when the last was handed on.
+func (t *traversal) hear(leg Leg, take func(ringfence.LegEvent), over func()) {
+	t.helper.Add(1)
+	leg.Hear(func(ev ringfence.LegEvent) {
+		t.post(func() { take(ev) })
+		if ev.Kind != ringfence.LegEnded {
+			return
 		}
+		if over != nil {
+			over()
+		}
+		t.helper.Done()
 	})
 }
 

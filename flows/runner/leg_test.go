@@ -48,6 +48,14 @@ func (l *line) Info() ringfence.LegInfo           { return l.info }
 func (l *line) Events() <-chan ringfence.LegEvent { return l.events }
 func (l *line) Ring(context.Context) error        { return nil }
 
+func (l *line) Hear(take func(ringfence.LegEvent)) {
+	go func() {
+		for ev := range l.events {
+			take(ev)
+		}
+	}()
+}
+
 func (l *line) Answer(context.Context, ...[2]string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -17,8 +17,11 @@ import (
 type Leg interface {
 	ID() ringfence.LegID
 	Info() ringfence.LegInfo
-	// Events is closed after LegEnded. It is never so slow to be read that
-	// events are lost.
+	// Hear has take called with every event, in order and one at a time,
+	// LegEnded last. Events is the same as a channel, closed after LegEnded; who
+	// uses one does not use the other. Neither is so slow to be read that events
+	// are lost.
+	Hear(take func(ringfence.LegEvent))
 	Events() <-chan ringfence.LegEvent
 	Ring(ctx context.Context) error
 	Answer(ctx context.Context, headers ...[2]string) error

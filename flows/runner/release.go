@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/ringfence/ringfence"
@@ -142,18 +143,17 @@ func (t *traversal) actionSays(action string) (string, []verify.Field) {
 // watchReleases shows every durable change of the traversal's releases to the
 // console, those included that are opened there or over the API.
 func (t *traversal) watchReleases(ctx context.Context) {
-	changed, stop := t.r.cfg.Gate.WatchTraversal(t.id)
-	t.helper.Go(func() {
-		defer stop()
-		for {
-			select {
-			case <-changed:
-				t.post(func() { t.showReleases(ctx) })
-			case <-t.done:
-				return
-			}
+	var due atomic.Bool // showReleases is posted, or about to be
+	stop := t.r.cfg.Gate.WatchTraversal(t.id, func() {
+		if !due.CompareAndSwap(false, true) {
+			return
 		}
+		go t.post(func() { // ends with the traversal, if it is full of work
+			due.Store(false)
+			t.showReleases(ctx)
+		})
 	})
+	t.unwatch = stop
 }
 
 func (t *traversal) showReleases(ctx context.Context) {

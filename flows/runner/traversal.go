@@ -22,7 +22,7 @@ type traversal struct {
 	line   Line
 	in     chan func()
 	done   chan struct{}
-	helper sync.WaitGroup // pumps and watches
+	helper sync.WaitGroup // legs whose LegEnded is to come
 	work   sync.WaitGroup // asynchronous work, waited for before anything is closed
 
 	over        bool
@@ -39,6 +39,7 @@ type traversal struct {
 	traces      []flows.Trace // of sessions that have ended
 	timerForget func()
 	ctx         context.Context // of run; set before the first event
+	unwatch     func()          // ends watchReleases
 
 	challenges map[refKey]*challenge
 	current    *challenge // the call-back that a reach line takes up
@@ -286,6 +287,7 @@ func (t *traversal) finish(ctx context.Context, cancelWork context.CancelFunc) {
 		delete(t.secrets, name)
 	}
 	close(t.done)
+	t.unwatch()
 	cancelWork()
 	t.work.Wait() // what is being created now would be left open
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
