@@ -106,7 +106,7 @@ func newWorld(t testing.TB, edits ...string) *world {
 		signals: map[string]ringfence.Tri{"sim_swap": ringfence.No, "diversion": ringfence.No}}
 	w.store = newMemory(w)
 	w.policies.set(loadPolicy(t, edits...))
-	w.g = w.open(w.store)
+	w.g = w.open(ledgertest.Stumbling{Store: w.store, T: t})
 	w.seed()
 	return w
 }
