@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/ledger/ledgertest"
 	"github.com/ringfence/ringfence/verify"
 	"github.com/ringfence/ringfence/verify/passkey"
 	"github.com/ringfence/ringfence/verify/passkey/passkeytest"
@@ -78,7 +79,7 @@ func (s *scene) enrol(owner string, phone *passkeytest.Authenticator) ringfence.
 // registrar stores what it is given, as the gate would after its own checks.
 func registrar(tb testing.TB, w *verifytest.World) *passkey.Registrar {
 	tb.Helper()
-	r, err := passkey.NewRegistrar(w.Store, rp, passkey.EnrolFunc(func(ctx context.Context, tx verify.Tx, a ringfence.Authenticator) error {
+	r, err := passkey.NewRegistrar(ledgertest.Stumbling{Store: w.Store, T: tb}, rp, passkey.EnrolFunc(func(ctx context.Context, tx verify.Tx, a ringfence.Authenticator) error {
 		body, err := json.Marshal(a)
 		if err != nil {
 			return err

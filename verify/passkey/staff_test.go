@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/ledger/ledgertest"
 	"github.com/ringfence/ringfence/verify"
 	"github.com/ringfence/ringfence/verify/passkey"
 	"github.com/ringfence/ringfence/verify/passkey/passkeytest"
@@ -25,7 +26,7 @@ type office struct {
 func newOffice(t *testing.T) *office {
 	t.Helper()
 	s := &scene{World: verifytest.New(t)}
-	staff, err := passkey.NewStaff(s.Store, rp)
+	staff, err := passkey.NewStaff(ledgertest.Stumbling{Store: s.Store, T: t}, rp)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func (w *World) Verifier(methods ...verify.Method) *verify.Verifier {
 
 // Config is what Verifier uses.
 func (w *World) Config() verify.Config {
-	return verify.Config{Store: w.Store, Pepper: Pepper, Deliver: w.Post, Firm: "Acme", Prefixes: []verify.Prefix{{Digits: "44"}}}
+	return verify.Config{Store: ledgertest.Stumbling{Store: w.Store, T: w.TB}, Pepper: Pepper, Deliver: w.Post, Firm: "Acme", Prefixes: []verify.Prefix{{Digits: "44"}}}
 }
 
 // Put writes one record as the gate would.
