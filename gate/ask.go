@@ -8,7 +8,6 @@ import (
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/ledger"
-	"github.com/ringfence/ringfence/policy"
 )
 
 // Lookup reads a release.
@@ -73,6 +72,10 @@ func (g *Gate) Evaluate(ctx context.Context, tenant ringfence.TenantID, id ringf
 			return err
 		}
 		t := &turn{g: g, ctx: ctx, tx: tx, r: &r, now: tx.Now(), signals: signals}
+		if !r.State.BeforeRedeemed() {
+			v = t.judged()
+			return nil
+		}
 		c, err := t.gather()
 		if err != nil {
 			return err
@@ -117,11 +120,22 @@ func (g *Gate) ask(ctx context.Context, tenant ringfence.TenantID, id ringfence.
 			v, err = t.decide()
 			return err
 		default:
-			v = Verdict{Class: t.r.Class, Reasons: t.r.Reasons, Next: t.r.Why}
+			v = t.judged()
 			return nil
 		}
 	})
 	return r, v, err
+}
+
+// judged is the verdict on a release that is not judged any more: as it was
+// when it went, for what it did may count against it now.
+func (t *turn) judged() Verdict {
+	v := Verdict{Class: t.r.Class, Reasons: t.r.Reasons, Approvals: t.r.Approvals, Waivers: t.r.Waivers, Next: t.r.Why}
+	switch t.r.State {
+	case StateRedeemed, StateExecuted, StateExecFailed, StateExecUnknown, StateReconciled:
+		v.Decision = Allow
+	}
+	return v
 }
 
 // Cancel ends a release that nobody wants any more.
@@ -227,7 +241,12 @@ func (t *turn) disown(by Actor) error {
 	if account == "" {
 		return nil
 	}
-	return disputePayee(t.ctx, t.tx, t.r.Release, account, by)
+	dispute := func(t *turn) error { return disputePayee(t.ctx, t.tx, t.r.Release, account, by) }
+	if t.r.Stood == "" {
+		return dispute(t)
+	}
+	_, err := t.only(dispute) // where it shows that it was paid, it shows that it is disputed
+	return errors.Join(err, dispute(t))
 }
 
 // Lock holds every open release of a subject for 24 hours, as `alert … lock:
@@ -310,11 +329,20 @@ func (t *turn) resume(by Actor) error {
 	return err
 }
 
-// Deny ends a held release after a human review.
+// Deny ends a held release after a human review, and one under duress wherever
+// it seems to stand: then the appearance ends too.
 func (g *Gate) Deny(ctx context.Context, tenant ringfence.TenantID, id ringfence.ReleaseID, by ringfence.PersonID) (Release, error) {
 	return g.change(ctx, tenant, id, func(t *turn) error {
 		if err := t.reviewer(by); err != nil {
 			return err
+		}
+		if t.r.Duress && t.r.State != StateHeld {
+			if t.unmask(); t.r.State.Final() {
+				return nil
+			}
+			if err := t.move(StateHeld, Actor{Person: by}, alarmDuress); err != nil {
+				return err
+			}
 		}
 		return t.move(StateDenied, Actor{Person: by}, "denied after review")
 	})
@@ -337,8 +365,8 @@ func (t *turn) reviewer(by ringfence.PersonID) error {
 	}
 }
 
-// Duress lists the releases held for duress, for roles risk and supervisor;
-// anybody else gets ErrForbidden.
+// Duress lists the releases held for duress, with the state in which they stand
+// in truth, for roles risk and supervisor; anybody else gets ErrForbidden.
 func (g *Gate) Duress(ctx context.Context, tenant ringfence.TenantID, by ringfence.PersonID) ([]Release, error) {
 	var out []Release
 	err := g.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
@@ -348,8 +376,7 @@ func (g *Gate) Duress(ctx context.Context, tenant ringfence.TenantID, by ringfen
 		}
 		rows, err := list[row](ctx, tx, KindRelease, ledger.Query{Key: "duress", Value: "yes", Desc: true, Limit: 1000})
 		for _, r := range rows {
-			r.Release.Reasons = []policy.Reason{policy.ReasonDuress}
-			out = append(out, r.Release)
+			out = append(out, r.truth())
 		}
 		return err
 	})
@@ -369,7 +396,7 @@ func (g *Gate) Tick(ctx context.Context, tenant ringfence.TenantID) error {
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, g.seemTick(ctx, tenant))...)
 }
 
 // due lists the releases of a state for which time may have something to do.

@@ -46,7 +46,7 @@ func (e *InvalidError) Error() string {
 
 // The kinds of records the gate writes, beside those of ledger.
 const (
-	KindRelease     ledger.Kind = "release"     // keys: state, subject, traversal, window, open, spent, ready
+	KindRelease     ledger.Kind = "release"     // keys: state, subject, traversal, window, open, spent, ready, duress, seems
 	KindApproval    ledger.Kind = "approval"    // keys: release, person
 	KindPermit      ledger.Kind = "permit"      // keys: release
 	KindPayee       ledger.Kind = "payee"       // keys: subject; known payees, from our own releases or a signed import
@@ -134,6 +134,10 @@ type Config struct {
 	// an executor other than Self, so that what it writes is true with it. An
 	// error undoes the move. nil announces nothing.
 	Announce func(ctx context.Context, tx ledger.Tx, r Release) error
+	// Seems is told of each entry that a release under duress would have made
+	// had it been done, in the transaction in which it seems to be: who hears of
+	// entries hears of these. No entry stands in the log. nil tells nobody.
+	Seems func(ctx context.Context, tx ledger.Tx, e ledger.Entry) error
 	// SingleOperator waives the second person for staff changes; never for
 	// imports or approvals.
 	SingleOperator bool

@@ -40,11 +40,12 @@ const Self = "ringfence"
 
 // performable reports a release that the gate itself may execute now.
 func (r row) performable() bool {
-	return r.State == StateReady && r.Executor == Self && !r.Duress && (r.Fields["fingerprint"] == "" || r.Enrols != "")
+	return r.State == StateReady && r.Executor == Self && (r.Fields["fingerprint"] == "" || r.Enrols != "")
 }
 
 // perform executes a ready release of the gate's own: permitted, redeemed and
-// executed in one transaction, after the same re-check as for any permit.
+// executed in one transaction, after the same re-check as for any permit. Under
+// duress all of it is appearance.
 func (t *turn) perform(bind *ringfence.Authenticator) (Verdict, error) {
 	v, wait, err := t.decideTwice()
 	if err != nil || wait {
@@ -61,7 +62,7 @@ func (t *turn) perform(bind *ringfence.Authenticator) (Verdict, error) {
 		}
 	}
 	var bad *InvalidError
-	err = t.apply(bind)
+	err = t.inAppearance(func(t *turn) error { return t.apply(bind) })
 	if errors.As(err, &bad) {
 		return v, t.move(StateExecFailed, by, bad.Error())
 	} else if err != nil {
@@ -209,7 +210,7 @@ func (g *Gate) Bind(ctx context.Context, tenant ringfence.TenantID, id ringfence
 		switch {
 		case t.r.Executor != Self || want == "" || t.r.Enrols != "":
 			return ErrForbidden
-		case t.r.State != StateReady || t.r.Duress:
+		case t.r.State != StateReady:
 			return stateError(t.r.State)
 		case subtle.ConstantTimeCompare([]byte(Fingerprint(a.Secret)), []byte(want)) != 1 || t.r.Fields["type"] != string(a.Type):
 			return ErrForbidden

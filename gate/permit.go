@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -56,8 +57,9 @@ type permit struct {
 // no permit comes and the verdict says why. One permit at a time: while one
 // is out, ErrConflict.
 func (g *Gate) Permit(ctx context.Context, tenant ringfence.TenantID, id ringfence.ReleaseID, executor string) (token string, v Verdict, err error) {
+	var refused error
 	_, err = g.changeJudging(ctx, tenant, id, func(t *turn) error {
-		token = ""
+		token, refused = "", nil
 		switch {
 		case executor == "" || executor != t.r.Executor:
 			return ErrForbidden
@@ -68,7 +70,7 @@ func (g *Gate) Permit(ctx context.Context, tenant ringfence.TenantID, id ringfen
 		case t.over():
 			return ErrExpired
 		}
-		if t.r.State != StateReady || t.r.Duress {
+		if t.r.State != StateReady {
 			return stateError(t.r.State)
 		}
 		wait := false
@@ -80,10 +82,14 @@ func (g *Gate) Permit(ctx context.Context, tenant ringfence.TenantID, id ringfen
 		case v.Decision != Allow:
 			return t.fallBack(v, Actor{Flow: "permit"})
 		}
+		if t.r.Duress {
+			refused = ErrConflict // as if another hand of the executor had been faster
+			return t.seemPermitted()
+		}
 		token, err = t.mint()
 		return err
 	})
-	if err != nil {
+	if err = cmp.Or(err, refused); err != nil {
 		token = ""
 	}
 	return token, v, err
@@ -119,11 +125,19 @@ func (t *turn) decideTwice() (v Verdict, wait bool, err error) {
 	return v, wait, nil
 }
 
+// permitOut books that a permit is out.
+func (t *turn) permitOut(id ringfence.PermitID) {
+	t.r.Permit, t.r.PermitUntil = id, t.now.Add(permitLife)
+	t.r.Permits++
+}
+
 func (t *turn) mint() (string, error) {
+	if t.r.Duress {
+		return "", ErrConflict
+	}
 	row := permit{ID: ringfence.NewID[ringfence.PermitID](ringfence.PrefixPermit), Release: t.r.ID, Executor: t.r.Executor,
 		Digest: t.r.Digest, Expires: t.now.Add(permitLife)}
-	t.r.Permit, t.r.PermitUntil = row.ID, row.Expires
-	t.r.Permits++
+	t.permitOut(row.ID)
 	if err := t.move(StatePermitted, Actor{Client: t.r.Executor}, "permit minted"); err != nil {
 		return "", err
 	}
@@ -250,6 +264,10 @@ func (g *Gate) Redeem(ctx context.Context, tenant ringfence.TenantID, executor, 
 			if refused = t.redeemable(p); refused != nil {
 				return nil // an alarm found on the way is kept
 			}
+			if t.r.Duress {
+				refused = ErrConflict // as if it were redeemed already, and so it looks from now on
+				return t.move(StateRedeemed, Actor{Client: executor}, "permit redeemed")
+			}
 			p.Redeemed = t.now
 			rec := ledger.Record{Kind: KindPermit, ID: string(p.ID), Version: version, Subject: t.r.Subject,
 				Keys: map[string]string{"release": string(t.r.ID)}, Sort: t.now.UnixNano()}
@@ -287,7 +305,7 @@ func (t *turn) redeemable(p permit) error {
 		return ErrConflict
 	case !t.now.Before(p.Expires):
 		return ErrExpired
-	case t.r.State == StateHeld || t.r.Duress:
+	case t.r.State == StateHeld:
 		return ErrHeld
 	case t.r.State != StatePermitted || t.r.Permit != p.ID:
 		return ErrConflict
@@ -329,7 +347,7 @@ func (g *Gate) Report(ctx context.Context, tenant ringfence.TenantID, executor s
 	}
 	return g.change(ctx, tenant, release, func(t *turn) error {
 		switch {
-		case t.r.Permit != id:
+		case t.r.Permit != id, t.r.Stood != "": // what only seems redeemed was not
 			return ErrConflict
 		case t.r.State == to:
 			return nil

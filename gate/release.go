@@ -110,7 +110,8 @@ type Hold struct {
 }
 
 // Release is the gate's record for one action, as everybody but roles risk
-// and supervisor may see it: duress does not show in it.
+// and supervisor may see it: duress does not show in it, and under duress what
+// follows ready is appearance.
 type Release struct {
 	ID       ringfence.ReleaseID   `json:"id"`
 	Tenant   ringfence.TenantID    `json:"tenant"`
@@ -161,7 +162,13 @@ type Release struct {
 // row is a release as stored.
 type row struct {
 	Release
-	Duress   bool            `json:"duress,omitempty"` // no permit, ever
+	Duress bool `json:"duress,omitempty"` // no permit, ever
+	// Stood is where a release under duress stands in truth while State goes on
+	// in appearance; "" = State is the truth.
+	Stood State `json:"stood,omitempty"`
+	// Seems are rows of the directory as a release under duress shows them.
+	Seems    []ledger.Record `json:"seems,omitempty"`
+	Pace     *pace           `json:"pace,omitempty"` // nil = not known yet
 	HeldFrom State           `json:"held_from,omitempty"`
 	Handled  []string        `json:"handled,omitempty"` // alarms that became holds
 	Bad      map[string]bool `json:"bad,omitempty"`     // signals that were once bad stay bad
@@ -178,8 +185,7 @@ type row struct {
 	pending *ringfence.Authenticator // to be stored with the row
 }
 
-// public returns what everybody may see: a hold for duress is left out, so
-// that the release looks like one that waits for its executor.
+// public returns what everybody may see: a hold for duress is left out.
 func (r row) public() Release {
 	out := r.Release
 	out.Holds = nil
@@ -207,6 +213,9 @@ func (r row) keys() map[string]string {
 		k["spent"] = spentKey(k["window"], at)
 	} else if r.State.BeforeRedeemed() {
 		k["open"] = k["window"]
+	}
+	if len(r.Seems) > 0 {
+		k["seems"] = string(r.Subject)
 	}
 	return k
 }

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -97,7 +98,12 @@ func (t *turn) move(to State, by Actor, why string) error {
 	if !slices.Contains(moves[t.r.State], to) {
 		return ErrConflict
 	}
-	data := map[string]string{"from": string(t.r.State), "to": string(to), "digest": t.r.Digest.String(), "class": t.r.Class.String()}
+	if t.seeming(to) {
+		return t.seem(to, by, why)
+	}
+	from := cmp.Or(t.r.Stood, t.r.State)
+	t.r.Stood = ""
+	data := map[string]string{"from": string(from), "to": string(to), "digest": t.r.Digest.String(), "class": t.r.Class.String()}
 	if why != "" {
 		data["why"] = why
 	}
@@ -122,7 +128,10 @@ func (t *turn) move(to State, by Actor, why string) error {
 	if _, err := t.entry(events[to], by, data); err != nil {
 		return err
 	}
-	if to != StateReady || t.g.cfg.Announce == nil || t.r.Duress || t.r.Executor == "" || t.r.Executor == Self {
+	if t.r.Duress {
+		return t.setPace()
+	}
+	if to != StateReady || t.g.cfg.Announce == nil || t.r.Executor == "" || t.r.Executor == Self {
 		return nil
 	}
 	return t.g.cfg.Announce(t.ctx, t.tx, t.r.Release)
@@ -286,7 +295,7 @@ func (t *turn) alarms() error {
 			return err
 		}
 	}
-	return nil
+	return t.setPace()
 }
 
 func (t *turn) alarmRows() ([]alarm, error) {

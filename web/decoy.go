@@ -58,10 +58,10 @@ func crockford(b []byte) string {
 
 // shownOf lists a subject's numbers, addresses and authenticators; made-up ones
 // for somebody of a live call who is not on file.
-func (s *Server) shownOf(ctx context.Context, tenant ringfence.TenantID, subject ringfence.SubjectID) (points []contactPointView, auths []authenticatorView, err error) {
-	err = s.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
+func (s *Server) shownOf(ctx context.Context, p principal, subject ringfence.SubjectID) (points []contactPointView, auths []authenticatorView, err error) {
+	err = s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) error {
 		_, _, err := ledger.Read[ringfence.Subject](ctx, tx, ledger.KindSubject, string(subject))
-		if errors.Is(err, ledger.ErrNotFound) && s.isOnALine(tenant, subject) {
+		if errors.Is(err, ledger.ErrNotFound) && s.isOnALine(p.tenant, subject) {
 			points, auths = s.decoys.of(subject)
 			return nil
 		}
@@ -69,6 +69,9 @@ func (s *Server) shownOf(ctx context.Context, tenant ringfence.TenantID, subject
 			return problem.New(problem.NotFound, "")
 		}
 		if err != nil {
+			return err
+		}
+		if tx, err = p.fileOf(ctx, tx, subject); err != nil {
 			return err
 		}
 		if points, err = contactPointsOf(ctx, tx, subject); err != nil {

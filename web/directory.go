@@ -64,7 +64,7 @@ func (s *Server) directoryAPI(a huma.API) {
 				return nil, problem.New(problem.NotFound, "")
 			}
 			var err error
-			out.Body.ContactPoints, out.Body.Authenticators, err = s.shownOf(ctx, p.tenant, in.Subject)
+			out.Body.ContactPoints, out.Body.Authenticators, err = s.shownOf(ctx, p, in.Subject)
 			return out, err
 		})
 	add(s, a, huma.Operation{Method: "GET", Path: "/v1/colleagues", Summary: "Whom a call can be handed to"},

@@ -97,6 +97,9 @@ func (s *Server) file(ctx context.Context, in *onSubject) (*fileOut, error) {
 		}
 		b := &out.Body
 		b.foundSubject, b.Since = s.found(p.tenant, sub), sub.StoredAt
+		if tx, err = p.fileOf(ctx, tx, in.ID); err != nil {
+			return err
+		}
 		if b.ContactPoints, err = contactPointsOf(ctx, tx, in.ID); err != nil {
 			return err
 		}
@@ -115,6 +118,16 @@ func (s *Server) file(ctx context.Context, in *onSubject) (*fileOut, error) {
 	out.Body.Changes = s.changesOf(p.tenant, out.Body.Kind)
 	out.Body.Open, err = s.openChanges(ctx, p.tenant, in.ID)
 	return out, err
+}
+
+// fileOf is the directory as the principal may read it of a subject: to all but
+// those who watch over calls, what was only done in appearance shows as done
+// (invariant 26).
+func (p principal) fileOf(ctx context.Context, tx ledger.Tx, subject ringfence.SubjectID) (ledger.Tx, error) {
+	if p.watches() {
+		return tx, nil
+	}
+	return gate.Shown(ctx, tx, subject)
 }
 
 func contactPointsOf(ctx context.Context, tx ledger.Tx, subject ringfence.SubjectID) ([]contactPointView, error) {

@@ -185,7 +185,7 @@ func (a *app) joinGate() error {
 	}
 	a.gate, err = gate.New(gate.Config{
 		Store: a.store, Policies: policies{a.shelf}, Key: a.keys.permit, Issuer: a.cfg.Ledger.Name, Log: a.signer,
-		Executor: a.executorOf, Signals: a.signals, Keep: a.verify.keep, CheckApproval: check, SingleOperator: a.cfg.SingleOperator, Frozen: a.frozen, CheckKey: checkKey, Announce: a.announce,
+		Executor: a.executorOf, Signals: a.signals, Keep: a.verify.keep, CheckApproval: check, SingleOperator: a.cfg.SingleOperator, Frozen: a.frozen, CheckKey: checkKey, Announce: a.announce, Seems: seems,
 	})
 	return err
 }

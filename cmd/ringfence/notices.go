@@ -118,22 +118,37 @@ func imported(e ledger.Entry) bool {
 
 // owe writes a row for each contact point that is to hear of an entry.
 func owe(ctx context.Context, tx ledger.Tx, e ledger.Entry) error {
+	return oweAs(ctx, tx, e, fmt.Sprint(e.Index))
+}
+
+func oweAs(ctx context.Context, tx ledger.Tx, e ledger.Entry, name string) error {
 	points, err := verify.ContactPoints(ctx, tx, e.Subject)
 	if err != nil {
 		return err
 	}
 	for _, p := range points {
 		gone := p.Status == ringfence.StatusRemoved && tx.Now().Sub(p.RemovedAt) > removedMemory
-		if gone || p.Type == ringfence.ContactPost || p.Type == ringfence.ContactLandline {
+		came := !p.StoredAt.Before(e.At) // with this very change, or later: only who was there before is told
+		if gone || came || p.Type == ringfence.ContactPost || p.Type == ringfence.ContactLandline {
 			continue
 		}
 		row := outboxRow{Contact: p.ID, Subject: e.Subject, Release: e.Release, Event: e.Event, State: "pending", Next: tx.Now(), At: e.At}
-		rec := ledger.Record{Kind: kindOutbox, ID: fmt.Sprintf("%d/%s", e.Index, p.ID), Subject: e.Subject, Sort: tx.Now().UnixNano(), Keys: map[string]string{"state": "pending"}}
+		rec := ledger.Record{Kind: kindOutbox, ID: name + "/" + string(p.ID), Subject: e.Subject, Sort: tx.Now().UnixNano(), Keys: map[string]string{"state": "pending"}}
 		if err := ledger.Write(ctx, tx, &rec, row); err != nil && !errors.Is(err, ledger.ErrConflict) {
 			return err
 		}
 	}
 	return nil
+}
+
+// seems owes what people would hear of an action that is done in appearance only:
+// somebody under duress may not be alone with their telephone. The log has no
+// such entry, so that the row has another name.
+func seems(ctx context.Context, tx ledger.Tx, e ledger.Entry) error {
+	if noticed[e.Event] == "" {
+		return nil
+	}
+	return oweAs(ctx, tx, e, string(e.Release)+"."+string(e.Event)+"."+e.Object)
 }
 
 // sendDue sends what is owed now.
