@@ -54,9 +54,7 @@ func TestAlertsPage(t *testing.T) {
 	b.see("Carrier told, it was a fibre.")
 	b.until(`location.search === "?state=done"`, "the filter is not in the address")
 	b.looks("alerts-done")
-	if n := d.PolicyReports(); n != 0 {
-		t.Errorf("%d content policy reports", n)
-	}
+	d.quietly(t)
 }
 
 // Whoever may not see an alert does not see its kind in the filter either, and

@@ -344,3 +344,11 @@ func (b *tab) looks(name string) {
 	b.dark(false)
 	b.do(chromedp.EmulateViewport(1280, 900))
 }
+
+// quietly ends a test of a page: the content policy was never broken.
+func (s *Server) quietly(t testing.TB) {
+	t.Helper()
+	if n := s.PolicyReports(); n != 0 {
+		t.Errorf("%d content policy reports", n)
+	}
+}

@@ -15,14 +15,6 @@ import (
 	"github.com/ringfence/ringfence"
 )
 
-// inert fails the test for a report of the content policy.
-func (d *desktop) inert() {
-	d.t.Helper()
-	if n := d.PolicyReports(); n != 0 {
-		d.t.Errorf("%d content policy reports", n)
-	}
-}
-
 // chord presses Alt+Shift and a key.
 func (b *tab) chord(key string) {
 	b.t.Helper()
@@ -74,7 +66,7 @@ func TestRingingCallsToThePage(t *testing.T) {
 	b.see("On a call")
 	b.gone("Incoming call")
 	b.until(`noticed.includes("closed") && !document.title.includes("Incoming")`, "it goes on calling")
-	d.inert()
+	d.quietly(t)
 }
 
 // Several calls at once: the one that was answered is shown, the others are one
@@ -114,7 +106,7 @@ func TestSeveralCalls(t *testing.T) {
 	b.see("Claims to be Kit Marlow")
 	b.see("I did not ask for this")
 	b.looks("console-alert")
-	d.inert()
+	d.quietly(t)
 }
 
 // Away stays away over a server that was started again, in every tab.
@@ -232,7 +224,7 @@ func TestReportAfterTheCall(t *testing.T) {
 	if w := d.ask(d.signIn(omar), "POST", "/v1/traversals/"+string(trv)+"/report", map[string]any{"text": "not mine"}); w.Code != 404 {
 		t.Errorf("somebody else's call: %d", w.Code)
 	}
-	d.inert()
+	d.quietly(t)
 }
 
 // The timeline shows decisions, and the steps between them on demand.

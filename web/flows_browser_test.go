@@ -46,14 +46,6 @@ func (b *tab) typeAt(line, text string) {
 	b.do(chromedp.KeyEvent(kb.End), chromedp.KeyEvent(text))
 }
 
-// quietly ends a test of a page: the content policy was never broken.
-func (s *staffed) quietly() {
-	s.t.Helper()
-	if n := s.PolicyReports(); n != 0 {
-		s.t.Errorf("%d content policy reports", n)
-	}
-}
-
 // beginDraft opens the editor on a new draft.
 func (b *tab) beginDraft(title string) {
 	b.t.Helper()
@@ -107,7 +99,7 @@ func TestOpsEditAFlow(t *testing.T) {
 	b.visit("/flows")
 	b.see("A warmer greeting")
 	b.see("1 file changed")
-	s.quietly()
+	s.quietly(t)
 }
 
 // Two windows of one draft never overwrite one another.
@@ -128,7 +120,7 @@ func TestAnOlderWindowDoesNotSave(t *testing.T) {
 		t.Error("the text of this window is gone")
 	}
 	js[chromedp.Void](b, "onbeforeunload = null;undefined")
-	s.quietly()
+	s.quietly(t)
 }
 
 func TestOpsPlayAndTestAFlow(t *testing.T) {
@@ -180,7 +172,7 @@ func TestOpsPlayAndTestAFlow(t *testing.T) {
 	b.choose("e-file", "tests/customer-line.yaml")
 	b.until(editorText+`.ariaLabel === "Text of tests/customer-line.yaml"`, "the tests are not shown")
 	b.see("Saved, 2 files changed")
-	s.quietly()
+	s.quietly(t)
 }
 
 func TestOpsTranslateAndRecord(t *testing.T) {
@@ -220,7 +212,7 @@ func TestOpsTranslateAndRecord(t *testing.T) {
 	}
 	b.press("Hear the recording")
 	b.see("Every property is proved")
-	s.quietly()
+	s.quietly(t)
 }
 
 // Omar changes what a queue asks for, Rita of risk sees that it is looser and
@@ -258,7 +250,7 @@ func TestTwoPersonsPublishAFlow(t *testing.T) {
 	second.see("Takes effect later")
 	second.gone("Look and sign")
 	second.looks("flows-waiting")
-	s.quietly()
+	s.quietly(t)
 }
 
 // What Omar proposes on the command line, Rita reads and signs in the page.
@@ -278,7 +270,7 @@ func TestAProposalOfTheCommandLineIsSigned(t *testing.T) {
 	b.looks("flows-proposal-cli")
 	b.press("Sign with a passkey")
 	b.see("It is looser, so it takes effect on")
-	s.quietly()
+	s.quietly(t)
 }
 
 // What is not looser goes live at once, as a ramp if asked; one person may
@@ -312,7 +304,7 @@ func TestRampAndRollBack(t *testing.T) {
 	second.see("Going back to it changes")
 	second.press("Sign with a passkey: go back")
 	second.see("brought back")
-	s.quietly()
+	s.quietly(t)
 }
 
 // An auditor reads all of it and changes nothing.
@@ -333,7 +325,7 @@ func TestAuditorsOnlyRead(t *testing.T) {
 		t.Error("an auditor writes")
 	}
 	b.looks("flows-read")
-	s.quietly()
+	s.quietly(t)
 }
 
 // The whole of it by keyboard: into the text and out again, tabs by arrows, a
@@ -355,5 +347,5 @@ func TestEditorByKeyboard(t *testing.T) {
 	js[chromedp.Void](b, `document.getElementById("tab-Map").focus();undefined`)
 	b.do(chromedp.KeyEvent(kb.ArrowRight))
 	b.until(`document.getElementById("tab-In words").ariaSelected === "true"`, "arrows do not change the tab")
-	s.quietly()
+	s.quietly(t)
 }

@@ -144,9 +144,7 @@ func TestAPastCallIsReadWhole(t *testing.T) {
 	b.allowed = append(b.allowed, "404")
 	b.visit("/calls?traversal=trv_00000000000000000000000009")
 	b.see("There is no such call")
-	if n := d.PolicyReports(); n != 0 {
-		t.Errorf("%d content policy reports", n)
-	}
+	d.quietly(t)
 }
 
 // drilled is one run in which something got through.
@@ -178,7 +176,5 @@ func TestDrillsAreReadAndRun(t *testing.T) {
 	b.see("Running")
 	b.press("Running")
 	b.see("A drill runs already.")
-	if n := d.PolicyReports(); n != 0 {
-		t.Errorf("%d content policy reports", n)
-	}
+	d.quietly(t)
 }

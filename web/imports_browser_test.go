@@ -65,9 +65,7 @@ func TestTwoPersonsImportASubject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := s.PolicyReports(); n != 0 {
-		t.Errorf("%d content policy reports", n)
-	}
+	s.quietly(t)
 }
 
 // paste puts text into the page as a paste does: keys would take a minute.

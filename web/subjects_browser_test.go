@@ -73,9 +73,7 @@ func TestSubjectsPage(t *testing.T) {
 	b.visit("/subjects?id=sub_00000000000000000000000099")
 	b.allowed = append(b.allowed, "404")
 	b.see("There is no such subject.")
-	if n := d.PolicyReports(); n != 0 {
-		t.Errorf("%d content policy reports", n)
-	}
+	d.quietly(t)
 }
 
 // An auditor reads and changes nothing.

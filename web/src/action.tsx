@@ -5,7 +5,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { post } from "./api";
 import { now } from "./live";
-import { attempt, Button, Panel, Pill, tell } from "./parts";
+import { attempt, Button, Panel, Pill, Stay, tell } from "./parts";
 import { asking, canonical, fieldName, lasts, over, shown, stateSays } from "./words";
 import type { ActionType, Call, Me, Release } from "./types";
 
@@ -69,14 +69,14 @@ export function ActionPanel({ call, me, mine, release }: { call: Call; me: Me; m
           <label for="asked">How it was asked for</label>
           <select id="asked" value={asked} onChange={(e) => setAsked(e.currentTarget.value)}>{ASKED.map(([v, t]) => <option value={v}>{t}</option>)}</select>
         </div>}
-        <div class="go">
+        <Stay at="go">
           {(!live || changed) && <button type="submit" class="main">{live ? "Open again" : "Open action"}</button>}
           <Button id="release" main={!why} why={why} act={() => attempt(async () => {
             await post(`/v1/releases/${live!.id}/release`, { digest: live!.digest });
             tell("Release asked for.");
           })}>Release</Button>
           {live && <Button quiet act={() => attempt(() => post(`/v1/releases/${live.id}/cancel`, {}))}>Cancel the action</Button>}
-        </div>
+        </Stay>
         <p id="standing" class={`standing ${!why || sure(live) ? "ok" : ""}`}>{why ?? "Everything the policy asks for is there."}{live?.until && live.state === "cooling" ? ` ${lasts(Date.parse(live.until) - now.value)} left.` : ""}</p>
       </form>
     </Panel>

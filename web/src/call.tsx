@@ -5,7 +5,7 @@ import { get, post } from "./api";
 import { ActionPanel } from "./action";
 import { Report } from "./floor";
 import { now } from "./live";
-import { attempt, Button, Panel, Pill, tell, TriPill } from "./parts";
+import { attempt, Button, Panel, Pill, Stay, tell, TriPill } from "./parts";
 import { age, asking, attestSays, clock, factName, lasts, outcomeSays, over, sentence, sourceSays, stateName, wordy } from "./words";
 import type { Call, Me, OnFile, Release } from "./types";
 
@@ -60,7 +60,7 @@ function Caller({ call, mine, file }: { call: Call; mine: boolean; file: OnFile 
       <p class="aside">{call.stir_says || attestSays(call.attest)}</p>
       {call.supervised && <p class="aside" role="status">{SUPERVISED[call.supervised] ?? "A supervisor is with you."}</p>}
       <Meter call={call} />
-      {mine && <Ways call={call} file={file} />}
+      {mine && <Stay at="proofs"><Ways call={call} file={file} /></Stay>}
     </Panel>
   );
 }

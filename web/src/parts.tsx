@@ -1,6 +1,7 @@
 // Small pieces that several pages use.
 
 import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { Refused } from "./api";
 import type { Tri } from "./types";
@@ -54,5 +55,19 @@ export function Panel({ title, live, children, side, at = "" }: { title: string;
       <header><h2>{title}</h2>{live && <span class="dot" aria-hidden="true" />}{side}</header>
       {children}
     </section>
+  );
+}
+
+// Stay takes the focus when what had it inside goes away, so that somebody
+// without a mouse stays where they were.
+export function Stay({ at, children }: { at: string; children: ComponentChildren }) {
+  const host = useRef<HTMLDivElement>(null);
+  const had = useRef(false);
+  useEffect(() => {
+    if (had.current && document.activeElement === document.body) host.current!.focus({ preventScroll: true });
+  });
+  return (
+    <div class={at} ref={host} tabIndex={-1} onFocusIn={() => { had.current = true; }}
+      onFocusOut={(e) => { const left = e.target as Node; queueMicrotask(() => { if (left.isConnected) had.current = false; }); }}>{children}</div>
   );
 }
