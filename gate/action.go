@@ -187,15 +187,15 @@ const ibanLengths = "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28
 // validIBAN checks country, length and the check digits of ISO 13616
 // (ISO 7064, MOD 97-10).
 func validIBAN(s string) bool {
-	if len(s) < 5 || !strings.Contains(ibanLengths, fmt.Sprintf("%s%d", s[:2], len(s))) {
+	if len(s) < 5 || !strings.Contains(" "+ibanLengths+" ", fmt.Sprintf(" %s%d ", s[:2], len(s))) {
 		return false
 	}
 	rest := 0
-	for i, c := range []byte(s[4:] + s[:4]) {
+	for _, c := range []byte(s[4:] + s[:4]) {
 		switch {
 		case c >= '0' && c <= '9':
 			rest = (rest*10 + int(c-'0')) % 97
-		case c >= 'A' && c <= 'Z' && i < len(s)-2:
+		case c >= 'A' && c <= 'Z':
 			rest = (rest*100 + int(c-'A') + 10) % 97
 		default:
 			return false
