@@ -66,6 +66,11 @@ callbench: build
 linear: build
 	test/bench/linear.sh bin/ringfence $(BENCH) $(ARGS)
 
+# What it costs to verify a call's PASSporT: make stirbench BENCH=folder.
+.PHONY: stirbench
+stirbench: build
+	test/bench/stir.sh bin/ringfence $(BENCH) $(ARGS)
+
 # kill -9 while releases are opened, permitted and redeemed, on SQLite and on
 # PostgreSQL; 20 and 4 rounds in make test. Two nodes and a failover; then random
 # events, crashes and clock steps against the model of the gate.

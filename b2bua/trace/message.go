@@ -46,16 +46,22 @@ func fieldOf(line string) (name, value string) {
 // summary is what the ladder shows of a message.
 type summary struct{ what, callID, cseq string }
 
-// summarise reads the first line, Call-ID and CSeq.
+var crlf = []byte("\r\n")
+
+// summarise reads the first line, Call-ID and CSeq. What it returns is copied: a
+// ladder that held on to whole messages took 3 KiB a call.
 func summarise(raw []byte) (s summary, ok bool) {
-	lines, _ := head(raw)
-	s.what = startOf(lines[0])
-	for _, l := range lines[1:] {
-		switch name, value := fieldOf(l); name {
-		case "call-id":
-			s.callID = value
-		case "cseq":
-			s.cseq = plain(value, 32)
+	top, _, _ := bytes.Cut(raw[:min(len(raw), maxMask)], []byte("\r\n\r\n"))
+	line, rest, more := bytes.Cut(top, crlf)
+	s.what = strings.Clone(startOf(string(line)))
+	for more {
+		line, rest, more = bytes.Cut(rest, crlf)
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		switch name = bytes.TrimSpace(name); {
+		case len(name) == 1 && name[0]|0x20 == 'i', bytes.EqualFold(name, []byte("call-id")):
+			s.callID = string(bytes.TrimSpace(value))
+		case bytes.EqualFold(name, []byte("cseq")):
+			s.cseq = plain(string(bytes.TrimSpace(value)), 32)
 		}
 	}
 	return s, s.what != "" && s.callID != ""
