@@ -19,6 +19,8 @@ import (
 type drillCmd struct {
 	configFlag
 	List    bool     `help:"Name the attacks and what has to stop each."`
+	Against []string `help:"Attack the listener of a running ringfence at this address, from outside, instead." placeholder:"URL"`
+	Yes     bool     `help:"Attack a host that is neither this machine nor in your configuration: it is yours, or its owner asked you to."`
 	Only    []string `help:"Run these attacks only." placeholder:"NAME"`
 	JSON    bool     `name:"json" help:"Print the report as JSON."`
 	Verbose bool     `short:"v" help:"Tell on standard error what everybody does and hears."`
@@ -27,8 +29,20 @@ type drillCmd struct {
 // Run attacks. Exit 0: everything was stopped; 1: something got through; 2: an
 // attack could not be carried out, or the configuration cannot be served.
 func (c *drillCmd) Run(ctx context.Context) error {
-	if c.List {
-		return listDrills(os.Stdout, c.JSON)
+	switch {
+	case c.List && len(c.Against) > 0:
+		return listDrills(os.Stdout, outsideDrills(), c.JSON)
+	case c.List:
+		return listDrills(os.Stdout, drills(), c.JSON)
+	case len(c.Against) > 0:
+		report, err := c.against(ctx)
+		if err != nil {
+			return err
+		}
+		if err := printDrill(os.Stdout, report, c.JSON); err != nil {
+			return err
+		}
+		return drillStatus(report)
 	}
 	cfg, err := c.load()
 	if err != nil {
@@ -64,12 +78,12 @@ func drillStatus(r web.DrillReport) error {
 	return nil
 }
 
-func listDrills(w io.Writer, asJSON bool) error {
+func listDrills(w io.Writer, list []web.Drill, asJSON bool) error {
 	if asJSON {
-		return indented(w, drills())
+		return indented(w, list)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, d := range drills() {
+	for _, d := range list {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", d.Name, d.Layer, d.Does)
 	}
 	return t.Flush()
@@ -126,6 +140,15 @@ func choose(names []string) ([]attack, error) {
 func drills() []web.Drill {
 	out := make([]web.Drill, len(attacks))
 	for i, a := range attacks {
+		out[i] = a.Drill
+	}
+	return out
+}
+
+// outsideDrills lists those that need no view inside.
+func outsideDrills() []web.Drill {
+	out := make([]web.Drill, len(outsideAttacks))
+	for i, a := range outsideAttacks {
 		out[i] = a.Drill
 	}
 	return out

@@ -12,6 +12,9 @@ type attack struct {
 	// victim says what its subject holds: of pin, totp and passkey; "number" for
 	// one with a number on file only, "" for no subject.
 	victim string
+	// last says that it leaves the world so that others could not be played after
+	// it.
+	last bool
 	// play carries it out alone. Attacks that are one story share a stage, which
 	// tells the verdict of each; it is played once.
 	play      func(context.Context, *drillWorld) (verdict, error)
@@ -35,6 +38,12 @@ func caller(name, layer, does, victim string, play func(context.Context, *drillW
 // door is an attack by HTTP.
 func door(name, layer, does string, play func(context.Context, *drillWorld) (verdict, error)) attack {
 	return attack{Drill: web.Drill{Name: name, Layer: layer, Does: does}, play: play}
+}
+
+// afterAll is an attack that is played when all others are over.
+func afterAll(a attack) attack {
+	a.last = true
+	return a
 }
 
 // scene is a part of a stage.
@@ -89,5 +98,7 @@ var attacks = []attack{
 	door("staff-foreign-passkey", "web", "signs in to the console with a passkey of their own", foreignPasskey),
 	door("carrier-forged", "web", "reports in the carrier's name that a message arrived and digits were keyed", carrierForged),
 	door("link-guessed", "verify", "guesses links of the callers' page", guessedLink),
+	afterAll(caller("pin-sprayed", "verify", "tries one PIN with many customer numbers, one guess each, and then knows the PIN of one", "pin", pinSprayed)),
+
 	door("import-alone", "gate", "one administrator alone puts a new number on file", importAlone),
 }

@@ -77,17 +77,23 @@ func invitationTwice(ctx context.Context, w *drillWorld) (verdict, error) {
 // foreignPasskey signs in with a passkey that nobody bound.
 func foreignPasskey(ctx context.Context, w *drillWorld) (verdict, error) {
 	key := passkeytest.New(w.cfg.Web.Staff.URL)
+	if err := registers(key, hostOf(w.cfg.Web.Staff.URL)); err != nil {
+		return verdict{}, err
+	}
+	err := lab.NewStaff("Mallory", w.cfg.Web.Staff.URL, key, nil).Login(ctx)
+	return denied(err, "a passkey of nobody signed in"), nil
+}
+
+// registers has a passkey made that nobody was asked for.
+func registers(key *passkeytest.Authenticator, host string) error {
 	options, err := json.Marshal(map[string]any{"challenge": "AAAAAAAAAAAAAAAAAAAAAA",
-		"rp": map[string]any{"id": hostOf(w.cfg.Web.Staff.URL), "name": "drill"}, "user": map[string]any{"id": "AAAA", "name": "m", "displayName": "m"},
+		"rp": map[string]any{"id": host, "name": "drill"}, "user": map[string]any{"id": "AAAA", "name": "m", "displayName": "m"},
 		"pubKeyCredParams": []map[string]any{{"type": "public-key", "alg": -7}}})
 	if err != nil {
-		return verdict{}, err
+		return err
 	}
-	if _, err := key.Register(options); err != nil {
-		return verdict{}, err
-	}
-	err = lab.NewStaff("Mallory", w.cfg.Web.Staff.URL, key, nil).Login(ctx)
-	return denied(err, "a passkey of nobody signed in"), nil
+	_, err = key.Register(options)
+	return err
 }
 
 // guessedLink tries links that nobody was sent.

@@ -77,9 +77,20 @@ func runDrill(ctx context.Context, cfg config.Config, o drillOptions) (r web.Dri
 // of each in their order.
 func (w *drillWorld) attackAll(ctx context.Context, chosen []attack) []web.DrillResult {
 	out := make([]web.DrillResult, len(chosen))
+	for _, last := range []bool{false, true} {
+		w.attackWith(ctx, chosen, last, out)
+	}
+	return out
+}
+
+// attackWith carries out the attacks that come last, or the others.
+func (w *drillWorld) attackWith(ctx context.Context, chosen []attack, last bool, out []web.DrillResult) {
 	room := make(chan struct{}, drillCrowd)
 	var all sync.WaitGroup
 	for i, a := range chosen {
+		if a.last != last {
+			continue
+		}
 		all.Go(func() {
 			if a.stage == nil { // a stage waits for its lane; it must not keep others out
 				room <- struct{}{}
@@ -91,7 +102,6 @@ func (w *drillWorld) attackAll(ctx context.Context, chosen []attack) []web.Drill
 		})
 	}
 	all.Wait()
-	return out
 }
 
 func (w *drillWorld) carryOut(ctx context.Context, a attack) verdict {

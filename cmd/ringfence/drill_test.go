@@ -45,7 +45,7 @@ func named(t *testing.T, names ...string) []attack {
 // What is shipped stops what is tried against it. The longest calls, which take
 // minutes between them, are left to the command.
 func TestDrillStopsEverything(t *testing.T) {
-	long := []string{"guessed-pin", "unknown-customer", "callback-voicemail", "callback-star", "guessed-code", "permit"}
+	long := []string{"guessed-pin", "unknown-customer", "pin-sprayed", "callback-voicemail", "callback-star", "guessed-code", "permit"}
 	chosen := slices.DeleteFunc(slices.Clone(attacks), func(a attack) bool { return slices.Contains(long, a.Name) || slices.Contains(long, a.stageName) })
 	var story bytes.Buffer
 	r := runDrill(t.Context(), shippedConfig(t), drillOptions{Tenant: ringfence.DefaultTenant, Attacks: chosen, Story: newTranscript(&story)})
@@ -171,7 +171,7 @@ func TestChooseRefuses(t *testing.T) {
 		seen[a.Name] = true
 	}
 	var out bytes.Buffer
-	if err := listDrills(&out, false); err != nil || strings.Count(out.String(), "\n") != len(attacks) {
+	if err := listDrills(&out, drills(), false); err != nil || strings.Count(out.String(), "\n") != len(attacks) {
 		t.Errorf("the list: %v\n%s", err, out.String())
 	}
 }
