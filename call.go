@@ -176,8 +176,10 @@ type Referral struct {
 // Placement asks for an outbound leg. To is never a caller's text: it is a
 // contact point resolved by the gate, or a configured place.
 type Placement struct {
-	Leg      LegID  // the identifier the new leg gets; empty = a fresh one
-	Beside   LegID  // the leg with which it will talk, so that both have one codec where they can; empty = none yet
+	Leg LegID // the identifier the new leg gets; empty = a fresh one
+	// Beside is the leg with which it will talk, so that both have one codec where
+	// they can, and no cap on calls parts them; empty = none yet.
+	Beside   LegID
 	Trunk    string // configured peer to send through; empty with a full URI = the peer whose address it names
 	To       string // SIP URI, or E.164 digits to be sent through Trunk
 	From     string // our own number or user part shown to the called party

@@ -70,7 +70,7 @@ func text(id *sip.CallIDHeader) string {
 func (s *side) destination(leg *Leg, req *sip.Request) (netip.AddrPort, error) {
 	if leg == nil {
 		a, err := netip.ParseAddrPort(req.Destination())
-		if err != nil || s.f.trunkOf(a.Addr(), nil) == nil && !s.owned(a.Addr()) {
+		if err != nil || s.f.trunkOf(a.Addr(), nil) == nil && !s.f.ownedBySome(a.Addr()) {
 			return netip.AddrPort{}, errEgress
 		}
 		return a, nil
@@ -100,16 +100,6 @@ func trimBrackets(host string) string {
 		return host[1 : len(host)-1]
 	}
 	return host
-}
-
-// owned reports whether any trunk of the side owns a, certificate or not.
-func (s *side) owned(a netip.Addr) bool {
-	for _, t := range s.trunks {
-		if t.owns(a) {
-			return true
-		}
-	}
-	return false
 }
 
 // pooled reports whether the stack has a connection to a.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -37,8 +38,8 @@ type gate interface {
 	admits(t *Trunk, key string) (ok, known bool)
 	// urgent says whether a call of user is an emergency call of our own phone.
 	urgent(t *Trunk, user string) bool
-	// available says whether a call would be taken now.
-	available() bool
+	// available says whether a call of the trunk would be taken now.
+	available(t *Trunk) bool
 }
 
 // result is what the fence makes of one message.
@@ -67,6 +68,12 @@ func (f *fence) trunkOf(source netip.Addr, names []string) *Trunk {
 		}
 	}
 	return nil
+}
+
+// ownedBySome reports whether a trunk owns source, whatever its certificate.
+func (f *fence) ownedBySome(source netip.Addr) bool {
+	source = source.Unmap()
+	return slices.ContainsFunc(f.trunks, func(t *Trunk) bool { return t.owns(source) })
 }
 
 // welcome spends one message of source's allowance.
@@ -158,7 +165,7 @@ func (f *fence) request(m *message, t *Trunk) *refusal {
 	}
 	switch m.method {
 	case "OPTIONS": // RFC 3261, section 11.2: as an INVITE would be answered
-		if !f.gate.available() {
+		if !f.gate.available(t) {
 			return f.unavailable()
 		}
 		return &refusal{code: 200, reason: "OK", headers: []field{allowField, {"Accept", "application/sdp"},

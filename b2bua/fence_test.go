@@ -16,7 +16,7 @@ type fakeGate struct{ full, known bool }
 
 func (g fakeGate) admits(*Trunk, string) (ok, known bool) { return !g.full, g.known }
 func (g fakeGate) urgent(t *Trunk, user string) bool      { return user == "112" }
-func (g fakeGate) available() bool                        { return !g.full }
+func (g fakeGate) available(*Trunk) bool                  { return !g.full }
 
 var trunkAddr = netip.MustParseAddrPort("192.0.2.10:5060")
 

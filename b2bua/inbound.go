@@ -313,9 +313,9 @@ func (in *inbound) end(cause ringfence.EndCause) {
 		case <-in.d.Context().Done():
 			return
 		case <-l.u.ctx.Done():
-		case <-time.After(ackTime):
+		case <-time.After(ackTime()):
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), byeTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), byeTimeout())
 		defer cancel()
 		bye := sip.NewRequest(sip.BYE, in.target())
 		bye.SetTransport(in.d.InviteRequest.Transport())
@@ -323,11 +323,11 @@ func (in *inbound) end(cause ringfence.EndCause) {
 	}
 }
 
-// ackTime is how long an ACK may take: 64 × T1. byeTimeout bounds a BYE.
-const (
-	ackTime    = 32 * time.Second
-	byeTimeout = 10 * time.Second
-)
+// ackTime is how long an ACK may take, and copies of a request may arrive.
+func ackTime() time.Duration { return 64 * sip.T1 }
+
+// byeTimeout bounds a BYE: 10 s, with T1 as it is.
+func byeTimeout() time.Duration { return 20 * sip.T1 }
 
 var reasons = map[int]string{480: "Temporarily Unavailable", 486: "Busy Here", 487: "Request Terminated", 500: "Server Internal Error",
 	503: "Service Unavailable", 603: "Decline"}

@@ -153,7 +153,7 @@ func TestFullIntakeIsToldBeforehand(t *testing.T) {
 	if ok, known := u.admits(trunk, "a"); !ok || !known {
 		t.Errorf("its copy: %v, known %v", ok, known)
 	}
-	if ok, _ := u.admits(trunk, "b"); ok || u.available() {
+	if ok, _ := u.admits(trunk, "b"); ok || u.available(trunk) {
 		t.Error("a second call is taken, or said to be")
 	}
 	u.intake.done("a")
@@ -161,6 +161,13 @@ func TestFullIntakeIsToldBeforehand(t *testing.T) {
 		t.Error("no room after the first")
 	}
 	u.intake.done("c")
+	u.attempts["old"], u.attempts["new"] = &attempt{until: time.Now().Add(-time.Second)}, &attempt{until: time.Now().Add(time.Minute)}
+	if ok, known := u.admits(trunk, "new"); !ok || !known {
+		t.Errorf("a copy of a call that just ended: %v, known %v", ok, known)
+	}
+	if ok, known := u.admits(trunk, "old"); ok || known {
+		t.Errorf("an INVITE like one long ago passes the rate: %v, known %v", ok, known)
+	}
 	if ok, _ := u.admits(trunk, "d"); ok || !u.intake.room() {
 		t.Error("past the rate: taken, or a place is kept for it")
 	}

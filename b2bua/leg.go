@@ -38,6 +38,8 @@ type Leg struct {
 	call  signalling
 	rec   *recorderLeg // what a leg to a recorder has beside others; else nil
 
+	beside bool // it was placed to talk with a call in progress
+
 	mail    mail
 	ctx     context.Context // ends with the leg
 	cancel  context.CancelCauseFunc

@@ -92,6 +92,7 @@ func (s *side) admit(req *sip.Request, tx sip.ServerTransaction, next sipgo.Requ
 	l.call = in
 	if err := s.u.enter(l, key, req.Via().Params.GetOr("branch", "")); err != nil {
 		l.media.Close()
+		l.cancel(ErrEnded)
 		if errors.Is(err, errMerged) {
 			respond(req, tx, 482, "Loop Detected")
 		} else {
@@ -109,6 +110,10 @@ func (s *side) admit(req *sip.Request, tx sip.ServerTransaction, next sipgo.Requ
 	s.pending.Store(key, l)
 	defer s.pending.Delete(key)
 	next(req, tx)
+	if in.d == nil { // no dialog came of it: CANCEL or the connection's end was first
+		l.media.Close()
+		l.cancel(ErrEnded)
+	}
 }
 
 // busy answers 503 with Retry-After.

@@ -421,7 +421,7 @@ func (o *outbound) drop(res *sip.Response) {
 	if c := res.Contact(); c != nil {
 		target = c.Address
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(o.l.ctx), byeTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(o.l.ctx), byeTimeout())
 	defer cancel()
 	ack := o.inDialog(sip.ACK, target, invite, res, 0)
 	if _, err := (*egress)(o.l.s).Request(ctx, ack); err != nil {
@@ -479,7 +479,7 @@ func (o *outbound) cancel() {
 	}
 	sip.CopyHeaders("Route", invite, req)
 	req.SetBody(nil)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(o.l.ctx), ackTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(o.l.ctx), ackTime())
 	defer cancel()
 	if cancelTx, err := (*egress)(o.l.s).Request(ctx, req); err == nil {
 		awaitFinal(ctx, cancelTx)
@@ -521,7 +521,7 @@ func (o *outbound) end(ringfence.EndCause) {
 // hangUp sends BYE once.
 func (o *outbound) hangUp(cd *diago.DialogClientSession) {
 	o.byeOnce.Do(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(o.l.ctx), byeTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(o.l.ctx), byeTimeout())
 		defer cancel()
 		select {
 		case <-o.l.acked:

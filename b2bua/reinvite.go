@@ -127,7 +127,7 @@ func (l *Leg) sendUntilAck(res *sip.Response, tx sip.ServerTransaction) *sip.Req
 	l.reAck = acks
 	l.mu.Unlock()
 	wait := sip.T1
-	end := time.NewTimer(ackTime)
+	end := time.NewTimer(ackTime())
 	defer end.Stop()
 	for {
 		if err := tx.Respond(res); err != nil {

@@ -51,7 +51,7 @@ func (in *inbound) provisionalLocked(code int, reason string, body []byte, heade
 // repeat sends a reliable response again until its PRACK (section 3): T1, doubled
 // each time, for 64 × T1, after which the call is refused.
 func (in *inbound) repeat(r *reliable, code int, reason string, body []byte, headers []sip.Header) {
-	end := time.NewTimer(ackTime)
+	end := time.NewTimer(ackTime())
 	defer end.Stop()
 	for wait := sip.T1; ; wait *= 2 {
 		again := time.NewTimer(wait)
@@ -189,7 +189,7 @@ func (o *outbound) prack(res *sip.Response, rseq uint32, body []byte) {
 		req.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
 		req.SetBody(body)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(o.l.ctx), ackTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(o.l.ctx), ackTime())
 	defer cancel()
 	if tx, err := (*egress)(o.l.s).Request(ctx, req); err == nil {
 		awaitFinal(ctx, tx)

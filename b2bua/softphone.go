@@ -198,8 +198,9 @@ func (s *Softphones) Hold(user string, leg ringfence.LegID, on bool) error {
 
 // placeBrowser places a leg to a browser.
 func (u *UA) placeBrowser(ctx context.Context, p ringfence.Placement) (*Leg, error) {
+	beside := u.inProgress(p.Beside)
 	u.mu.Lock()
-	parent, running := u.ctx, u.started && !u.draining
+	parent, running := u.ctx, u.started && !u.closed && (!u.draining || beside)
 	_, taken := u.legs[p.Leg]
 	u.mu.Unlock()
 	if !running {
@@ -208,11 +209,11 @@ func (u *UA) placeBrowser(ctx context.Context, p ringfence.Placement) (*Leg, err
 	if taken {
 		return nil, errors.New("webrtc: place: leg identifier in use")
 	}
-	return u.soft.place(ctx, p, parent)
+	return u.soft.place(ctx, p, parent, beside)
 }
 
 // place rings a browser. What comes of it comes as events.
-func (s *Softphones) place(ctx context.Context, p ringfence.Placement, parent context.Context) (*Leg, error) {
+func (s *Softphones) place(ctx context.Context, p ringfence.Placement, parent context.Context, beside bool) (*Leg, error) {
 	user := strings.TrimPrefix(p.To, BrowserPlace)
 	if user == "" || len(user) > maxFieldBytes {
 		return nil, errors.New("webrtc: place: nobody is named")
@@ -225,7 +226,7 @@ func (s *Softphones) place(ctx context.Context, p ringfence.Placement, parent co
 	if info.ID == "" {
 		info.ID = ringfence.NewID[ringfence.LegID](ringfence.PrefixLeg)
 	}
-	l := &Leg{u: s.u, trunk: &s.trunk, info: info, media: media,
+	l := &Leg{u: s.u, trunk: &s.trunk, info: info, media: media, beside: beside,
 		settled: make(chan struct{}), acked: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancelCause(parent)
 	b := &browser{l: l, p: p, user: user}

@@ -28,9 +28,10 @@ type streamListener struct {
 	wg      sync.WaitGroup
 	closing sync.Once
 
-	mu    sync.Mutex
-	open  map[netip.AddrPort]*streamConn // by the far end's address
-	count map[netip.Addr]int
+	mu       sync.Mutex
+	open     map[netip.AddrPort]*streamConn // by the far end's address
+	count    map[netip.Addr]int             // by address, of strangers by SourceOf
+	stranger int                            // connections from addresses that no trunk owns
 }
 
 // connOwner is what a listener must know of the UA.
@@ -104,9 +105,14 @@ func (l *streamListener) acceptLoop() {
 }
 
 // register counts a connection, or returns nil when its source or all of them
-// have too many.
+// have too many. Strangers get a quarter of all connections, so that they leave
+// room for trunks, and none where they are owed no answer.
 func (l *streamListener) register(c net.Conn) *streamConn {
 	remote := remoteOf(c)
+	sc := &streamConn{Conn: c, l: l, remote: remote, counted: remote.Addr()}
+	if !l.f.ownedBySome(remote.Addr()) {
+		sc.stranger, sc.counted = true, SourceOf(remote.Addr())
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	select {
@@ -114,13 +120,18 @@ func (l *streamListener) register(c net.Conn) *streamConn {
 		return nil
 	default:
 	}
-	if l.open[remote] != nil || len(l.open) >= l.f.limits.Connections || l.count[remote.Addr()] >= l.f.limits.PerSource {
+	if l.open[remote] != nil || len(l.open) >= l.f.limits.Connections || l.count[sc.counted] >= l.f.limits.PerSource {
 		return nil
 	}
+	if sc.stranger {
+		if l.f.strangers == StrangersDrop || l.stranger >= max(1, l.f.limits.Connections/4) {
+			return nil
+		}
+		l.stranger++
+	}
 	mark(c, remote.Addr(), l.dscp)
-	sc := &streamConn{Conn: c, l: l, remote: remote}
 	l.open[remote] = sc
-	l.count[remote.Addr()]++
+	l.count[sc.counted]++
 	return sc
 }
 
@@ -184,14 +195,17 @@ type streamConn struct {
 	net.Conn
 	l      *streamListener
 	remote netip.AddrPort
-	names  []string  // of a verified client certificate
-	ours   bool      // we opened it
-	trunk  *Trunk    // nil = a stranger; owned by Read
-	buf    []byte    // read, not yet framed; owned by Read
-	out    []byte    // judged, not yet handed over; owned by Read
-	breaks int       // line breaks since the last message; owned by Read
-	since  time.Time // when the first byte of buf came; owned by Read
-	once   sync.Once
+
+	counted  netip.Addr // under what it is counted
+	stranger bool       // no trunk owns its address
+	names    []string   // of a verified client certificate
+	ours     bool       // we opened it
+	trunk    *Trunk     // nil = a stranger; owned by Read
+	buf      []byte     // read, not yet framed; owned by Read
+	out      []byte     // judged, not yet handed over; owned by Read
+	breaks   int        // line breaks since the last message; owned by Read
+	since    time.Time  // when the first byte of buf came; owned by Read
+	once     sync.Once
 }
 
 func (c *streamConn) secure(t *tls.Conn) {
@@ -212,10 +226,13 @@ func (c *streamConn) Close() error {
 		c.l.mu.Lock()
 		defer c.l.mu.Unlock()
 		delete(c.l.open, c.remote)
-		if n := c.l.count[c.remote.Addr()] - 1; n > 0 {
-			c.l.count[c.remote.Addr()] = n
+		if n := c.l.count[c.counted] - 1; n > 0 {
+			c.l.count[c.counted] = n
 		} else {
-			delete(c.l.count, c.remote.Addr())
+			delete(c.l.count, c.counted)
+		}
+		if c.stranger {
+			c.l.stranger--
 		}
 	})
 	return err

@@ -74,6 +74,11 @@ type attempt struct {
 	until  time.Time // zero while its leg lives
 }
 
+// live reports whether a copy of the INVITE may still arrive.
+func (a *attempt) live(now time.Time) bool {
+	return a != nil && (a.until.IsZero() || now.Before(a.until))
+}
+
 // stack sets what sipgo keeps in package variables. Its log is switched off: it
 // writes whole messages, and those hold numbers and PASSporTs.
 var stack = sync.OnceFunc(func() {
@@ -167,7 +172,7 @@ func (u *UA) Addrs() map[string]netip.AddrPort {
 }
 
 // Drain refuses new calls with 503 and Retry-After, answers OPTIONS the same
-// way, and returns when the last call has ended or ctx has.
+// way, lets legs be placed only beside calls in progress, and returns when the last call has ended or ctx has.
 func (u *UA) Drain(ctx context.Context) error {
 	u.mu.Lock()
 	if !u.draining {
@@ -238,10 +243,10 @@ func (u *UA) Close() error {
 }
 
 // available implements gate.
-func (u *UA) available() bool {
+func (u *UA) available(t *Trunk) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return !u.draining && u.active < u.cfg.Limits.Calls && u.intake.room()
+	return u.roomLocked(t, false) == nil && u.intake.room()
 }
 
 // urgent implements gate.
@@ -252,13 +257,13 @@ func (u *UA) urgent(t *Trunk, user string) bool { return u.cfg.urgent(t, user) }
 func (u *UA) admits(t *Trunk, key string) (ok, known bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if _, known = u.attempts[key]; known {
-		return u.roomLocked(t) == nil, true
+	now := time.Now()
+	if u.attempts[key].live(now) {
+		return u.roomLocked(t, false) == nil, true
 	}
-	if u.roomLocked(t) != nil {
+	if u.roomLocked(t, false) != nil {
 		return false, false
 	}
-	now := time.Now()
 	if ok, known = u.intake.take(key, now); !ok || known {
 		return ok, known
 	}
@@ -269,11 +274,19 @@ func (u *UA) admits(t *Trunk, key string) (ok, known bool) {
 	return false, false
 }
 
-func (u *UA) roomLocked(t *Trunk) error {
+// roomLocked reports why one more leg may not be. A leg that is placed beside a
+// call in progress completes it and begins none: who fills the cap with calls,
+// and who drains us, keeps nobody already here from a person. Every call may so
+// have one leg over the cap.
+func (u *UA) roomLocked(t *Trunk, beside bool) error {
+	most := u.cfg.Limits.Calls
+	if beside {
+		most *= 2
+	}
 	switch {
-	case u.draining || u.closed || !u.started:
+	case u.closed || !u.started || u.draining && !beside:
 		return ErrDraining
-	case u.active >= u.cfg.Limits.Calls, t.Calls > 0 && u.perTrunk[t] >= t.Calls:
+	case u.active >= most, t.Calls > 0 && u.perTrunk[t] >= t.Calls:
 		return ErrFull
 	}
 	return nil
@@ -283,21 +296,17 @@ func (u *UA) roomLocked(t *Trunk) error {
 // 8.2.2.2).
 var errMerged = errors.New("sip: merged request")
 
-// attemptTime is how long copies of an INVITE may still arrive after its leg
-// ended: 64 × T1.
-const attemptTime = 32 * time.Second
-
 // enter takes one call slot for l. key and branch are those of an inbound
 // INVITE, or empty.
 func (u *UA) enter(l *Leg, key, branch string) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if key != "" {
-		if a := u.attempts[key]; a != nil && (a.until.IsZero() || time.Now().Before(a.until)) {
+		if u.attempts[key].live(time.Now()) {
 			return errMerged
 		}
 	}
-	if err := u.roomLocked(l.trunk); err != nil && (!l.info.Emergency || u.closed) {
+	if err := u.roomLocked(l.trunk, l.beside); err != nil && (!l.info.Emergency || u.closed) {
 		return err
 	}
 	if key != "" {
@@ -315,7 +324,7 @@ func (u *UA) enter(l *Leg, key, branch string) error {
 func (u *UA) pruneLocked() {
 	now, looked := time.Now(), 0
 	for k, a := range u.attempts {
-		if !a.until.IsZero() && now.After(a.until) {
+		if !a.live(now) {
 			delete(u.attempts, k)
 		}
 		if looked++; looked == 16 {
@@ -358,7 +367,7 @@ func (u *UA) leave(l *Leg, key string) {
 		delete(u.dialogs, l.dialogKey)
 	}
 	if a := u.attempts[key]; a != nil && key != "" {
-		a.until = time.Now().Add(attemptTime)
+		a.until = time.Now().Add(ackTime()) // copies may still arrive
 	}
 	if u.streams[l.info.Source]--; u.streams[l.info.Source] == 0 {
 		delete(u.streams, l.info.Source)
@@ -402,6 +411,13 @@ func (u *UA) dialog(callID, ourTag string) *Leg {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.dialogs[dialogKey(callID, ourTag)]
+}
+
+// inProgress reports whether id is a call in progress, which a leg may be placed
+// beside.
+func (u *UA) inProgress(id ringfence.LegID) bool {
+	l := u.leg(id)
+	return l != nil && !l.over()
 }
 
 // leg returns a leg by its identifier, or nil.

@@ -1,0 +1,23 @@
+package b2bua
+
+// Held counts what calls hold: everything is zero where none is in progress, and
+// no message of one is owed.
+func (u *UA) Held() map[string]int {
+	open, _ := u.pool.InUse()
+	held := map[string]int{"media": open}
+	for _, s := range u.sides {
+		s.pending.Range(func(any, any) bool { held["pending"]++; return true })
+		if s.ln != nil {
+			s.ln.mu.Lock()
+			held["connections"] += len(s.ln.open) + len(s.ln.count) + s.ln.stranger
+			s.ln.mu.Unlock()
+		}
+	}
+	u.intake.mu.Lock()
+	held["setups"] = len(u.intake.open)
+	u.intake.mu.Unlock()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	held["active"], held["trunks"], held["dialogs"], held["legs"], held["sources"] = u.active, len(u.perTrunk), len(u.dialogs), len(u.legs), len(u.streams)
+	return held
+}
