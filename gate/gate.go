@@ -58,19 +58,18 @@ const (
 
 // The numbers that policies and time-outs keep to.
 const (
-	permitLife     = 60 * time.Second
-	permitTries    = 3 // permits that may lapse unredeemed
-	approvalLife   = 15 * time.Minute
-	pendingLife    = 24 * time.Hour
-	papersLife     = 7 * 24 * time.Hour // C5: somebody has to come with their papers
-	readyLife      = 15 * time.Minute   // C0–C3
-	readyLifeLong  = 24 * time.Hour     // C4–C5
-	payeeAge       = 72 * time.Hour     // since the payment that made a payee known
-	sumWindow      = 24 * time.Hour
-	lockLife       = 24 * time.Hour
-	staffWait      = 24 * time.Hour
-	mandateWait    = 24 * time.Hour
-	idempotentLife = 24 * time.Hour
+	permitLife    = 60 * time.Second
+	permitTries   = 3 // permits that may lapse unredeemed
+	approvalLife  = 15 * time.Minute
+	pendingLife   = 24 * time.Hour
+	papersLife    = 7 * 24 * time.Hour // C5: somebody has to come with their papers
+	readyLife     = 15 * time.Minute   // C0–C3
+	readyLifeLong = 24 * time.Hour     // C4–C5
+	payeeAge      = 72 * time.Hour     // since the payment that made a payee known
+	sumWindow     = 24 * time.Hour
+	lockLife      = 24 * time.Hour
+	staffWait     = 24 * time.Hour
+	mandateWait   = 24 * time.Hour
 )
 
 // Policies gives the policies of a tenant. Both may return nil, which refuses.
