@@ -66,8 +66,8 @@ func newTale(t *testing.T, duress bool) *tale {
 	w.g.cfg.Keep = func(_ context.Context, k Keeping) (Kept, error) {
 		return Kept{Type: ringfence.AuthPIN, Secret: ringfence.Secret("kept of " + string(k.Values["new_pin"]))}, nil
 	}
-	w.g.cfg.Seems = func(_ context.Context, _ ledger.Tx, e ledger.Entry) error {
-		s.heard = append(s.heard, fmt.Sprint(e.Event, " ", e.Subject, " ", e.Release, " ", e.At))
+	w.g.cfg.Seems = func(_ context.Context, tx ledger.Tx, e ledger.Entry) error {
+		tx.OnCommit(func() { s.heard = append(s.heard, fmt.Sprint(e.Event, " ", e.Subject, " ", e.Release, " ", e.At)) })
 		return nil
 	}
 	old := w.now.Add(-year)
