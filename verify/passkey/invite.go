@@ -163,7 +163,7 @@ func (r *Registrar) Unlock(ctx context.Context, tenant ringfence.TenantID, token
 	}
 	err = r.store.Update(ctx, tenant, func(tx verify.Tx) error {
 		inv, version, err := loadInvite(ctx, tx, hash)
-		if err != nil || !inv.open(tx.Now()) {
+		if err != nil || !inv.lasts(tx.Now()) { // the tries were counted above, this one too
 			return errors.Join(err, ErrSpent)
 		}
 		inv.Code = nil // it is open from here on
@@ -234,8 +234,10 @@ func (r *Registrar) Look(ctx context.Context, tenant ringfence.TenantID, token r
 }
 
 func (i Invite) open(now time.Time) bool {
-	return i.SpentAt.IsZero() && now.Before(i.ExpiresAt) && (!i.NeedsCode() || i.Tries < CodeTries)
+	return i.lasts(now) && (!i.NeedsCode() || i.Tries < CodeTries)
 }
+
+func (i Invite) lasts(now time.Time) bool { return i.SpentAt.IsZero() && now.Before(i.ExpiresAt) }
 
 // Begin returns PublicKeyCredentialCreationOptionsJSON for an open link that
 // waits for no carry code, or PublicKeyCredentialRequestOptionsJSON when it asks
