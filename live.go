@@ -32,6 +32,8 @@ type LiveCall struct {
 	Claim       string      `json:"claim,omitempty"` // "claims to be …"
 	Subject     SubjectID   `json:"subject,omitempty"`
 	SubjectKind SubjectKind `json:"subject_kind,omitempty"`
+	// Named is what somebody who is not on file was named by; nil for who is.
+	Named map[string]string `json:"-"`
 
 	Evidence []LiveEvidence `json:"evidence"`
 	Releases []LiveRelease  `json:"releases"`

@@ -26,6 +26,10 @@ var (
 	ErrHeld = errors.New("gate: the release is held")
 	// ErrExpired is returned for a permit or release past its time.
 	ErrExpired = errors.New("gate: expired")
+	// ErrNoSubject is returned, as the *InvalidError it is, for an action about
+	// somebody who is not on file. Whoever shows it to people at a console tells
+	// them who is a customer: Pretend is for them (invariant 23).
+	ErrNoSubject error = &InvalidError{Field: "subject", Says: "is not known"}
 	// ErrForbidden is returned to a person, client or executor that may not
 	// ask this.
 	ErrForbidden = errors.New("gate: not allowed")

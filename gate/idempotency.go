@@ -21,6 +21,9 @@ type Key struct {
 	Body      [32]byte // SHA-256 of the request's body
 }
 
+// Zero reports no key.
+func (k Key) Zero() bool { return k.Value == "" }
+
 func (k Key) id() string {
 	sum := sha256.Sum256([]byte("ringfence/idempotency/v1\x00" + k.Client + "\x00" + k.Operation + "\x00" + k.Value))
 	return hex.EncodeToString(sum[:])

@@ -159,30 +159,6 @@ func (g *Gate) ownNumbers(ctx context.Context, tenant ringfence.TenantID, subjec
 	})
 }
 
-// Pretend judges an action of a subject who does not exist, with the work that
-// one who does would cost, and keeps nothing. It returns what Open would say of
-// the request itself, and what would still be needed of somebody who has proved
-// nothing.
-func (g *Gate) Pretend(ctx context.Context, tenant ringfence.TenantID, q OpenRequest) (Verdict, error) {
-	r, err := g.newRow(ctx, tenant, q, false)
-	if err != nil {
-		return Verdict{}, err
-	}
-	p := g.cfg.Policies.ByHash(tenant, r.Policy)
-	c := Case{AskedBy: q.AskedBy, Active: true, Ask: policy.Case{Action: r.Type, Release: r.ID, Digest: r.Digest, Traversal: r.Traversal,
-		Subject: r.Proves, Kind: r.Kind, Fields: r.Fields}}
-	if a, ok := p.Action(r.Type); ok {
-		c.Payee = payeeOf(a, r.Fields)
-	}
-	var v Verdict
-	err = g.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
-		v = Decide(p, c, tx.Now())
-		return nil
-	})
-	v.Decision = StepUp // whatever is proved, it is never allowed
-	return v, err
-}
-
 // enrolment finds the pending authenticator that an action names by its
 // fingerprint, so that nobody has to bring it again.
 func (t *turn) enrolment(a *policy.Action) error {

@@ -177,7 +177,7 @@ func TestInvariant23WhatIsBarredIsToldLate(t *testing.T) {
 	w.contact(ringfence.ContactPoint{ID: id[ringfence.ContactPointID]("cpt"), Tenant: ten, Subject: ann, Type: ringfence.ContactLandline,
 		Value: "442058392000", StoredAt: w.now.Add(-year), ChangedAt: w.now.Add(-year), VerifiedAt: w.now.Add(-year), Status: ringfence.StatusActive})
 	q := OpenRequest{Type: "set_pin", Subject: "sub_nobody", Fields: map[string]string{"new_pin": "583920"}, Traversal: trv, By: flow}
-	told, err := w.g.Pretend(context.Background(), ten, q)
+	_, told, err := w.g.Pretend(context.Background(), ten, q)
 	if err != nil {
 		t.Errorf("nobody is told %v", err)
 	}
@@ -192,7 +192,7 @@ func TestInvariant23WhatIsBarredIsToldLate(t *testing.T) {
 		t.Errorf("active: %+v", have)
 	}
 	q.Fields = map[string]string{"new_pin": "111111"}
-	_, known := w.g.Pretend(context.Background(), ten, q)
+	_, _, known := w.g.Pretend(context.Background(), ten, q)
 	if _, nobody := w.openWith("set_pin", flow, q.Fields); known == nil || nobody == nil || known.Error() != nobody.Error() {
 		t.Errorf("a weak PIN: %v and %v", known, nobody)
 	}

@@ -117,7 +117,7 @@ func (t *turn) open(q OpenRequest) (Verdict, error) {
 		t.r.ExpiresAt = t.now.Add(papersLife)
 	}
 	if _, err := ledgerSubject(t); errors.Is(err, ledger.ErrNotFound) {
-		return Verdict{}, &InvalidError{Field: "subject", Says: "is not known"}
+		return Verdict{}, ErrNoSubject
 	} else if err != nil {
 		return Verdict{}, err
 	}

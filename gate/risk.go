@@ -49,6 +49,13 @@ func (t *turn) risks(c *Case, points []ringfence.ContactPoint) error {
 		return err
 	}
 	recent = slices.DeleteFunc(recent, func(r ledger.Record) bool { return r.ID == string(t.r.ID) })
+	for _, r := range t.also {
+		body, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		recent = append(recent, ledger.Record{ID: string(r.ID), Body: body})
+	}
 	own = append(own, velocity(recent), refusals(*c, recent))
 	for _, r := range own {
 		c.Ask.Signals[r.Name] = r.Value

@@ -22,6 +22,7 @@ type turn struct {
 	r       *row
 	now     time.Time
 	signals []ringfence.Signal
+	also    []Release // made up for the same nobody before
 }
 
 // changeJudging is change for what decides anew: signals are asked for first,

@@ -67,5 +67,10 @@ func (t *turn) windowed(subject ringfence.SubjectID, action string, d time.Durat
 		full = full || len(rows) >= q.Limit-1 // one of them is this release
 		out = append(out, rows...)
 	}
+	for _, r := range t.also {
+		if r.Type == action {
+			out = append(out, row{Release: r})
+		}
+	}
 	return slices.DeleteFunc(out, func(o row) bool { return !o.counts() || o.ID == t.r.ID || !o.within(d, t.now) }), full, nil
 }

@@ -26,7 +26,7 @@ func (v *Verifier) Identify(ctx context.Context, tenant ringfence.TenantID, kind
 	if err != nil {
 		return ringfence.Subject{}, false, err
 	}
-	nobody := ringfence.Subject{ID: v.nobody(tenant, kind, field, value), Tenant: tenant, Kind: kind, Status: ringfence.StatusActive}
+	nobody := ringfence.Subject{ID: v.nobody(tenant, kind, field, value), Tenant: tenant, Kind: kind, Status: ringfence.StatusActive, Record: map[string]string{field: value}}
 	if !known {
 		return nobody, false, nil
 	}

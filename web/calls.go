@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/gate"
 )
 
 // The errors with which an implementation of Calls refuses. Any other error
@@ -67,6 +68,12 @@ type Desk interface {
 	// Pressure tells risk and supervisors, silently, that the agent acts under
 	// pressure: nothing visible changes, nothing of this call executes.
 	Pressure(ctx context.Context, who Act) error
+	// Pretend opens an action about the person of a call who is not on file, as
+	// if they were and had proved nothing: an agent is not told who is a customer
+	// (invariant 23). Pretended is such an action by its id, cancelled or held
+	// before unless to is ""; gate.ErrNotFound for any other.
+	Pretend(ctx context.Context, who Act, q gate.OpenRequest) (gate.Release, gate.Verdict, error)
+	Pretended(ctx context.Context, who Act, id ringfence.ReleaseID, to gate.State) (gate.Release, gate.Verdict, error)
 	// Report raises an alert about the call with the words of whoever has it,
 	// or had it: also after its end.
 	Report(ctx context.Context, who Act, text string) error

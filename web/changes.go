@@ -57,7 +57,7 @@ func (s *Server) askChange(ctx context.Context, in *changeIn) (*releaseOut, erro
 		return nil, problem.New(problem.Forbidden, "An agent asks for a change on their own call.")
 	}
 	if in.Body.Target != "" {
-		named, err := s.cfg.Gate.Describe(ctx, p.tenant, q.Type, in.ID, in.Body.Target)
+		named, err := s.describe(ctx, q.Type, in.ID, in.Body.Target)
 		if err != nil {
 			return nil, err
 		}

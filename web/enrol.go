@@ -62,6 +62,10 @@ func (s *Server) inviteSubject(ctx context.Context, in *subjectInviteIn) (*subje
 		return nil, problem.New(problem.Forbidden, "An agent sends the link to a number or address on file.")
 	}
 	to, err := s.invitee(ctx, p.tenant, in.ID, in.Body.Contact)
+	sent := masked(to.Value)
+	if errors.Is(err, gate.ErrNotFound) {
+		sent, err = s.inviteOfNobody(p, in.ID, in.Body.Contact)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -75,11 +79,13 @@ func (s *Server) inviteSubject(ctx context.Context, in *subjectInviteIn) (*subje
 	link := strings.TrimSuffix(s.cfg.PublicURL, "/") + "/enrol#" + string([]byte(token))
 	out := &subjectInviteOut{CacheControl: "no-store"}
 	out.Body.Code, out.Body.ExpiresAt = string([]byte(code)), p.at.Add(passkey.InviteLife)
-	if to.ID == "" {
+	if in.Body.Contact == "" {
 		out.Body.Link = link
 		return out, nil
 	}
-	out.Body.Sent = masked(to.Value)
+	if out.Body.Sent = sent; to.ID == "" {
+		return out, nil // nobody is there to get it
+	}
 	if err := s.cfg.PostLink(ctx, p.tenant, to, ringfence.Secret(link)); err != nil {
 		return nil, problem.New(problem.Unavailable, "The link could not be sent. Try another number or address on file.")
 	}

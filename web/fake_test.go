@@ -26,6 +26,8 @@ type fakeCalls struct {
 	live     []ringfence.LiveCall
 	watchers []chan struct{}
 	told     []string
+	gate     *gate.Gate                         // which judges what is made up
+	made     map[ringfence.ReleaseID]*pretended // about people who are not on file
 	running  map[ringfence.TraversalID]string
 	had      map[ringfence.TraversalID]ringfence.PersonID // whose the calls were that are over
 }
@@ -237,6 +239,7 @@ func newDesktop(t testing.TB, with ...func(*Config)) *desktop {
 	d.gate = newGate(t, d.store, func(ctx context.Context, a ringfence.Authenticator, message [32]byte, assertion []byte) error {
 		return checkApproval(d.rp)(ctx, a, message, assertion)
 	})
+	d.calls.gate = d.gate
 	cfg := Config{Store: d.store, Calls: d.calls, Gate: d.gate, Policies: testPolicies(t), Company: func(ringfence.TenantID) string { return "Northwind" }}
 	for _, f := range with {
 		f(&cfg)

@@ -103,7 +103,7 @@ func (s *Server) releaseAPI(a huma.API) {
 			if err != nil {
 				return nil, err
 			}
-			r, v, err := s.cfg.Gate.Evaluate(ctx, who(ctx).tenant, r.ID)
+			r, v, err := s.orPretended(ctx, in.ID, "")(s.cfg.Gate.Evaluate(ctx, who(ctx).tenant, r.ID))
 			out := &releaseOut{Body: viewOf(r, v)}
 			out.Body.Fields = r.Fields
 			return out, err
@@ -118,7 +118,7 @@ func (s *Server) releaseAPI(a huma.API) {
 			if in.Body.Digest != r.Digest || r.Digest.Zero() {
 				return nil, problem.New(problem.Conflict, "This is not the action that was opened.")
 			}
-			r, v, err := s.cfg.Gate.Release(ctx, who(ctx).tenant, in.ID, actorOf(ctx))
+			r, v, err := s.orPretended(ctx, in.ID, "")(s.cfg.Gate.Release(ctx, who(ctx).tenant, in.ID, actorOf(ctx)))
 			return answer(r, v, err)
 		})
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/releases/{id}/cancel", Summary: "End a release that nobody wants any more"},
@@ -131,6 +131,7 @@ func (s *Server) releaseAPI(a huma.API) {
 				why = "cancelled by whoever opened it"
 			}
 			r, err := s.cfg.Gate.Cancel(ctx, who(ctx).tenant, in.ID, actorOf(ctx), why)
+			r, _, err = s.orPretended(ctx, in.ID, gate.StateCancelled)(r, gate.Verdict{}, err)
 			return &releaseOut{Body: viewOf(r, gate.Verdict{})}, err
 		})
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/releases/{id}/reject", Summary: "Tell that the person did not ask for this",
@@ -140,6 +141,7 @@ func (s *Server) releaseAPI(a huma.API) {
 				return nil, err
 			}
 			r, err := s.cfg.Gate.Reject(ctx, who(ctx).tenant, in.ID, actorOf(ctx))
+			r, _, err = s.orPretended(ctx, in.ID, gate.StateHeld)(r, gate.Verdict{}, err)
 			return &releaseOut{Body: viewOf(r, gate.Verdict{})}, err
 		})
 }
@@ -212,6 +214,12 @@ func (s *Server) openedBy(ctx context.Context, q gate.OpenRequest, pair httpPair
 	}
 	q.Key = gate.Key{Client: p.actor(), Operation: "open", Value: key, Body: body}
 	r, v, err := s.cfg.Gate.Open(ctx, p.tenant, q)
+	if errors.Is(err, gate.ErrNoSubject) && p.client.ID == "" && q.Traversal != "" {
+		r, v, err = s.cfg.Calls.Pretend(ctx, Act{Tenant: p.tenant, By: p.person.ID, Traversal: q.Traversal}, q)
+		if err == nil {
+			return &releaseOut{Body: viewOf(r, v)}, nil
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -254,7 +262,7 @@ func (s *Server) listReleases(ctx context.Context, in *releasesIn) (*releasesOut
 // release reads a release that the principal may see; any other is not there.
 func (s *Server) release(ctx context.Context, id ringfence.ReleaseID) (gate.Release, error) {
 	r, err := s.cfg.Gate.Lookup(ctx, who(ctx).tenant, id)
-	if err != nil {
+	if r, _, err = s.orPretended(ctx, id, "")(r, gate.Verdict{}, err); err != nil {
 		return gate.Release{}, err
 	}
 	if !s.mayRead(who(ctx), r) {

@@ -66,6 +66,9 @@ type Config struct {
 	// them; nil refuses.
 	Verifier *stirshaken.Verifier
 	Signer   *stirshaken.Signer
+	// Language is the one in which most people of a tenant are spoken to; nil says
+	// none.
+	Language func(ringfence.TenantID) string
 	// Home says how the numbers that people look for are read.
 	Home stirshaken.Home
 	// SSO is the company's sign-on for staff; nil: passkeys only.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/flows/runner"
+	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/web"
 )
 
@@ -53,6 +54,16 @@ func (c calls) Take(ctx context.Context, t ringfence.TenantID, by ringfence.Pers
 
 func (c calls) StepUp(ctx context.Context, s web.StepUp) error {
 	return forWeb(c.r.StepUp(ctx, act(s.Act), s.Flow, s.Release))
+}
+
+func (c calls) Pretend(ctx context.Context, who web.Act, q gate.OpenRequest) (gate.Release, gate.Verdict, error) {
+	r, v, err := c.r.Pretend(ctx, act(who), q)
+	return r, v, forWeb(err)
+}
+
+func (c calls) Pretended(ctx context.Context, who web.Act, id ringfence.ReleaseID, to gate.State) (gate.Release, gate.Verdict, error) {
+	r, v, err := c.r.Pretended(ctx, act(who), id, to)
+	return r, v, forWeb(err)
 }
 
 func (c calls) CancelStepUp(ctx context.Context, who web.Act) error {
@@ -107,4 +118,14 @@ func (a *app) language(tenant ringfence.TenantID) string {
 		}
 	}
 	return "en"
+}
+
+// languageOf is the language of a tenant.
+func (a *app) languageOf(tenant ringfence.TenantID) string {
+	for _, t := range a.cfg.Tenants {
+		if tenantOr(t.ID) == tenant {
+			return t.Language
+		}
+	}
+	return ""
 }

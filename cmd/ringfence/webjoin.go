@@ -48,7 +48,7 @@ func (a *app) joinWeb() error {
 		}
 	}
 	joined := web.Config{
-		Store: a.store, Calls: calls{a.runner}, Gate: a.gate, Announcer: a.hooks, Policies: policies{a.shelf}, Jobs: jobs{a}, Checkpoint: a.store.Checkpoint, Stop: a.stop, PINs: a.verify.pin, Recovery: a.verify.recovery, PostLink: a.postLink, Verifier: a.stir, Signer: a.sign,
+		Store: a.store, Calls: calls{a.runner}, Gate: a.gate, Language: a.languageOf, Announcer: a.hooks, Policies: policies{a.shelf}, Jobs: jobs{a}, Checkpoint: a.store.Checkpoint, Stop: a.stop, PINs: a.verify.pin, Recovery: a.verify.recovery, PostLink: a.postLink, Verifier: a.stir, Signer: a.sign,
 		Recordings: recordings{a.recorder}, Supervision: a.supervision(),
 		Traces: traces{a}, Captures: a.captures, Bans: bans{a}, Signals: heardSignals{a}, Home: home(a.cfg.STIR.Home),
 		Proofing: proofs,

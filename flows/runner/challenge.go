@@ -400,7 +400,10 @@ func (t *traversal) claim(ctx context.Context, s ringfence.Subject, known bool, 
 	t.releases, t.number = nil, false
 	t.subject, t.known = s, known
 	t.live.Subject, t.live.SubjectKind = s.ID, s.Kind
-	t.live.Claim = claimSays(s)
+	t.live.Claim, t.live.Named = claimSays(s), nil
+	if !known {
+		t.live.Named = s.Record
+	}
 	t.r.entry(ctx, t.tenant, ledger.Entry{Event: "traversal.identified", Traversal: t.id, Subject: t.knownSubject(), Person: by})
 	if t.attested && t.first != nil {
 		t.observe(ctx, ringfence.FactAttested)

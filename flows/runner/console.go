@@ -104,7 +104,9 @@ func (t *traversal) stepUp(ctx context.Context, by ringfence.PersonID, flow stri
 	f := t.facts(flows.StartsConsole)
 	f.Subject, f.Record = t.subject.Kind, t.subject.Record
 	action := ""
-	if release != "" {
+	if d := t.decoyOf(release); d != nil && d.release.State.BeforeRedeemed() {
+		action, f.Action, f.Payload = d.release.Type, d.release.Type, d.release.Fields
+	} else if release != "" {
 		rel, err := t.r.cfg.Gate.Lookup(ctx, t.tenant, release)
 		if err != nil || rel.Traversal != t.id || !rel.State.BeforeRedeemed() {
 			return ErrNoCall
@@ -226,7 +228,6 @@ func (r *Runner) HangUp(ctx context.Context, who Act) error {
 // nothing that the agent or the caller can see changes.
 func (r *Runner) Pressure(ctx context.Context, who Act) error {
 	return r.owned(ctx, who, func(ctx context.Context, t *traversal) error {
-		t.notify(Notice{Kind: "pressure", Text: "an agent acts under pressure"})
 		return t.duress(ctx)
 	})
 }

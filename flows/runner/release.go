@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"crypto/rand"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -47,10 +46,7 @@ func (t *traversal) performOpen(ctx context.Context, e flows.Effect) {
 	var err error
 	if t.known {
 		rel, _, err = t.r.cfg.Gate.Open(ctx, t.tenant, q)
-	} else if verdict, wrong := t.r.cfg.Gate.Pretend(ctx, t.tenant, q); wrong != nil {
-		err = wrong
-	} else {
-		t.openDecoy(e.Action, fields, verdict)
+	} else if _, err = t.openDecoy(ctx, q); err == nil {
 		return
 	}
 	if err != nil {
@@ -68,24 +64,6 @@ func (t *traversal) bundled() bool {
 		t.bundle = t.r.cfg.Bundles.Current(t.tenant)
 	}
 	return t.bundle != nil
-}
-
-// openDecoy makes up a release of a person who is not on file, so that the
-// flow goes on as it would for one who is (invariant 23). The gate does not
-// know it, and every challenge for it is a decoy.
-func (t *traversal) openDecoy(action string, fields map[string]string, verdict gate.Verdict) {
-	a, ok := t.bundle.Policy().Action(action)
-	if !ok {
-		return
-	}
-	rel := gate.Release{ID: ringfence.NewID[ringfence.ReleaseID](ringfence.PrefixRelease), Type: action, Says: a.Says, Class: a.Class,
-		State: gate.StatePendingEvidence, Fields: fields}
-	_, _ = rand.Read(rel.Digest[:]) // never fails (crypto/rand)
-	t.releases = append(t.releases, releaseRef{action: action, id: rel.ID, digest: rel.Digest, says: rel.Says, fields: t.fieldsOf(rel), decoy: true})
-	t.note(rel.Says+" was asked for", false)
-	v := t.liveRelease(rel)
-	v.Decision, v.Why, v.Missing = verdict.Decision.String(), verdict.Next, verdict.Missing
-	t.live.Releases = append(t.live.Releases, v)
 }
 
 // adopt takes a release into this traversal: opened by its flow, or for it in
@@ -178,16 +156,7 @@ func (t *traversal) showRelease(ctx context.Context, id ringfence.ReleaseID) {
 	if err != nil {
 		return
 	}
-	v := t.liveRelease(rel)
-	v.Decision = verdict.Decision.String()
-	for _, r := range verdict.Risks {
-		if r.Odd() {
-			v.Risks = append(v.Risks, r.Says)
-		}
-	}
-	if rel.State == gate.StatePendingEvidence || rel.State == gate.StatePendingApproval {
-		v.Why, v.Missing = verdict.Next, verdict.Missing
-	}
+	v := t.liveVerdict(rel, verdict)
 	for i := range t.live.Releases {
 		if t.live.Releases[i].ID == id {
 			if t.live.Releases[i].State != v.State {
@@ -198,6 +167,21 @@ func (t *traversal) showRelease(ctx context.Context, id ringfence.ReleaseID) {
 		}
 	}
 	t.live.Releases = append(t.live.Releases, v)
+}
+
+// liveVerdict is liveRelease with what was judged.
+func (t *traversal) liveVerdict(rel gate.Release, verdict gate.Verdict) ringfence.LiveRelease {
+	v := t.liveRelease(rel)
+	v.Decision = verdict.Decision.String()
+	for _, r := range verdict.Risks {
+		if r.Odd() {
+			v.Risks = append(v.Risks, r.Says)
+		}
+	}
+	if rel.State == gate.StatePendingEvidence || rel.State == gate.StatePendingApproval {
+		v.Why, v.Missing = verdict.Next, verdict.Missing
+	}
+	return v
 }
 
 func (t *traversal) cancelRelease(ctx context.Context, action string) {
@@ -218,7 +202,7 @@ func (t *traversal) cancelReleaseRef(ctx context.Context, r releaseRef) {
 	id := r.id
 	t.have = slices.DeleteFunc(t.have, func(p proof) bool { return p.release == id })
 	t.live.Evidence = slices.DeleteFunc(t.live.Evidence, func(ev ringfence.LiveEvidence) bool { return ev.Release == id })
-	if r.decoy {
+	if r.decoy != nil {
 		t.live.Releases = slices.DeleteFunc(t.live.Releases, func(v ringfence.LiveRelease) bool { return v.ID == id })
 	} else if _, err := t.r.cfg.Gate.Cancel(ctx, t.tenant, id, gate.Actor{Flow: t.flowName()}, "a field or the person changed"); err != nil {
 		t.r.cfg.Log.Info("release not cancelled", "release", string(id), "err", err)
@@ -277,6 +261,11 @@ func approvedAlready(v gate.Verdict) bool {
 func (t *traversal) performRelease(ctx context.Context, e flows.Effect) {
 	rel, ok := t.releaseOf(e.Action)
 	if !ok {
+		t.answer(e, flows.Denied)
+		return
+	}
+	if rel.decoy != nil {
+		t.note(rel.says+": "+rel.decoy.verdict.Next, true)
 		t.answer(e, flows.Denied)
 		return
 	}

@@ -109,7 +109,7 @@ type legProof struct {
 // fields as they are spoken and shown.
 type releaseRef struct {
 	action string
-	decoy  bool // of a person who is not on file: the gate does not know it
+	decoy  *decoy // of a person who is not on file: the gate does not know it
 	id     ringfence.ReleaseID
 	digest ringfence.Digest
 	says   string
