@@ -98,5 +98,9 @@ func mutate(ctx context.Context, r room, o options) (bool, error) {
 	if err := l.runAll(ctx, o, known); err != nil {
 		return false, err
 	}
-	return report(os.Stdout, r, l.chosen(o), known, o.least), nil
+	equivalent, err := readEquivalents(equivalentText)
+	if err != nil {
+		return false, err
+	}
+	return report(os.Stdout, r, l.chosen(o), known, fitting(os.Stdout, l.sites, equivalent), o.least), nil
 }

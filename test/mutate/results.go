@@ -83,19 +83,29 @@ func (r *results) add(s *site, became string) {
 }
 
 // report prints who lived, and the figures; it tells whether they are enough.
-// A mutant that no test comes by counts as one that lived.
-func report(w io.Writer, r room, sites []*site, known *results, least float64) bool {
+// A mutant that no test comes by counts as one that lived; one that does the
+// same as the program, by the list, does not count.
+func report(w io.Writer, r room, sites []*site, known *results, equivalent map[string]string, least float64) bool {
 	count := map[string]int{}
 	for _, s := range sites {
-		became := known.of(s)
-		count[became]++
-		if slices.Contains([]string{lived, notReached, timedOut}, became) {
-			fmt.Fprintf(w, "%s: %s: %s\n", s, became, s.Text)
+		became, place := known.of(s), s.place()
+		listed := equivalent[place] != ""
+		switch {
+		case listed && became == killed:
+			fmt.Fprintf(w, "listed as equivalent, but killed: %s\n", place)
+		case listed:
+			became = same
+		case slices.Contains([]string{lived, notReached, timedOut}, became):
+			fmt.Fprintf(w, "%s at %s:%d: %s\n", became, s.File, s.Line, place)
 		}
+		count[became]++
 	}
 	dead, alive := count[killed], count[lived]+count[notReached]
 	score := 100 * float64(dead) / float64(max(1, dead+alive))
-	fmt.Fprintf(w, "%s: %d mutants: %d killed, %d lived, %d not reached, %d timed out, %d not viable, %d unknown: %.1f %% killed\n",
-		r.name, len(sites), dead, count[lived], count[notReached], count[timedOut], count[notViable], count[""], score)
-	return score >= least && dead > 0
+	fmt.Fprintf(w, "%s: %d mutants: %d killed, %d lived, %d not reached, %d equivalent, %d timed out, %d not viable, %d unknown: %.1f %% killed\n",
+		r.name, len(sites), dead, count[lived], count[notReached], count[same], count[timedOut], count[notViable], count[""], score)
+	return score >= least && dead > 0 && count[""] == 0
 }
+
+// same is what became of a mutant of the list: nothing, for it does the same.
+const same = "equivalent"

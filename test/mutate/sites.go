@@ -16,6 +16,7 @@ type site struct {
 	Line   int    `json:"line"`
 	Column int    `json:"column"`
 	Text   string `json:"text"` // the line as it stands
+	Func   string `json:"func"` // the function it is in; "-" for none
 
 	from, op, opEnd, right, to int    // offsets of the expression, its operator and what is right of it
 	call                       string // the function of package mutant that takes its place
@@ -57,12 +58,20 @@ func sitesOf(top, file string, src []byte) ([]*site, error) {
 		return nil, err
 	}
 	f := &finder{file: file, src: src, fset: fset}
-	f.walk(tree, 0, false)
+	for _, d := range tree.Decls {
+		f.fn = "-"
+		if fn, ok := d.(*ast.FuncDecl); ok {
+			f.fn = fn.Name.Name
+		}
+		decl, _ := d.(*ast.GenDecl)
+		f.walk(d, 1, decl != nil && decl.Tok == token.CONST)
+	}
 	return f.found, nil
 }
 
 type finder struct {
 	file  string
+	fn    string // in which the walk is
 	src   []byte
 	fset  *token.FileSet
 	found []*site
@@ -122,7 +131,7 @@ func hasText(e ast.Expr) bool {
 
 func (f *finder) add(s *site) {
 	p := f.fset.Position(token.Pos(1 + s.op))
-	s.File, s.Line, s.Column, s.Text = f.file, p.Line, p.Column, lineAt(f.src, s.op)
+	s.File, s.Func, s.Line, s.Column, s.Text = f.file, f.fn, p.Line, p.Column, lineAt(f.src, s.op)
 	f.found = append(f.found, s)
 }
 
