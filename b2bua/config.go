@@ -261,7 +261,20 @@ func (c Config) check() (Config, error) {
 			}
 		}
 	}
+	for i := range c.Trunks {
+		if t := &c.Trunks[i]; t.named != nil {
+			t.named.local = t.named.host == "localhost" || c.onlyLocal(t)
+		}
+	}
 	return c, nil
+}
+
+// onlyLocal reports whether a trunk is reached by listeners on loopback alone.
+func (c *Config) onlyLocal(t *Trunk) bool {
+	return !slices.ContainsFunc(c.Listeners, func(l Listener) bool {
+		serves := l.Transport == t.Transport && (len(l.Trunks) == 0 || slices.Contains(l.Trunks, t.Name))
+		return serves && !netip.MustParseAddrPort(l.Addr).Addr().IsLoopback()
+	})
 }
 
 func (l *Listener) check() error {

@@ -49,6 +49,7 @@ type located struct {
 	host      string
 	port      uint16
 	transport string
+	local     bool // addresses of this machine will do
 	found     atomic.Pointer[[]netip.AddrPort]
 }
 
@@ -175,7 +176,7 @@ func (l *located) servers(ctx context.Context, r Resolver, records []SRV) ([]net
 			failed = err
 			continue
 		}
-		out = usable(out, addrs, s.Port)
+		out = l.usable(out, addrs, s.Port)
 	}
 	if len(out) == 0 {
 		return nil, errors.Join(errNoServer, failed)
@@ -189,15 +190,16 @@ func (l *located) plain(ctx context.Context, r Resolver, port uint16) ([]netip.A
 	if err != nil {
 		return nil, err
 	}
-	return usable(nil, addrs, port), nil
+	return l.usable(nil, addrs, port), nil
 }
 
-// usable adds addresses that a SIP server may have.
-func usable(out []netip.AddrPort, addrs []netip.Addr, port uint16) []netip.AddrPort {
+// usable adds addresses that a SIP server may have. An answer that names this
+// machine is forged, or of somebody's mistake: what runs here would be our trunk.
+func (l *located) usable(out []netip.AddrPort, addrs []netip.Addr, port uint16) []netip.AddrPort {
 	for _, a := range addrs {
 		a = a.Unmap()
 		at := netip.AddrPortFrom(a, port)
-		if a.IsUnspecified() || a.IsMulticast() || a.IsLinkLocalUnicast() || len(out) == mostTargets || slices.Contains(out, at) {
+		if a.IsUnspecified() || a.IsMulticast() || a.IsLinkLocalUnicast() || a.IsLoopback() && !l.local || len(out) == mostTargets || slices.Contains(out, at) {
 			continue
 		}
 		out = append(out, at)

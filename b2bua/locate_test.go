@@ -3,11 +3,14 @@ package b2bua
 import (
 	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -28,7 +31,8 @@ func (z zone) Addrs(_ context.Context, n string) ([]netip.Addr, error) { return 
 func TestLocate(t *testing.T) {
 	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
 	hosts := map[string][]netip.Addr{"example.com": {a}, "one.example.com": {a}, "two.example.com": {b},
-		"bad.example.com": {netip.MustParseAddr("224.0.0.1"), netip.MustParseAddr("0.0.0.0"), netip.MustParseAddr("fe80::1")}}
+		"bad.example.com": {netip.MustParseAddr("224.0.0.1"), netip.MustParseAddr("0.0.0.0"), netip.MustParseAddr("fe80::1"),
+			netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1"), netip.MustParseAddr("169.254.169.254"), netip.MustParseAddr("::ffff:127.0.0.1")}}
 	srv := func(name string, s ...SRV) map[string][]SRV { return map[string][]SRV{name: s} }
 	for name, tt := range map[string]struct {
 		host, transport string
@@ -167,4 +171,63 @@ func FuzzNAPTR(f *testing.F) {
 			t.Errorf("%+v is read again as %+v", n, again)
 		}
 	})
+}
+
+// faulty is a name server with faults.
+type faulty func(ctx context.Context) ([]netip.Addr, error)
+
+func (f faulty) NAPTR(context.Context, string) ([]NAPTR, error)            { return nil, nil }
+func (f faulty) SRV(context.Context, string) ([]SRV, error)                { return nil, nil }
+func (f faulty) Addrs(ctx context.Context, _ string) ([]netip.Addr, error) { return f(ctx) }
+
+// TestFaultsOfDNSEndNoTrunk: down, slow, without the name and with forged
+// addresses, a trunk keeps what was found last; without anything found, nobody
+// is its owner.
+func TestFaultsOfDNSEndNoTrunk(t *testing.T) {
+	good := func(context.Context) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr("192.0.2.1")}, nil
+	}
+	says := func(a ...string) faulty {
+		var out []netip.Addr
+		for _, s := range a {
+			out = append(out, netip.MustParseAddr(s))
+		}
+		return func(context.Context) ([]netip.Addr, error) { return out, nil }
+	}
+	for name, fault := range map[string]faulty{
+		"down":         func(context.Context) ([]netip.Addr, error) { return nil, errors.New("refused") },
+		"slow":         func(ctx context.Context) ([]netip.Addr, error) { <-ctx.Done(); return nil, ctx.Err() },
+		"no such name": says(),
+		"forged":       says("127.0.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1", "::1", "fe80::1"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				u, err := New(Config{Listeners: []Listener{{Name: "main", Transport: "udp", Addr: "192.0.2.9:5060"}},
+					Trunks: []Trunk{{Name: "carrier", Host: "carrier.example", Outbound: true}}}, nil, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				u.ctx = t.Context()
+				trunk := &u.cfg.Trunks[0]
+				try := func(r Resolver) string {
+					u.cfg.Resolver = r
+					began := time.Now()
+					u.locate(trunk)
+					if took := time.Since(began); took > locateTime {
+						t.Errorf("asked for %v", took)
+					}
+					return fmt.Sprint(trunk.targets())
+				}
+				if got := try(fault); got != "[]" || trunk.owns(netip.MustParseAddr("127.0.0.1")) {
+					t.Errorf("at the start: %s", got)
+				}
+				if got := try(faulty(good)); got != "[192.0.2.1:5060]" {
+					t.Fatalf("answered: %s", got)
+				}
+				if got := try(fault); got != "[192.0.2.1:5060]" {
+					t.Errorf("afterwards: %s", got)
+				}
+			})
+		})
+	}
 }
