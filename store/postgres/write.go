@@ -214,6 +214,11 @@ func (s *Store) try(ctx context.Context, l *lane, jobs []*job) error {
 	defer pooled.Release()
 	c := &conn{ctx: ctx, pg: pooled.Conn()}
 	if err := s.fill(c, l, jobs); err != nil {
+		for _, j := range jobs {
+			if j.tx != nil {
+				j.tx.Undo()
+			}
+		}
 		l.recent.Forget()
 		s.keys.Forget()
 		c.abandon()

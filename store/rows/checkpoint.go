@@ -31,7 +31,7 @@ func Checkpoint(ctx context.Context, tx ledger.Tx) (note []byte, err error) {
 	if !ok {
 		return nil, errForeign
 	}
-	err = t.cfg.DB.Query(ctx, `SELECT note FROM checkpoints WHERE tenant_id = ? ORDER BY size DESC LIMIT 1`, func(s Scanner) error { return s.Scan(&note) }, t.cfg.Tenant)
+	err = t.ask(ctx, always, `SELECT note FROM checkpoints WHERE tenant_id = ? ORDER BY size DESC LIMIT 1`, func(s Scanner) error { return s.Scan(&note) }, t.cfg.Tenant)
 	if err != nil {
 		return nil, t.broke("checkpoint", err)
 	}

@@ -47,6 +47,9 @@ func (t *Tx) Append(ctx context.Context, e ledger.Entry) (int64, error) {
 		t.cfg.Tenant, size, leaf, e.Event, e.Traversal, e.Release, e.Subject); err != nil {
 		return 0, t.broke("append", err)
 	}
+	if t.wrote != nil {
+		t.wrote.appended(e)
+	}
 	if err := t.putHashes(ctx, tlog.StoredHashIndex(0, size), hashes); err != nil {
 		return 0, t.broke("append", err)
 	}
@@ -64,6 +67,7 @@ func (t *Tx) Entries(ctx context.Context, q ledger.EntryQuery) ([]ledger.Entry, 
 		return nil, err
 	}
 	query, args := `SELECT leaf FROM entries WHERE tenant_id = ?`, []any{t.cfg.Tenant}
+	touched := func(f *Flight) bool { return f.place >= 0 }
 	for _, by := range [...]struct{ column, value string }{
 		{"traversal", string(q.Traversal)}, {"release", string(q.Release)}, {"subject", string(q.Subject)}, {"event", string(q.Event)},
 	} {
@@ -72,6 +76,7 @@ func (t *Tx) Entries(ctx context.Context, q ledger.EntryQuery) ([]ledger.Entry, 
 			// that does not know the value would read the whole ledger.
 			query += ` AND ` + by.column + ` = ? AND ` + by.column + ` <> ''`
 			args = append(args, by.value)
+			touched = func(f *Flight) bool { return f.about[by.value] }
 			break
 		}
 	}
@@ -86,7 +91,7 @@ func (t *Tx) Entries(ctx context.Context, q ledger.EntryQuery) ([]ledger.Entry, 
 		query += ` ORDER BY place DESC LIMIT ?`
 	}
 	var out []ledger.Entry
-	err = t.cfg.DB.Query(ctx, query, func(s Scanner) error {
+	err = t.ask(ctx, touched, query, func(s Scanner) error {
 		var leaf []byte
 		if err := s.Scan(&leaf); err != nil {
 			return err

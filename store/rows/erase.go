@@ -56,6 +56,6 @@ func (t *Tx) eraseKeys(ctx context.Context, r sealedRecord) error {
 	if err != nil {
 		return err
 	}
-	t.touched = append(t.touched, place{r.Kind, r.ID})
+	t.touch(place{r.Kind, r.ID})
 	return t.dropKeys(ctx, old, nil)
 }

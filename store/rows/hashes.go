@@ -59,7 +59,7 @@ func (t *Tx) hash(at int64) (h tlog.Hash, err error) {
 	}
 	var first int64
 	var row []byte
-	err = t.cfg.DB.Query(t.ctx, HashAt, func(s Scanner) error { return s.Scan(&first, &row) }, t.cfg.Tenant, at)
+	err = t.ask(t.ctx, func(f *Flight) bool { return f.place >= 0 && at >= f.place }, HashAt, func(s Scanner) error { return s.Scan(&first, &row) }, t.cfg.Tenant, at)
 	if err != nil {
 		return h, t.broke("hashes", err)
 	}

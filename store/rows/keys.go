@@ -108,12 +108,15 @@ func (t *Tx) newKey(ctx context.Context, o owner) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.wrote != nil {
+		t.wrote.owners[o] = true
+	}
 	return wrapped, t.cfg.DB.Exec(ctx, 1, `INSERT INTO box_keys (tenant_id, subject, wrapped) VALUES (?, ?, ?)`, o.tenant, o.subject, wrapped)
 }
 
 // wrapped reads a wrapped key; nil when there is none.
 func (t *Tx) wrapped(ctx context.Context, o owner) (key []byte, err error) {
-	err = t.cfg.DB.Query(ctx, `SELECT wrapped FROM box_keys WHERE tenant_id = ? AND subject = ?`, func(s Scanner) error { return s.Scan(&key) }, o.tenant, o.subject)
+	err = t.ask(ctx, func(f *Flight) bool { return f.owners[o] }, `SELECT wrapped FROM box_keys WHERE tenant_id = ? AND subject = ?`, func(s Scanner) error { return s.Scan(&key) }, o.tenant, o.subject)
 	if err != nil {
 		return nil, t.broke("key", err)
 	}
@@ -122,6 +125,7 @@ func (t *Tx) wrapped(ctx context.Context, o owner) (key []byte, err error) {
 
 // turnKeys tells every process that opened keys of the tenant are out of date.
 func (t *Tx) turnKeys(ctx context.Context) error {
+	t.settled()
 	if err := t.edge(ctx); err != nil {
 		return err
 	}

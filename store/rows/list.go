@@ -54,7 +54,11 @@ func (t *Tx) list(ctx context.Context, kind ledger.Kind, q ledger.Query, limit i
 		return nil, err
 	}
 	var found []sealedRecord
-	err = t.cfg.DB.Query(ctx, query, func(s Scanner) error {
+	touched := func(f *Flight) bool { return f.lists[keyPlace{kind, q.Key, q.Value}] }
+	if q.Key == "" {
+		touched = func(f *Flight) bool { return len(f.records) > 0 }
+	}
+	err = t.ask(ctx, touched, query, func(s Scanner) error {
 		r := sealedRecord{Record: ledger.Record{Kind: kind}}
 		err := s.Scan(&r.ID, &r.Version, &r.Subject, &r.Sort, &r.sealed)
 		found = append(found, r)
@@ -63,6 +67,7 @@ func (t *Tx) list(ctx context.Context, kind ledger.Kind, q ledger.Query, limit i
 	if err != nil {
 		return nil, t.broke("list", err)
 	}
+	t.unchanged(found)
 	out, err := t.openAll(ctx, found)
 	if err == nil && !carry(out, q) {
 		err = ledger.ErrTampered

@@ -16,7 +16,7 @@ func (t *Tx) edge(ctx context.Context) error {
 	c := t.cfg.Recent
 	if !c.sure {
 		var size, turn int64
-		if err := t.cfg.DB.Query(ctx, ReadEdge, func(s Scanner) error { return s.Scan(&size, &turn) }, t.cfg.Tenant, t.cfg.Tenant); err != nil {
+		if err := t.ask(ctx, func(f *Flight) bool { return f.size >= 0 }, ReadEdge, func(s Scanner) error { return s.Scan(&size, &turn) }, t.cfg.Tenant, t.cfg.Tenant); err != nil {
 			return t.broke("size", err)
 		}
 		c.At(size, turn)
@@ -32,6 +32,11 @@ func (t *Tx) Keep() {
 		return // it asked for nothing
 	}
 	c := t.cfg.Recent
+	if a := t.cfg.Ahead; a != nil {
+		if a.Open.add(t.wrote); a.Open.size < 0 {
+			a.Open.size, a.Open.turn = c.size, c.turn
+		}
+	}
 	if len(c.hashes)+len(t.fresh) > maxRecentHashes {
 		clear(c.hashes)
 	}
@@ -42,5 +47,13 @@ func (t *Tx) Keep() {
 	}
 }
 
-// Undo forgets what a failed transaction may have changed.
-func (t *Tx) Undo() { t.cfg.Recent.undo(t) }
+// Undo forgets what a failed transaction may have changed, and gives the records
+// of its callback, which may run again, their versions back: raised ones would
+// overwrite what they were refused for.
+func (t *Tx) Undo() {
+	t.cfg.Recent.undo(t)
+	for _, r := range t.raised {
+		r.Version--
+	}
+	t.raised = nil
+}

@@ -30,6 +30,7 @@ func (t *Tx) dropKeys(ctx context.Context, was ledger.Record, keep map[string]st
 			continue
 		}
 		t.delist(keyPlace{was.Kind, name, value}, listed{was.Sort, was.ID})
+		t.relist(keyPlace{was.Kind, name, value})
 		box, err := t.box(ctx, "", true)
 		if err != nil {
 			return err
@@ -52,6 +53,7 @@ func (t *Tx) addKeys(ctx context.Context, r *ledger.Record, there map[string]str
 			continue
 		}
 		t.enlist(keyPlace{r.Kind, name, value}, listed{r.Sort, r.ID})
+		t.relist(keyPlace{r.Kind, name, value})
 		box, err := t.box(ctx, "", true)
 		if err != nil {
 			return err
@@ -62,4 +64,11 @@ func (t *Tx) addKeys(ctx context.Context, r *ledger.Record, there map[string]str
 		}
 	}
 	return nil
+}
+
+// relist notes a list that is about to change.
+func (t *Tx) relist(p keyPlace) {
+	if t.wrote != nil {
+		t.wrote.lists[p] = true
+	}
 }

@@ -20,7 +20,7 @@ func Owners(ctx context.Context, tx ledger.Tx, after *ringfence.SubjectID, limit
 	if after != nil {
 		query, args = `SELECT subject FROM box_keys WHERE tenant_id = ? AND subject > ? ORDER BY subject LIMIT ?`, []any{t.cfg.Tenant, *after, limit}
 	}
-	err = t.cfg.DB.Query(ctx, query, func(s Scanner) error {
+	err = t.ask(ctx, always, query, func(s Scanner) error {
 		var id ringfence.SubjectID
 		err := s.Scan(&id)
 		out = append(out, id)
@@ -130,7 +130,7 @@ func Walk(ctx context.Context, tx ledger.Tx, after Place, limit int, reseal bool
 
 // page reads records as they are stored.
 func (t *Tx) page(ctx context.Context, query string, args ...any) (page []sealedRecord, err error) {
-	err = t.cfg.DB.Query(ctx, query, func(s Scanner) error {
+	err = t.ask(ctx, always, query, func(s Scanner) error {
 		var r sealedRecord
 		err := s.Scan(&r.Kind, &r.ID, &r.Version, &r.Subject, &r.Sort, &r.sealed)
 		page = append(page, r)
@@ -174,7 +174,7 @@ func (t *Tx) reblind(ctx context.Context, r ledger.Record) (bool, error) {
 	old := false
 	for name, value := range r.Keys {
 		n := 0
-		if err := t.cfg.DB.Query(ctx, `SELECT COUNT(*) FROM record_keys WHERE tenant_id = ? AND kind = ? AND blind = ? AND sort = ? AND id = ?`,
+		if err := t.ask(ctx, always, `SELECT COUNT(*) FROM record_keys WHERE tenant_id = ? AND kind = ? AND blind = ? AND sort = ? AND id = ?`,
 			func(s Scanner) error { return s.Scan(&n) }, t.cfg.Tenant, r.Kind, box.Blind(string(r.Kind), name, value), r.Sort, r.ID); err != nil {
 			return false, t.broke("blind", err)
 		}

@@ -27,6 +27,9 @@ type Config struct {
 	Recent *Recent
 	// ReadOnly refuses to write.
 	ReadOnly bool
+	// Ahead is set for a transaction that runs before those it follows are
+	// committed; nil means that DB answers for them too.
+	Ahead *Ahead
 }
 
 // Tx is one transaction; it implements ledger.Tx. A failed statement makes it
@@ -41,10 +44,12 @@ type Tx struct {
 	// touched and listed are what Recent may have wrong if it fails.
 	touched []place
 	listed  []keyPlace
-	size    int64 // of the log, with what was appended here; -1 = not asked yet
-	turn    int64 // of the keys; known when size is
+	raised  []*ledger.Record // whose version Put has raised
+	size    int64            // of the log, with what was appended here; -1 = not asked yet
+	turn    int64            // of the keys; known when size is
 	fresh   map[int64]tlog.Hash
 	boxes   map[owner]*seal.Box // opened or made here
+	wrote   *Flight             // nil unless it runs ahead
 }
 
 type place struct {
@@ -54,7 +59,11 @@ type place struct {
 
 // Begin returns a transaction for Run.
 func Begin(ctx context.Context, cfg Config) *Tx {
-	return &Tx{cfg: cfg, ctx: ctx, size: -1, gone: map[place]bool{}, fresh: map[int64]tlog.Hash{}, boxes: map[owner]*seal.Box{}}
+	t := &Tx{cfg: cfg, ctx: ctx, size: -1, gone: map[place]bool{}, fresh: map[int64]tlog.Hash{}, boxes: map[owner]*seal.Box{}}
+	if cfg.Ahead != nil {
+		t.wrote = NewFlight()
+	}
+	return t
 }
 
 // Run runs f, and what f put off. Its error means that nothing of the
@@ -76,7 +85,11 @@ func (t *Tx) Run(f func(ledger.Tx) error) error {
 func (t *Tx) safely(f func(ledger.Tx) error) (err error) {
 	defer func() {
 		t.over = true
-		if p := recover(); p != nil {
+		switch p := recover(); p {
+		case nil:
+		case errLater:
+			t.err, err = errLater, errLater
+		default:
 			err = fmt.Errorf("transaction panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
@@ -140,7 +153,8 @@ func (t *Tx) Get(ctx context.Context, kind ledger.Kind, id string) (ledger.Recor
 		return known, nil
 	}
 	r, found := sealedRecord{Record: ledger.Record{Kind: kind, ID: id}}, false
-	err := t.cfg.DB.Query(ctx, `SELECT version, subject, sort, sealed FROM records WHERE tenant_id = ? AND kind = ? AND id = ?`, func(s Scanner) error {
+	at := place{kind, id}
+	err := t.ask(ctx, func(f *Flight) bool { return f.records[at] }, `SELECT version, subject, sort, sealed FROM records WHERE tenant_id = ? AND kind = ? AND id = ?`, func(s Scanner) error {
 		found = true
 		return s.Scan(&r.Version, &r.Subject, &r.Sort, &r.sealed)
 	}, t.cfg.Tenant, kind, id)
@@ -148,7 +162,7 @@ func (t *Tx) Get(ctx context.Context, kind ledger.Kind, id string) (ledger.Recor
 		return ledger.Record{}, t.broke("get", err)
 	}
 	if !found {
-		t.gone[place{kind, id}] = true
+		t.gone[at] = true
 		return ledger.Record{}, ledger.ErrNotFound
 	}
 	return t.open(ctx, r)

@@ -26,7 +26,7 @@ func (t *Tx) Put(ctx context.Context, r *ledger.Record) error {
 		return err
 	}
 	sealed := sealContent(box, r, t.row(r.Kind, r.ID, r.Version+1))
-	t.touched = append(t.touched, place{r.Kind, r.ID})
+	t.touch(place{r.Kind, r.ID})
 	if err := t.put(ctx, r, old, sealed, known); err != nil {
 		return err
 	}
@@ -34,6 +34,7 @@ func (t *Tx) Put(ctx context.Context, r *ledger.Record) error {
 		return t.broke("put keys", err)
 	}
 	r.Version++
+	t.raised = append(t.raised, r)
 	delete(t.gone, place{r.Kind, r.ID})
 	t.keep(*r)
 	return nil
@@ -64,8 +65,18 @@ const (
 	updateSealed = `UPDATE records SET version = version + 1, sealed = ? WHERE tenant_id = ? AND kind = ? AND id = ? AND version = ?`
 )
 
+// touch notes a record that is about to change.
+func (t *Tx) touch(p place) {
+	t.touched = append(t.touched, p)
+	if t.wrote != nil {
+		t.wrote.records[p] = true
+	}
+}
+
 // put writes the row. When this transaction saw the row before, nobody else
-// can have changed it since, so the answer need not be waited for.
+// can have changed it since, so the answer need not be waited for. Ahead it is
+// never waited for: that a new record is there already undoes the commit, and
+// its transactions run again where they can be told.
 func (t *Tx) put(ctx context.Context, r *ledger.Record, was ledger.Record, sealed []byte, known bool) error {
 	query, args := insertRecord, []any{t.cfg.Tenant, r.Kind, r.ID, r.Subject, r.Sort, sealed}
 	switch {
@@ -74,7 +85,7 @@ func (t *Tx) put(ctx context.Context, r *ledger.Record, was ledger.Record, seale
 	case r.Version != 0:
 		query, args = updateRecord, []any{r.Subject, r.Sort, sealed, t.cfg.Tenant, r.Kind, r.ID, r.Version}
 	}
-	if known {
+	if known || t.cfg.Ahead != nil {
 		if err := t.cfg.DB.Exec(ctx, 1, query, args...); err != nil {
 			return t.broke("put", err)
 		}
@@ -102,7 +113,7 @@ func (t *Tx) Delete(ctx context.Context, kind ledger.Kind, id string, version in
 	if old.Version != version {
 		return ledger.ErrConflict
 	}
-	t.touched = append(t.touched, place{kind, id})
+	t.touch(place{kind, id})
 	t.gone[place{kind, id}] = true
 	delete(t.cfg.Recent.records, place{kind, id})
 	if err := t.cfg.DB.Exec(ctx, 1, `DELETE FROM records WHERE tenant_id = ? AND kind = ? AND id = ? AND version = ?`, t.cfg.Tenant, kind, id, version); err != nil {

@@ -1,9 +1,10 @@
 // Package sqlite is the embedded truth: one file in a data folder, WAL,
 // synchronous=FULL, one writer. It implements ledger.Store.
 //
-// Every Update of every goroutine passes one writer, which runs all that are
-// waiting as savepoints of one transaction and makes them durable with one
-// fsync. A caller gets its answer only after that fsync.
+// Every Update of every goroutine passes one writer, which makes all that are
+// waiting durable as one transaction with one fsync. A caller gets its answer
+// only after that fsync. While it lasts, the next Updates are computed already:
+// see write.
 //
 // What it is trusted for: durability and order. An attacker who can write the
 // file can delete it or put back an older copy of the whole; rows and entries
@@ -62,8 +63,10 @@ type Store struct {
 	closing chan struct{}
 	once    sync.Once
 	writer  sync.WaitGroup
-	recent  map[ringfence.TenantID]*rows.Recent // owned by the writer
-	seen    int64                               // data_version of the database when recent was right; owned by the writer
+	recent  map[ringfence.TenantID]*rows.Recent // owned by whoever computes: write, and inside while write waits for it
+	seen    int64                               // data_version of the database when recent was right; owned by commit
+	load    chan *load                          // from write to commit
+	landed  chan *load                          // and back
 }
 
 // Open opens or makes the store, brings its schema up to date and asserts the
@@ -90,10 +93,10 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlite store: %w", err)
 	}
-	db.SetMaxOpenConns(cfg.Readers + 2)
+	db.SetMaxOpenConns(cfg.Readers + 3)
 	db.SetMaxIdleConns(2)
 	s := &Store{db: db, keys: rows.NewKeys(cfg.Master), queue: make(chan *job, maxBatch), readers: make(chan *conn, cfg.Readers), closing: make(chan struct{}),
-		recent: map[ringfence.TenantID]*rows.Recent{}}
+		load: make(chan *load), landed: make(chan *load, 1), recent: map[ringfence.TenantID]*rows.Recent{}}
 	if err := s.start(ctx, cfg.Readers); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -120,8 +123,17 @@ func (s *Store) start(ctx context.Context, readers int) error {
 		}
 		s.readers <- c
 	}
-	s.writer.Go(func() { s.write(context.WithoutCancel(ctx), w) })
-	s.writer.Go(func() { s.merge(context.WithoutCancel(ctx)) })
+	ahead, err := s.connect(ctx, "PRAGMA cache_size = -16384", "PRAGMA query_only = 1")
+	if err != nil {
+		return errors.Join(err, w.close())
+	}
+	if _, err := s.foreign(ctx, w); err != nil {
+		return errors.Join(err, w.close(), ahead.close())
+	}
+	detached := context.WithoutCancel(ctx)
+	s.writer.Go(func() { s.commit(detached, w) })
+	s.writer.Go(func() { s.write(detached, ahead) })
+	s.writer.Go(func() { s.merge(detached) })
 	return nil
 }
 

@@ -55,43 +55,9 @@ func (s *Store) Update(ctx context.Context, tenant ringfence.TenantID, f func(le
 	return nil
 }
 
-// write is the one writer. It ends when the store closes, after what was
-// queued by then.
-func (s *Store) write(ctx context.Context, c *conn) {
-	defer c.close()
-	for {
-		select {
-		case j := <-s.queue:
-			s.batch(ctx, c, s.gather(j))
-		case <-s.closing:
-			for {
-				select {
-				case j := <-s.queue:
-					s.batch(ctx, c, s.gather(j))
-				default:
-					return
-				}
-			}
-		}
-	}
-}
-
-// gather takes what else is waiting.
-func (s *Store) gather(first *job) []*job {
-	jobs := []*job{first}
-	for len(jobs) < maxBatch {
-		select {
-		case j := <-s.queue:
-			jobs = append(jobs, j)
-		default:
-			return jobs
-		}
-	}
-	return jobs
-}
-
-// batch runs jobs as savepoints of one transaction and answers them all.
-func (s *Store) batch(ctx context.Context, c *conn, jobs []*job) {
+// inside runs jobs as savepoints of one transaction and answers them all. The
+// one that computes ahead waits meanwhile: what is remembered is ours.
+func (s *Store) inside(ctx context.Context, c *conn, jobs []*job) {
 	err := c.Exec(ctx, rows.Any, "BEGIN IMMEDIATE")
 	if err == nil {
 		if err = s.check(ctx, c); err != nil {
@@ -129,17 +95,25 @@ func (s *Store) batch(ctx context.Context, c *conn, jobs []*job) {
 
 // check forgets everything when another connection has changed the file since.
 func (s *Store) check(ctx context.Context, c *conn) error {
-	var now int64
-	if err := c.Query(ctx, "PRAGMA data_version", func(r rows.Scanner) error { return r.Scan(&now) }); err != nil {
-		return err
-	}
+	foreign, err := s.foreign(ctx, c)
 	for _, l := range s.recent {
-		if l.Stale(); now != s.seen {
+		if l.Stale(); foreign {
 			l.Forget()
 		}
 	}
+	return err
+}
+
+// foreign reports whether another connection has changed the file since it was
+// asked last.
+func (s *Store) foreign(ctx context.Context, c *conn) (bool, error) {
+	var now int64
+	if err := c.Query(ctx, "PRAGMA data_version", func(r rows.Scanner) error { return r.Scan(&now) }); err != nil {
+		return false, err
+	}
+	was := s.seen
 	s.seen = now
-	return nil
+	return now != was, nil
 }
 
 // recentOf is what the writer remembers of a tenant.

@@ -67,7 +67,11 @@ func put(t *testing.T, s ledger.Store, r ledger.Record) ledger.Record {
 	if r.Body == nil {
 		r.Body = []byte(`{}`)
 	}
-	update(t, s, tenantA, func(tx ledger.Tx) error { put := r; defer func() { r = put }(); return tx.Put(t.Context(), &put) })
+	update(t, s, tenantA, func(tx ledger.Tx) error {
+		put := r
+		tx.OnCommit(func() { r = put })
+		return tx.Put(t.Context(), &put)
+	})
 	return r
 }
 
