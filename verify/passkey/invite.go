@@ -254,7 +254,7 @@ func (r *Registrar) Begin(ctx context.Context, tenant ringfence.TenantID, token 
 		if err != nil {
 			return err
 		}
-		u, err := owner(inv.Owner, inv.Name, list)
+		u, err := r.party.owner(inv.Owner, inv.Name, list)
 		if err != nil {
 			return err
 		}
@@ -355,7 +355,7 @@ func (r *Registrar) proved(ctx context.Context, tx verify.Tx, inv Invite, c cere
 	if err != nil {
 		return a, false, err
 	}
-	u, err := owner(inv.Owner, inv.Name, list)
+	u, err := r.party.owner(inv.Owner, inv.Name, list)
 	if err != nil {
 		return a, false, err
 	}

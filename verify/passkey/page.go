@@ -113,7 +113,7 @@ func (p *Page) Unlock(ctx context.Context, tenant ringfence.TenantID, token, cod
 
 // options begins a ceremony over the draft's action.
 func (m *Method) options(d *verify.Draft) (json.RawMessage, *ceremony, error) {
-	u, err := owner(string(d.Subject), m.firm, d.Authenticators)
+	u, err := m.party.owner(string(d.Subject), m.firm, d.Authenticators)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/go-webauthn/webauthn/webauthn"
+
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/verify"
 )
@@ -127,7 +129,7 @@ func (m *Method) Check(_ context.Context, a verify.Attempt) (verify.Verdict, err
 	if p.Trying == nil || len(a.Authenticators) == 0 {
 		return verify.Verdict{}, nil
 	}
-	u, err := owner(string(a.Challenge.Subject), "", a.Authenticators)
+	u, err := m.party.owner(string(a.Challenge.Subject), "", a.Authenticators)
 	if err != nil {
 		return verify.Verdict{}, err
 	}
@@ -136,6 +138,13 @@ func (m *Method) Check(_ context.Context, a verify.Attempt) (verify.Verdict, err
 		return verify.Verdict{}, nil
 	}
 	return verdict(f, u)
+}
+
+// sameFlags compares what is stored of the flags. The library's type also holds
+// the byte they came in, which is no part of a record and differs after reading.
+func sameFlags(a, b webauthn.CredentialFlags) bool {
+	return a.UserPresent == b.UserPresent && a.UserVerified == b.UserVerified &&
+		a.BackupEligible == b.BackupEligible && a.BackupState == b.BackupState
 }
 
 // verdict turns a good assertion into what the core is to do with it. The
@@ -149,7 +158,7 @@ func verdict(f found, u user) (verify.Verdict, error) {
 		return verify.Verdict{Cloned: true, Authenticator: one.ID}, nil
 	}
 	v := verify.Verdict{OK: true, Authenticator: one.ID, SignCount: f.credential.Authenticator.SignCount}
-	if f.credential.Flags != before.Flags {
+	if !sameFlags(f.credential.Flags, before.Flags) {
 		body, err := json.Marshal(f.credential)
 		if err != nil {
 			return verify.Verdict{}, fmt.Errorf("passkey: %v", err)

@@ -71,7 +71,8 @@ type RP struct {
 
 // party is a checked RP.
 type party struct {
-	web *webauthn.WebAuthn
+	web   *webauthn.WebAuthn
+	known *credentials
 }
 
 func newParty(rp RP) (party, error) {
@@ -97,7 +98,7 @@ func newParty(rp RP) (party, error) {
 	if err != nil {
 		return party{}, fmt.Errorf("passkey: relying party %q: %v", rp.ID, err)
 	}
-	return party{web: web}, nil
+	return party{web: web, known: &credentials{}}, nil
 }
 
 // user is the owner of credentials as the library sees one.
@@ -116,14 +117,14 @@ func (u user) WebAuthnCredentials() []webauthn.Credential { return u.credentials
 
 // owner builds the user of an id from its active passkeys. The counter that
 // counts is the authenticator's, which only moves on with a satisfaction.
-func owner(id, name string, list []ringfence.Authenticator) (user, error) {
+func (p party) owner(id, name string, list []ringfence.Authenticator) (user, error) {
 	u := user{id: []byte(id), name: name, label: name}
 	for _, a := range list {
 		if a.Type != ringfence.AuthPasskey || a.Status != ringfence.StatusActive {
 			continue
 		}
-		var c webauthn.Credential
-		if err := json.Unmarshal(a.Secret, &c); err != nil {
+		c, err := p.known.parse(a.Secret)
+		if err != nil {
 			return user{}, fmt.Errorf("passkey: the credential of %s is damaged", a.ID)
 		}
 		c.Authenticator.SignCount = a.SignCount

@@ -225,7 +225,8 @@ func Verify(rp RP, s verify.Signature) error {
 // JSON of a verify.Signature, by exactly this stored passkey, with user
 // verification, over exactly this message, at this relying party.
 func CheckApproval(rp RP) (func(ctx context.Context, a ringfence.Authenticator, message [32]byte, assertion []byte) error, error) {
-	if _, err := newParty(rp); err != nil {
+	p, err := newParty(rp)
+	if err != nil {
 		return nil, err
 	}
 	wrong := errors.New("passkey: the approval is not signed by this passkey over this message")
@@ -235,7 +236,7 @@ func CheckApproval(rp RP) (func(ctx context.Context, a ringfence.Authenticator, 
 			string(s.Person) != string(a.Subject) {
 			return wrong
 		}
-		u, err := owner(string(s.Person), "", []ringfence.Authenticator{a})
+		u, err := p.owner(string(s.Person), "", []ringfence.Authenticator{a})
 		if err != nil || len(u.credentials) != 1 || !bytes.Equal(u.credentials[0].ID, s.Credential) ||
 			!bytes.Equal(u.credentials[0].PublicKey, s.PublicKey) {
 			return wrong
@@ -261,7 +262,7 @@ func (s *Staff) person(ctx context.Context, tx verify.Tx, id ringfence.PersonID)
 	if err != nil {
 		return p, user{}, err
 	}
-	u, err := owner(string(id), p.Name, list)
+	u, err := s.party.owner(string(id), p.Name, list)
 	return p, u, err
 }
 
