@@ -45,7 +45,7 @@ func (g *Gate) Open(ctx context.Context, tenant ringfence.TenantID, q OpenReques
 	fresh := r
 	var out Release
 	var v Verdict
-	err = g.cfg.Store.Update(ctx, tenant, func(tx ledger.Tx) error {
+	err = g.cfg.Store.Update(expecting(ctx, r), tenant, func(tx ledger.Tx) error {
 		if old, err := recall(ctx, tx, q.Key); err != nil {
 			return err
 		} else if old != "" {

@@ -42,7 +42,7 @@ func (g *Gate) changeJudging(ctx context.Context, tenant ringfence.TenantID, id 
 // then the row, by compare-and-set, with every entry f made.
 func (g *Gate) change(ctx context.Context, tenant ringfence.TenantID, id ringfence.ReleaseID, f func(*turn) error) (Release, error) {
 	var out Release
-	err := g.cfg.Store.Update(ctx, tenant, func(tx ledger.Tx) error {
+	err := g.cfg.Store.Update(expectingChange(ctx, id), tenant, func(tx ledger.Tx) error {
 		r, version, err := ledger.Read[row](ctx, tx, KindRelease, string(id))
 		if err != nil {
 			return err

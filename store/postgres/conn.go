@@ -54,19 +54,7 @@ func (c *conn) Change(_ context.Context, query string, args ...any) (n int64, er
 
 // Query implements rows.DB.
 func (c *conn) Query(_ context.Context, query string, scan func(rows.Scanner) error, args ...any) error {
-	return c.send(&statement{dollars(query), args, rows.Any}, func(r pgx.BatchResults) error {
-		found, err := r.Query()
-		if err != nil {
-			return err
-		}
-		defer found.Close()
-		for found.Next() {
-			if err := scan(found); err != nil {
-				return err
-			}
-		}
-		return found.Err()
-	})
+	return c.send(&statement{dollars(query), args, rows.Any}, func(r pgx.BatchResults) error { return eachRow(r, scan) })
 }
 
 // Flush implements rows.DB.
@@ -77,9 +65,53 @@ func (c *conn) Flush(context.Context) error {
 	return c.send(nil, nil)
 }
 
+// otherError is a change of fewer or more rows than it had to be.
+type otherError struct{ changed, want int64 }
+
+func (e *otherError) Error() string {
+	return fmt.Sprintf("%d rows changed, want %d: somebody writes without the lock", e.changed, e.want)
+}
+
+// Ask implements rows.Fetcher.
+func (c *conn) Ask(_ context.Context, all []rows.Question) (err error) {
+	if err := c.Flush(c.ctx); err != nil {
+		return err
+	}
+	b := &pgx.Batch{}
+	for _, q := range all {
+		b.Queue(dollars(q.Query), q.Args...)
+	}
+	r := c.pg.SendBatch(c.ctx, b)
+	defer func() {
+		if end := r.Close(); err == nil {
+			err = end
+		}
+	}()
+	for _, q := range all {
+		if err := eachRow(r, q.Scan); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func eachRow(r pgx.BatchResults, scan func(rows.Scanner) error) error {
+	found, err := r.Query()
+	if err != nil {
+		return err
+	}
+	defer found.Close()
+	for found.Next() {
+		if err := scan(found); err != nil {
+			return err
+		}
+	}
+	return found.Err()
+}
+
 // send sends the queue and, behind it, a last statement whose answer is read.
 func (c *conn) send(last *statement, read func(pgx.BatchResults) error) (err error) {
-	queue := c.queue
+	queue := bundled(c.queue)
 	c.queue = nil
 	c.sent++
 	b := &pgx.Batch{}
@@ -101,7 +133,7 @@ func (c *conn) send(last *statement, read func(pgx.BatchResults) error) (err err
 			return err
 		}
 		if s.want != rows.Any && tag.RowsAffected() != s.want {
-			return fmt.Errorf("%d rows changed, want %d: somebody writes without the lock", tag.RowsAffected(), s.want)
+			return &otherError{changed: tag.RowsAffected(), want: s.want}
 		}
 	}
 	if last == nil {

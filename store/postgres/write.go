@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -127,18 +128,22 @@ func (l *lane) gather(first *job) []*job {
 	return jobs
 }
 
-// batch runs jobs as savepoints of one transaction and answers them all. What
-// the database broke off before the COMMIT was sent runs again: nothing of it
-// is there.
+// batch runs jobs in one transaction and answers them all. What the database
+// broke off before the COMMIT was sent runs again: nothing of it is there. At
+// first it hopes that every record said to be new is, and sends what is written
+// together; if one is not, each job runs by itself and finds out.
 func (s *Store) batch(ctx context.Context, l *lane, jobs []*job) {
-	var err error
-	for n := range attempts {
-		if n > 0 {
-			<-time.After(time.Duration(n)*20*time.Millisecond + rand.N(20*time.Millisecond))
-		}
-		if err = s.try(ctx, l, jobs); err == nil || !again(err) {
+	err := s.try(ctx, l, jobs, true)
+	for n := 0; err != nil && n < attempts; n++ {
+		var other *otherError
+		if n == 0 && errors.As(err, &other) {
+			// nothing passes with time: a record was there
+		} else if again(err) {
+			<-time.After(time.Duration(n+1)*20*time.Millisecond + rand.N(20*time.Millisecond))
+		} else if n > 0 || !undone(err) {
 			break
 		}
+		err = s.try(ctx, l, jobs, false)
 	}
 	if err != nil {
 		answer(jobs, unavailable(err))
@@ -170,16 +175,17 @@ type brokenError struct{ cause error }
 func (e *brokenError) Error() string { return "transaction broken off: " + e.cause.Error() }
 func (e *brokenError) Unwrap() error { return e.cause }
 
+// undone reports whether a batch was not committed and there was time left.
+func undone(err error) bool {
+	var broken *brokenError
+	var said *pgconn.PgError
+	return errors.As(err, &broken) && !errors.Is(err, context.DeadlineExceeded) &&
+		!(errors.As(err, &said) && said.Code == lockTaken) // that waited long enough
+}
+
 // again reports whether a batch may run again: it was not committed, and for
 // a reason that passes.
-func again(err error) bool {
-	var broken *brokenError
-	if !errors.As(err, &broken) || errors.Is(err, context.DeadlineExceeded) {
-		return false
-	}
-	var said *pgconn.PgError
-	return passes(err) && !(errors.As(err, &said) && said.Code == lockTaken) // that waited long enough
-}
+func again(err error) bool { return undone(err) && passes(err) }
 
 // lockTaken is lock_not_available: another node held the tenant's lock.
 const lockTaken = "55P03"
@@ -204,7 +210,7 @@ func passes(err error) bool {
 
 // try runs the batch once. It answers the jobs itself when the COMMIT was
 // sent; its error means that nothing was committed.
-func (s *Store) try(ctx context.Context, l *lane, jobs []*job) error {
+func (s *Store) try(ctx context.Context, l *lane, jobs []*job, hope bool) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.times.tx)
 	defer cancel()
 	pooled, err := s.write.Acquire(ctx)
@@ -213,7 +219,7 @@ func (s *Store) try(ctx context.Context, l *lane, jobs []*job) error {
 	}
 	defer pooled.Release()
 	c := &conn{ctx: ctx, pg: pooled.Conn()}
-	if err := s.fill(c, l, jobs); err != nil {
+	if err := s.fill(c, l, jobs, hope); err != nil {
 		for _, j := range jobs {
 			if j.tx != nil {
 				j.tx.Undo()
@@ -242,7 +248,7 @@ func (c *conn) abandon() {
 
 // fill opens the transaction and runs the jobs in it. Its error is one of the
 // transaction; those of the jobs stand in them.
-func (s *Store) fill(c *conn, l *lane, jobs []*job) error {
+func (s *Store) fill(c *conn, l *lane, jobs []*job, hope bool) error {
 	before := time.Now()
 	tenant := jobs[0].tenant
 	b, err := c.start(tenant, "BEGIN ISOLATION LEVEL READ COMMITTED", statement{lockTenant, []any{tenant}, rows.Any})
@@ -256,8 +262,11 @@ func (s *Store) fill(c *conn, l *lane, jobs []*job) error {
 	failpoint.Hit(failpoint.StoreBegun)
 	l.recent.At(b.size, b.turn)
 	c.wrote = false
+	if err := s.fetch(c, l, jobs, b.now()); err != nil {
+		return err
+	}
 	for _, j := range jobs {
-		if err := s.run(c, l, j, b.now()); err != nil {
+		if err := s.run(c, l, j, b.now(), hope); err != nil {
 			return err
 		}
 	}
@@ -268,21 +277,41 @@ func (s *Store) fill(c *conn, l *lane, jobs []*job) error {
 	return c.Flush(c.ctx)
 }
 
-// run gives one job its savepoint; what it did is undone when it fails.
-func (s *Store) run(c *conn, l *lane, j *job, now time.Time) error {
+// fetch asks, for all jobs together, for what they will ask for.
+func (s *Store) fetch(c *conn, l *lane, jobs []*job, now time.Time) error {
+	wanted := make([]ledger.Reads, len(jobs))
+	for i, j := range jobs {
+		wanted[i] = ledger.ReadsOf(j.ctx)
+	}
+	t := rows.Begin(c.ctx, rows.Config{DB: c, Keys: s.keys, Tenant: jobs[0].tenant, Now: now, Recent: l.recent})
+	err := t.Fetch(c.ctx, c, wanted)
+	t.Keep()
+	return err
+}
+
+// run runs one job; what it did is undone when it fails. It has a savepoint,
+// which is never sent when the whole job travels as one.
+func (s *Store) run(c *conn, l *lane, j *job, now time.Time, hope bool) error {
 	if j.err = j.ctx.Err(); j.err != nil {
 		return nil
 	}
 	mark, sent := len(c.queue), c.sent
 	c.queue = append(c.queue, statement{query: "SAVEPOINT job", want: rows.Any})
-	j.tx = rows.Begin(c.ctx, rows.Config{DB: c, Keys: s.keys, Tenant: j.tenant, Now: now, Recent: l.recent})
+	j.tx = rows.Begin(c.ctx, rows.Config{DB: c, Keys: s.keys, Tenant: j.tenant, Now: now, Recent: l.recent, Hopeful: hope})
 	j.err = j.tx.Run(j.f)
 	if j.err == nil {
 		j.tx.Keep()
+		if c.sent == sent {
+			c.queue = slices.Delete(c.queue, mark, mark+1)
+			return nil
+		}
 		c.queue = append(c.queue, statement{query: "RELEASE SAVEPOINT job", want: rows.Any})
 		return nil
 	}
 	j.tx.Undo()
+	if hope && j.tx.Broken() {
+		return j.err // perhaps it was another job that could not be
+	}
 	if again(&brokenError{j.err}) && (c.pg.IsClosed() || isDatabase(j.err)) {
 		return j.err
 	}

@@ -19,6 +19,14 @@ func (t *Tx) Size(ctx context.Context) (int64, error) {
 	return max(t.size, 0), err
 }
 
+// The insertions of one row, of which a commit has many.
+const (
+	InsertEntry  = `INSERT INTO entries (tenant_id, place, leaf, event, traversal, release, subject) VALUES (?, ?, ?, ?, ?, ?, ?)`
+	InsertHashes = `INSERT INTO hashes (tenant_id, place, hash) VALUES (?, ?, ?)`
+	InsertKey    = `INSERT INTO record_keys (tenant_id, kind, blind, sort, id) VALUES (?, ?, ?, ?, ?)`
+	InsertRecord = `INSERT INTO records (tenant_id, kind, id, version, subject, sort, sealed) VALUES (?, ?, ?, 1, ?, ?, ?) ON CONFLICT DO NOTHING`
+)
+
 // Append implements ledger.Appender.
 func (t *Tx) Append(ctx context.Context, e ledger.Entry) (int64, error) {
 	if err := t.usable(true); err != nil {
@@ -43,7 +51,7 @@ func (t *Tx) Append(ctx context.Context, e ledger.Entry) (int64, error) {
 	if err != nil {
 		return 0, t.broke("append", err)
 	}
-	if err := t.cfg.DB.Exec(ctx, 1, `INSERT INTO entries (tenant_id, place, leaf, event, traversal, release, subject) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+	if err := t.cfg.DB.Exec(ctx, 1, InsertEntry,
 		t.cfg.Tenant, size, leaf, e.Event, e.Traversal, e.Release, e.Subject); err != nil {
 		return 0, t.broke("append", err)
 	}

@@ -31,7 +31,7 @@ func (t *Tx) putHashes(ctx context.Context, first int64, hashes []tlog.Hash) err
 		row = append(row, h[:]...)
 		t.fresh[first+int64(i)] = h
 	}
-	return t.cfg.DB.Exec(ctx, 1, `INSERT INTO hashes (tenant_id, place, hash) VALUES (?, ?, ?)`, t.cfg.Tenant, first, row)
+	return t.cfg.DB.Exec(ctx, 1, InsertHashes, t.cfg.Tenant, first, row)
 }
 
 // ReadHashes implements tlog.HashReader.

@@ -114,9 +114,11 @@ func (t *Tx) newKey(ctx context.Context, o owner) ([]byte, error) {
 	return wrapped, t.cfg.DB.Exec(ctx, 1, `INSERT INTO box_keys (tenant_id, subject, wrapped) VALUES (?, ?, ?)`, o.tenant, o.subject, wrapped)
 }
 
+const readKey = `SELECT wrapped FROM box_keys WHERE tenant_id = ? AND subject = ?`
+
 // wrapped reads a wrapped key; nil when there is none.
 func (t *Tx) wrapped(ctx context.Context, o owner) (key []byte, err error) {
-	err = t.ask(ctx, func(f *Flight) bool { return f.owners[o] }, `SELECT wrapped FROM box_keys WHERE tenant_id = ? AND subject = ?`, func(s Scanner) error { return s.Scan(&key) }, o.tenant, o.subject)
+	err = t.ask(ctx, func(f *Flight) bool { return f.owners[o] }, readKey, func(s Scanner) error { return s.Scan(&key) }, o.tenant, o.subject)
 	if err != nil {
 		return nil, t.broke("key", err)
 	}

@@ -58,7 +58,7 @@ func (t *Tx) addKeys(ctx context.Context, r *ledger.Record, there map[string]str
 		if err != nil {
 			return err
 		}
-		if err := t.cfg.DB.Exec(ctx, 1, `INSERT INTO record_keys (tenant_id, kind, blind, sort, id) VALUES (?, ?, ?, ?, ?)`,
+		if err := t.cfg.DB.Exec(ctx, 1, InsertKey,
 			t.cfg.Tenant, r.Kind, box.Blind(string(r.Kind), name, value), r.Sort, r.ID); err != nil {
 			return err
 		}

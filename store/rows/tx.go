@@ -27,6 +27,10 @@ type Config struct {
 	Recent *Recent
 	// ReadOnly refuses to write.
 	ReadOnly bool
+	// Hopeful says that the store runs everything again, without it, if a change
+	// turns out not to be possible: then no answer is waited for, neither to the
+	// insertion of a record that may be there nor at the end of a transaction.
+	Hopeful bool
 	// Ahead is set for a transaction that runs before those it follows are
 	// committed; nil means that DB answers for them too.
 	Ahead *Ahead
@@ -71,7 +75,7 @@ func Begin(ctx context.Context, cfg Config) *Tx {
 // everybody and must not die of one.
 func (t *Tx) Run(f func(ledger.Tx) error) error {
 	err := t.safely(f)
-	if err == nil && t.err == nil && !t.cfg.ReadOnly {
+	if err == nil && t.err == nil && !t.cfg.ReadOnly && !t.cfg.Hopeful {
 		if err := t.cfg.DB.Flush(t.ctx); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
@@ -141,6 +145,8 @@ func (t *Tx) row(kind ledger.Kind, id string, version int64) seal.Row {
 // from outside and is none names no row.
 func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
+const readRecord = `SELECT version, subject, sort, sealed FROM records WHERE tenant_id = ? AND kind = ? AND id = ?`
+
 // Get implements ledger.Records.
 func (t *Tx) Get(ctx context.Context, kind ledger.Kind, id string) (ledger.Record, error) {
 	if err := t.usable(false); err != nil {
@@ -154,7 +160,7 @@ func (t *Tx) Get(ctx context.Context, kind ledger.Kind, id string) (ledger.Recor
 	}
 	r, found := sealedRecord{Record: ledger.Record{Kind: kind, ID: id}}, false
 	at := place{kind, id}
-	err := t.ask(ctx, func(f *Flight) bool { return f.records[at] }, `SELECT version, subject, sort, sealed FROM records WHERE tenant_id = ? AND kind = ? AND id = ?`, func(s Scanner) error {
+	err := t.ask(ctx, func(f *Flight) bool { return f.records[at] }, readRecord, func(s Scanner) error {
 		found = true
 		return s.Scan(&r.Version, &r.Subject, &r.Sort, &r.sealed)
 	}, t.cfg.Tenant, kind, id)

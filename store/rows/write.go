@@ -59,7 +59,6 @@ func (t *Tx) before(ctx context.Context, kind ledger.Kind, id string, version in
 }
 
 const (
-	insertRecord = `INSERT INTO records (tenant_id, kind, id, version, subject, sort, sealed) VALUES (?, ?, ?, 1, ?, ?, ?) ON CONFLICT DO NOTHING`
 	updateRecord = `UPDATE records SET version = version + 1, subject = ?, sort = ?, sealed = ? WHERE tenant_id = ? AND kind = ? AND id = ? AND version = ?`
 	// updateSealed names no column of an index, so that none is written.
 	updateSealed = `UPDATE records SET version = version + 1, sealed = ? WHERE tenant_id = ? AND kind = ? AND id = ? AND version = ?`
@@ -74,18 +73,18 @@ func (t *Tx) touch(p place) {
 }
 
 // put writes the row. When this transaction saw the row before, nobody else
-// can have changed it since, so the answer need not be waited for. Ahead it is
+// can have changed it since, so the answer need not be waited for. A hopeful one is
 // never waited for: that a new record is there already undoes the commit, and
 // its transactions run again where they can be told.
 func (t *Tx) put(ctx context.Context, r *ledger.Record, was ledger.Record, sealed []byte, known bool) error {
-	query, args := insertRecord, []any{t.cfg.Tenant, r.Kind, r.ID, r.Subject, r.Sort, sealed}
+	query, args := InsertRecord, []any{t.cfg.Tenant, r.Kind, r.ID, r.Subject, r.Sort, sealed}
 	switch {
 	case r.Version != 0 && was.Subject == r.Subject && was.Sort == r.Sort:
 		query, args = updateSealed, []any{sealed, t.cfg.Tenant, r.Kind, r.ID, r.Version}
 	case r.Version != 0:
 		query, args = updateRecord, []any{r.Subject, r.Sort, sealed, t.cfg.Tenant, r.Kind, r.ID, r.Version}
 	}
-	if known || t.cfg.Ahead != nil {
+	if known || t.cfg.Hopeful {
 		if err := t.cfg.DB.Exec(ctx, 1, query, args...); err != nil {
 			return t.broke("put", err)
 		}

@@ -157,7 +157,7 @@ func (a *ahead) compute(j *job) {
 	if a.flying != nil {
 		under.Flying = a.flying.flights[j.tenant]
 	}
-	j.tx = rows.Begin(a.ctx, rows.Config{DB: out, Keys: a.s.keys, Tenant: j.tenant, Now: now(), Recent: a.s.recentOf(j.tenant), Ahead: under})
+	j.tx = rows.Begin(a.ctx, rows.Config{DB: out, Keys: a.s.keys, Tenant: j.tenant, Now: now(), Recent: a.s.recentOf(j.tenant), Hopeful: true, Ahead: under})
 	j.err = j.tx.Run(j.f)
 	if j.tx.Later() {
 		j.tx.Undo()
