@@ -134,14 +134,16 @@ func (l *lane) gather(first *job) []*job {
 // together; if one is not, each job runs by itself and finds out.
 func (s *Store) batch(ctx context.Context, l *lane, jobs []*job) {
 	err := s.try(ctx, l, jobs, true)
-	for n := 0; err != nil && n < attempts; n++ {
+	for n := 1; err != nil && n < attempts; n++ {
 		var other *otherError
-		if n == 0 && errors.As(err, &other) {
-			// nothing passes with time: a record was there
-		} else if again(err) {
-			<-time.After(time.Duration(n+1)*20*time.Millisecond + rand.N(20*time.Millisecond))
-		} else if n > 0 || !undone(err) {
-			break
+		switch {
+		case n == 1 && errors.As(err, &other): // a record was there; that does not pass
+		case again(err):
+			<-time.After(time.Duration(n)*20*time.Millisecond + rand.N(20*time.Millisecond))
+		case n == 1 && len(jobs) > 1 && undone(err): // it is the fault of one of them
+		default:
+			n = attempts
+			continue
 		}
 		err = s.try(ctx, l, jobs, false)
 	}
