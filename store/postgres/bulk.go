@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/ringfence/ringfence/store/rows"
@@ -11,7 +12,7 @@ import (
 // column, and what must not be overtaken by it.
 type bulk struct {
 	query string
-	// after are the beginnings of statements behind which a new one has to start.
+	// after are the tables behind a deletion from which a new one has to start.
 	after []string
 }
 
@@ -21,16 +22,16 @@ var bulks = map[string]bulk{
 	dollars(rows.InsertEntry):  {query: `INSERT INTO entries (tenant_id, place, leaf, event, traversal, release, subject) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::text[])`},
 	dollars(rows.InsertHashes): {query: `INSERT INTO hashes (tenant_id, place, hash) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[])`},
 	dollars(rows.InsertKey): {query: `INSERT INTO record_keys (tenant_id, kind, blind, sort, id) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::text[])`,
-		after: []string{"DELETE FROM record_keys", "DELETE FROM records"}},
+		after: []string{"record_keys", "records"}},
 	dollars(rows.InsertRecord): {query: `INSERT INTO records (tenant_id, kind, id, version, subject, sort, sealed) SELECT t, k, i, 1, s, o, b FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bytea[]) AS u (t, k, i, s, o, b) ON CONFLICT DO NOTHING`,
-		after: []string{"DELETE FROM records"}},
+		after: []string{"records"}},
 }
 
 // bundled puts insertions into the same table together, at the place of the
 // first of them. Nothing is bundled across a savepoint.
 func bundled(queue []statement) []statement {
 	out := make([]statement, 0, len(queue))
-	open := map[string]int{} // place in out by statement
+	open := map[string]opened{} // by statement
 	for _, s := range queue {
 		b, many := bulks[s.query]
 		if !many {
@@ -38,12 +39,11 @@ func bundled(queue []statement) []statement {
 			out = append(out, s)
 			continue
 		}
-		at, there := open[s.query]
-		if !there {
-			at = len(out)
-			open[s.query] = at
+		if _, there := open[s.query]; !there {
+			open[s.query] = opened{len(out), b.after}
 			out = append(out, statement{query: b.query, args: columns(s.args)})
 		}
+		at := open[s.query].at
 		for i, a := range s.args {
 			out[at].args[i] = appended(out[at].args[i], a)
 		}
@@ -52,16 +52,24 @@ func bundled(queue []statement) []statement {
 	return out
 }
 
-func closeBehind(open map[string]int, query string) {
+// opened is an insertion that takes more rows, at its place in the queue.
+type opened struct {
+	at    int
+	after []string
+}
+
+func closeBehind(open map[string]opened, query string) {
 	if strings.Contains(query, "SAVEPOINT") {
 		clear(open)
 		return
 	}
-	for of := range open {
-		for _, beginning := range bulks[of].after {
-			if strings.HasPrefix(query, beginning) {
-				delete(open, of)
-			}
+	words := strings.Fields(query)
+	if len(words) < 3 || words[0] != "DELETE" {
+		return
+	}
+	for of, at := range open {
+		if slices.Contains(at.after, words[2]) {
+			delete(open, of)
 		}
 	}
 }
