@@ -264,6 +264,9 @@ func (g *Gate) Redeem(ctx context.Context, tenant ringfence.TenantID, executor, 
 			if refused = t.redeemable(p); refused != nil {
 				return nil // an alarm found on the way is kept
 			}
+			if err := t.newest(p); err != nil {
+				return err
+			}
 			if t.r.Duress {
 				refused = ErrConflict // as if it were redeemed already, and so it looks from now on
 				return t.move(StateRedeemed, Actor{Client: executor}, "permit redeemed")
@@ -296,6 +299,30 @@ func (g *Gate) Redeem(ctx context.Context, tenant ringfence.TenantID, executor, 
 	}
 	return out, nil
 }
+
+// newest holds the row of a permit that would be redeemed against the log: the
+// last move of the release must be the one that minted it. Rows are sealed, but
+// an older copy of one is sealed as well; whoever puts one back would redeem a
+// permit twice.
+func (t *turn) newest(p permit) error {
+	last, err := t.tx.Entries(t.ctx, ledger.EntryQuery{Release: t.r.ID, Desc: true, Limit: lastMoves})
+	if err != nil {
+		return err
+	}
+	for _, e := range last {
+		if to := e.Data["to"]; to != "" {
+			if to == string(StatePermitted) && e.Data["permit"] == string(p.ID) {
+				return nil
+			}
+			break
+		}
+	}
+	return ledger.ErrTampered
+}
+
+// lastMoves is among how many of the newest entries of a release its last move
+// is looked for: holds and alarms may have come after it.
+const lastMoves = 100
 
 // redeemable judges time, use and everything that may have stopped the
 // release since the permit was minted.
