@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto"
 	"crypto/sha256"
 	"encoding/base64"
@@ -18,6 +19,8 @@ import (
 const (
 	// proofLife is how far the time of a proof may be from ours.
 	proofLife = 60 * time.Second
+	// onceWait is how long the other nodes' memory may take.
+	onceWait = 2 * time.Second
 	// maxProofBytes bounds a proof.
 	maxProofBytes = 4 << 10
 )
@@ -30,8 +33,18 @@ var errNoProof = problem.New(problem.Unauthenticated, "The credential needs proo
 // or a client certificate (RFC 8705). It remembers proofs for as long as they
 // could be replayed; the zero value is ready.
 type proofs struct {
+	// elsewhere knows what other nodes have seen; nil: there are none.
+	elsewhere Once
+
 	mu   sync.Mutex
 	seen map[string]time.Time // guarded by mu: hash of key and jti -> until when
+}
+
+// Once remembers ids for several nodes. It is safe for concurrent use.
+type Once interface {
+	// First notes an id, at least until then, and reports whether it is new. An
+	// error means that it could not be found out, and so no.
+	First(ctx context.Context, id string, now, until time.Time) (bool, error)
 }
 
 // proofClaims is the body of a DPoP proof (RFC 9449, section 4.2).
@@ -85,11 +98,25 @@ func (ps *proofs) holds(r *http.Request, c Client, credential string, now time.T
 	if claims.Hash != base64.RawURLEncoding.EncodeToString(want[:]) {
 		return false
 	}
-	return claims.ID != "" && ps.first(hashSecret(c.ID+"\x00"+claims.ID), now)
+	return claims.ID != "" && ps.first(r.Context(), hashSecret(c.ID+"\x00"+claims.ID), now)
 }
 
-// first notes an id and reports whether it is new.
-func (ps *proofs) first(id string, now time.Time) bool {
+// first notes the id of a proof and reports whether no node has seen it.
+func (ps *proofs) first(ctx context.Context, id string, now time.Time) bool {
+	if !ps.firstHere(id, now) {
+		return false
+	}
+	if ps.elsewhere == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, onceWait)
+	defer cancel()
+	fresh, err := ps.elsewhere.First(ctx, id, now, now.Add(2*proofLife))
+	return err == nil && fresh
+}
+
+// firstHere is first on this node.
+func (ps *proofs) firstHere(id string, now time.Time) bool {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	if ps.seen == nil {

@@ -1,12 +1,17 @@
 package web
 
 import (
+	"context"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -103,5 +108,50 @@ func TestExecutorProvesItsKey(t *testing.T) {
 		if got.Code != c.want {
 			t.Errorf("%s: answered %d %s, want %d", c.name, got.Code, got.Body, c.want)
 		}
+	}
+}
+
+// ids is a memory that nodes share, and that may not answer.
+type ids struct {
+	mu   sync.Mutex
+	seen map[string]bool
+	down error
+}
+
+func (o *ids) First(_ context.Context, id string, _, _ time.Time) (bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	again := o.seen[id]
+	o.seen[id] = true
+	return !again, o.down
+}
+
+// TestProofsAreShownToOneNode: a proof that one node saw is worth nothing at
+// another, and nothing while the others cannot be asked.
+func TestProofsAreShownToOneNode(t *testing.T) {
+	shared := &ids{seen: map[string]bool{}}
+	one, other := &proofs{elsewhere: shared}, &proofs{elsewhere: shared}
+	key := newProofKey(t)
+	r := func(proof string) *http.Request {
+		q := httptest.NewRequest("POST", "https://localhost:8443/v1/permits/redeem", nil)
+		q.Header.Set("DPoP", proof)
+		return q
+	}
+	c := Client{ID: "cli_1", Key: key.thumb}
+	make := func() string { return key.proof(t, "POST", "/v1/permits/redeem", "secret", nil) }
+	first, second := make(), make()
+	now := time.Now()
+	for i, step := range []struct {
+		node  *proofs
+		proof string
+		want  bool
+	}{{one, first, true}, {other, first, false}, {one, first, false}, {other, second, true}, {one, second, false}} {
+		if got := step.node.holds(r(step.proof), c, "secret", now); got != step.want {
+			t.Errorf("step %d: %v, want %v", i, got, step.want)
+		}
+	}
+	shared.down = errors.New("no answer")
+	if one.holds(r(make()), c, "secret", now) {
+		t.Error("taken while the others could not be asked")
 	}
 }

@@ -59,6 +59,7 @@ func (a *app) joinWeb() error {
 	}
 	if a.shared != nil {
 		joined.Rates = a.shared.Rates()
+		joined.Proofs = once{a.shared.Marks()}
 	}
 	a.joinEditor(&joined)
 	joined.Trial, joined.System, joined.Queued = &trial{a: a}, a.system, a.queued
