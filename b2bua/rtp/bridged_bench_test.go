@@ -60,25 +60,8 @@ func benchBridged(b *testing.B, calls int, network func(Config) (network, error)
 	pool := newPool(cfg, net)
 	b.Cleanup(pool.Close)
 	empty := resident()
-	gen := startGenerator(b)
-	var ports []string
-	for range calls {
-		var pair [2]*Session
-		for i := range pair {
-			s, err := pool.Open()
-			if err != nil {
-				b.Fatal(err)
-			}
-			if err := s.Negotiated(Params{Remote: gen.addrs[i], Payloads: []Payload{{0, PCMU}}}); err != nil {
-				b.Fatal(err)
-			}
-			pair[i] = s
-			ports = append(ports, strconv.Itoa(int(s.port)))
-		}
-		pair[0].Join(pair[1])
-	}
-	fmt.Fprintln(gen.in, strings.Join(ports, " "))
-	<-time.After(time.Second) // every call has begun
+	gen := startGenerator(b, [2]Suite{})
+	gen.bridge(b, pool, calls)
 	var used time.Duration
 	var took time.Duration
 	for b.Loop() {
@@ -118,10 +101,39 @@ func resident() int {
 
 // generator is the process of the far ends as the benchmark sees it.
 type generator struct {
-	cmd   *exec.Cmd
-	in    *os.File
-	out   *bufio.Reader
-	addrs [2]netip.AddrPort
+	cmd    *exec.Cmd
+	suites [2]Suite
+	in     *os.File
+	out    *bufio.Reader
+	addrs  [2]netip.AddrPort
+}
+
+// bridge opens that many calls between both sides and returns when every one
+// has begun.
+func (g *generator) bridge(b *testing.B, pool *Pool, calls int) {
+	b.Helper()
+	var ports []string
+	for range calls {
+		var pair [2]*Session
+		for i := range pair {
+			s, err := pool.Open()
+			if err != nil {
+				b.Fatal(err)
+			}
+			p := Params{Remote: g.addrs[i], Payloads: []Payload{{0, PCMU}}}
+			if suite := g.suites[i]; suite != "" {
+				p.SRTP = &SRTP{Suite: suite, In: fill(1, suite.KeyLen()), Out: fill(2, suite.KeyLen())}
+			}
+			if err := s.Negotiated(p); err != nil {
+				b.Fatal(err)
+			}
+			pair[i] = s
+			ports = append(ports, strconv.Itoa(int(s.port)))
+		}
+		pair[0].Join(pair[1])
+	}
+	fmt.Fprintln(g.in, strings.Join(ports, " "))
+	<-time.After(time.Second)
 }
 
 // generated is what the far ends saw. Delays are in nanoseconds.
@@ -130,10 +142,12 @@ type generated struct {
 	P50, P99         int64
 }
 
-func startGenerator(b *testing.B) *generator {
+// startGenerator starts far ends whose sides speak SRTP by these suites, or
+// plain RTP where the suite is empty.
+func startGenerator(b *testing.B, suites [2]Suite) *generator {
 	b.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), generatorEnv+"=1")
+	cmd.Env = append(os.Environ(), generatorEnv+"="+string(suites[0])+","+string(suites[1]))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -146,7 +160,7 @@ func startGenerator(b *testing.B) *generator {
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	g := &generator{cmd: cmd, in: in.(*os.File), out: bufio.NewReader(out)}
+	g := &generator{cmd: cmd, suites: suites, in: in.(*os.File), out: bufio.NewReader(out)}
 	b.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	for i := range g.addrs {
 		line, err := g.out.ReadString('\n')
@@ -172,6 +186,8 @@ func (g *generator) end(b *testing.B) generated {
 // sides, reads the ports of every call, and sends until its input ends.
 func generate() error {
 	var sides [2]*net.UDPConn
+	first, second, _ := strings.Cut(os.Getenv(generatorEnv), ",")
+	suites := [2]Suite{Suite(first), Suite(second)}
 	for i := range sides {
 		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		if err != nil {
@@ -199,9 +215,9 @@ func generate() error {
 	var got [2]heardBy
 	var wg sync.WaitGroup
 	for i := range sides {
-		wg.Go(func() { got[i].listen(sides[i], ports, i) })
+		wg.Go(func() { got[i].listen(sides[i], ports, i, suites[i]) })
 	}
-	sent := send(sides, ports, done)
+	sent := send(sides, ports, suites, done)
 	<-time.After(300 * time.Millisecond)
 	for _, c := range sides {
 		_ = c.Close()
@@ -218,8 +234,12 @@ func generate() error {
 
 // send paces one packet each 20 ms for each side of each call, spread over the
 // 20 ms.
-func send(sides [2]*net.UDPConn, ports []uint16, done <-chan struct{}) (sent int) {
-	buf := fill(0x11, headerLen+160)
+func send(sides [2]*net.UDPConn, ports []uint16, suites [2]Suite, done <-chan struct{}) (sent int) {
+	buf, sc := fill(0x11, headerLen+160), newScratch()
+	ciphers := make([]*cipher, len(ports))
+	for i := range ciphers {
+		ciphers[i] = farCipher(suites[i%2], 1)
+	}
 	seqs := make([]uint16, len(ports))
 	due := time.Now()
 	tick := time.NewTicker(time.Millisecond)
@@ -236,7 +256,11 @@ func send(sides [2]*net.UDPConn, ports []uint16, done <-chan struct{}) (sent int
 				seqs[i]++
 				binary.BigEndian.PutUint64(buf[headerLen:], uint64(time.Now().UnixNano()))
 				binary.BigEndian.PutUint16(buf[headerLen+8:], ports[i])
-				if _, err := sides[i%2].WriteToUDPAddrPort(buf, netip.AddrPortFrom(loopback, ports[i])); err == nil {
+				out := buf
+				if c := ciphers[i]; c != nil {
+					out, _ = c.seal(sc.sealed[:], buf, &sc.header)
+				}
+				if _, err := sides[i%2].WriteToUDPAddrPort(out, netip.AddrPortFrom(loopback, ports[i])); err == nil {
 					sent++
 				}
 			}
@@ -251,18 +275,23 @@ type heardBy struct {
 	wrong  int // packets of another call
 }
 
-func (h *heardBy) listen(c *net.UDPConn, ports []uint16, side int) {
+func (h *heardBy) listen(c *net.UDPConn, ports []uint16, side int, suite Suite) {
 	peer := map[uint16]uint16{} // of our leg here: the leg its call came in by
+	ciphers := map[uint16]*cipher{}
 	for i := side; i < len(ports); i += 2 {
-		peer[ports[i]] = ports[i^1]
+		peer[ports[i]], ciphers[ports[i]] = ports[i^1], farCipher(suite, 2)
 	}
-	b := make([]byte, 2048)
+	raw, sc := make([]byte, 2048), newScratch()
 	for {
-		n, from, err := c.ReadFromUDPAddrPort(b)
+		n, from, err := c.ReadFromUDPAddrPort(raw)
 		if err != nil {
 			return
 		}
-		if n != headerLen+160 || b[headerLen+10] != 0x11 {
+		b := raw[:n]
+		if c := ciphers[from.Port()]; c != nil {
+			b, _ = c.open(sc.opened[:], b, &sc.header, true)
+		}
+		if len(b) != headerLen+160 || b[headerLen+10] != 0x11 {
 			continue // silence of ours before the call began
 		}
 		h.delays = append(h.delays, time.Now().UnixNano()-int64(binary.BigEndian.Uint64(b[headerLen:])))
@@ -270,4 +299,131 @@ func (h *heardBy) listen(c *net.UDPConn, ports []uint16, side int) {
 			h.wrong++
 		}
 	}
+}
+
+// farCipher is one way of a far end, or nil for plain RTP.
+func farCipher(suite Suite, key byte) *cipher {
+	if suite == "" {
+		return nil
+	}
+	c, err := newCipher(nil, suite, fill(key, suite.KeyLen()))
+	if err != nil {
+		panic("rtp: benchmark: " + err.Error())
+	}
+	return c
+}
+
+// BenchmarkProtected relays the same calls plain, with SRTP on both sides and
+// with SRTP on one side, as between a carrier and a browser. They take turns
+// of three seconds, so that neighbours weigh on all alike; the metrics are the
+// CPU time of a relayed packet, and the share of the plain rate that the others
+// reach on the same CPU. -benchtime 5x says how many turns.
+func BenchmarkProtected(b *testing.B) {
+	kinds := []struct {
+		name   string
+		suites [2]Suite
+	}{
+		{"plain", [2]Suite{}},
+		{"srtp-gcm256", [2]Suite{AEADAES256GCM, AEADAES256GCM}},
+		{"srtp-sha1", [2]Suite{AESCM128SHA80, AESCM128SHA80}},
+		{"browser-gcm256", [2]Suite{"", AEADAES256GCM}},
+		{"browser-sha1", [2]Suite{"", AESCM128SHA80}},
+	}
+	used := make([]float64, len(kinds))
+	got, lost, wrong := 0, 0, 0
+	for b.Loop() {
+		for i, k := range kinds {
+			cpu, r := benchKind(b, k.suites)
+			used[i] += cpu
+			got, lost, wrong = got+r.Got, lost+r.Sent-r.Got, wrong+r.Wrong
+		}
+	}
+	b.ReportMetric(0, "ns/op") // of all together: says nothing
+	for i, k := range kinds {
+		b.ReportMetric(used[i]/float64(b.N), k.name+"-ns/packet")
+		if i > 0 {
+			b.ReportMetric(100*used[0]/used[i], k.name+"-%-of-plain")
+		}
+	}
+	b.ReportMetric(100*float64(lost)/float64(max(1, got+lost)), "%lost")
+	b.ReportMetric(float64(wrong), "wrong")
+}
+
+// benchKind relays 100 calls for three seconds and returns the nanoseconds of
+// CPU that a packet took.
+func benchKind(b *testing.B, suites [2]Suite) (float64, generated) {
+	b.Helper()
+	pool, err := NewPool(Config{Bind: loopback, PortMin: 33000, PortMax: 64999})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer pool.Close()
+	gen := startGenerator(b, suites)
+	gen.bridge(b, pool, 100)
+	relayed := func() (n uint64) {
+		pool.mu.Lock()
+		defer pool.mu.Unlock()
+		for s := range pool.sessions {
+			n += s.Stats().Received
+		}
+		return n
+	}
+	packets, before := relayed(), cpuTime()
+	<-time.After(3 * time.Second)
+	cpu := cpuTime() - before
+	packets = relayed() - packets
+	return float64(cpu.Nanoseconds()) / float64(max(1, packets)), gen.end(b)
+}
+
+// BenchmarkPrompted plays a prompt to 2,000 callers, or RTP_BENCH_CALLS, and
+// reports the CPU time of this process for a call and second, and the share of
+// the packets due that were not sent. One iteration is four seconds.
+func BenchmarkPrompted(b *testing.B) {
+	calls := 2000
+	if n, err := strconv.Atoi(os.Getenv("RTP_BENCH_CALLS")); err == nil {
+		calls = n
+	}
+	pool, err := NewPool(Config{Bind: loopback, PortMin: 33000, PortMax: 64999})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(pool.Close)
+	empty := resident()
+	gen := startGenerator(b, [2]Suite{})
+	fmt.Fprintln(gen.in, "")
+	clip, all := tone(8000*60, 1000), make([]*Session, calls)
+	for i := range all {
+		s, err := pool.Open()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := s.Negotiated(Params{Remote: gen.addrs[i%2], Payloads: []Payload{{0, PCMU}}}); err != nil {
+			b.Fatal(err)
+		}
+		s.Loop(clip)
+		all[i] = s
+	}
+	sent := func() (n uint64) {
+		for _, s := range all {
+			n += s.Stats().Sent
+		}
+		return n
+	}
+	<-time.After(time.Second)
+	var used, took time.Duration
+	var packets uint64
+	for b.Loop() {
+		begun, before, n := time.Now(), cpuTime(), sent()
+		<-time.After(4 * time.Second)
+		used += cpuTime() - before
+		took += time.Since(begun)
+		packets += sent() - n
+	}
+	due := took.Seconds() * 50 * float64(calls)
+	b.ReportMetric(0, "ns/op") // four seconds
+	b.ReportMetric(used.Seconds()*1000/took.Seconds()/float64(calls), "cpu-ms/call/s")
+	b.ReportMetric(float64(used.Nanoseconds())/float64(max(1, packets)), "cpu-ns/packet")
+	b.ReportMetric(used.Seconds()/took.Seconds(), "cores")
+	b.ReportMetric(100*max(0, 1-float64(packets)/due), "%unsent")
+	b.ReportMetric(float64(resident()-empty)/1024/float64(calls), "KiB/call")
 }

@@ -297,7 +297,7 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte{0x80, 0}, byte(1))
 	f.Fuzz(func(t *testing.T, b []byte, host byte) {
 		cfg, _ := Config{}.withDefaults()
-		p := &Pool{cfg: cfg, net: memoryNetwork{}, taken: make([]bool, 8), sessions: map[*Session]struct{}{}, start: time.Now()}
+		p := &Pool{cfg: cfg, net: memoryNetwork{}, taken: make([]bool, 8), sessions: map[*Session]struct{}{}, start: time.Now(), arrivals: make([][]*Session, 1)}
 		good, peer := newFar(t, p, 10, nil), newFar(t, p, 20, nil)
 		good.s.Join(peer.s)
 		good.say(1)

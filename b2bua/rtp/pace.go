@@ -4,20 +4,22 @@ import (
 	"time"
 )
 
-// The pacing wheel: one goroutine and one timer for all sessions. Each slot
-// is 5 ms; a session is due again one ptime after it was due before, and the
-// sessions of a pool are spread over the slots so that their packets do not
-// leave in one burst.
+// The pacing wheels: one goroutine and one timer for each processor, between
+// which the sessions of a pool are shared out. Each slot is 5 ms; a session is
+// due again one ptime after it was due before, and the sessions are spread over
+// the slots so that their packets do not leave in one burst.
 const (
 	paceStep  = 5 * time.Millisecond
 	paceSlots = 16 // 80 ms, more than the longest ptime
+	maxPacers = 4
 	maxBehind = 100 * time.Millisecond
 	reportGap = 5 * time.Second // RFC 3550, section 6.2
 	checkGap  = time.Second
 )
 
-// pace runs until the pool closes. Pool.Close waits for it.
-func (p *Pool) pace() {
+// pace turns one wheel until the pool closes. Pool.Close waits for it. The first
+// one looks after dead media and reports too.
+func (p *Pool) pace(wheel int) {
 	sc := newScratch()
 	due := time.Now().Add(paceStep)
 	check := due.Add(checkGap)
@@ -36,7 +38,7 @@ func (p *Pool) pace() {
 			due = now
 		}
 		for ; !due.After(now); due = due.Add(paceStep) {
-			slots[slot] = append(slots[slot], p.arrived()...)
+			slots[slot] = append(slots[slot], p.arrived(wheel)...)
 			ready = append(ready[:0], slots[slot]...)
 			clear(slots[slot])
 			slots[slot] = slots[slot][:0]
@@ -48,7 +50,7 @@ func (p *Pool) pace() {
 			}
 			slot = (slot + 1) % paceSlots
 		}
-		if now.After(check) {
+		if wheel == 0 && now.After(check) {
 			check = now.Add(checkGap)
 			p.checkAll(now)
 		}
@@ -56,13 +58,13 @@ func (p *Pool) pace() {
 	}
 }
 
-// arrived returns the sessions opened since it was last called. Those opened
+// arrived returns the sessions opened for a wheel since it was last called. Those opened
 // in one step start together; the ports of a busy pool open over many steps.
-func (p *Pool) arrived() []*Session {
+func (p *Pool) arrived(wheel int) []*Session {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a := p.arrivals
-	p.arrivals = nil
+	a := p.arrivals[wheel]
+	p.arrivals[wheel] = nil
 	return a
 }
 

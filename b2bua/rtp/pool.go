@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,7 +13,7 @@ import (
 // ErrNoPorts is returned by Pool.Open when every port pair is taken.
 var ErrNoPorts = errors.New("rtp: no free port pair")
 
-// Pool owns the ports, the pacing goroutine and the readers of all sessions
+// Pool owns the ports, the pacing goroutines and the readers of all sessions
 // of one Config.
 type Pool struct {
 	cfg   Config
@@ -29,7 +30,8 @@ type Pool struct {
 	next     int // index of the pair to try first
 	taken    []bool
 	sessions map[*Session]struct{}
-	arrivals []*Session // opened, not yet in the pacing wheel
+	arrivals [][]*Session // for each pacing wheel, those opened that are not yet in it
+	wheel    int          // that the next session goes to
 }
 
 // NewPool checks the config and starts the pool. Close stops it.
@@ -55,7 +57,10 @@ func newPool(cfg Config, net network) *Pool {
 		taken:    make([]bool, (int(cfg.PortMax)-int(cfg.PortMin)+1)/2),
 		sessions: make(map[*Session]struct{}),
 	}
-	p.wg.Go(p.pace)
+	p.arrivals = make([][]*Session, min(runtime.GOMAXPROCS(0), maxPacers))
+	for i := range p.arrivals {
+		p.wg.Go(func() { p.pace(i) })
+	}
 	return p
 }
 
@@ -82,7 +87,8 @@ func (p *Pool) Open() (*Session, error) {
 		}
 		p.taken[pair] = true
 		p.sessions[s] = struct{}{}
-		p.arrivals = append(p.arrivals, s)
+		p.wheel = (p.wheel + 1) % len(p.arrivals)
+		p.arrivals[p.wheel] = append(p.arrivals[p.wheel], s)
 		return s, nil
 	}
 	return nil, ErrNoPorts

@@ -62,7 +62,7 @@ func BenchmarkSRTP(b *testing.B) {
 }
 
 func BenchmarkPrompt(b *testing.B) {
-	p := &Pool{net: memoryNetwork{}, taken: make([]bool, 4), sessions: map[*Session]struct{}{}, start: time.Now()}
+	p := &Pool{net: memoryNetwork{}, taken: make([]bool, 4), sessions: map[*Session]struct{}{}, start: time.Now(), arrivals: make([][]*Session, 1)}
 	f := newFar(b, p, 10, nil)
 	f.wire.drop = true
 	f.s.Loop(tone(8000, 1000))

@@ -151,3 +151,16 @@ func FuzzCheck(f *testing.F) {
 		}
 	})
 }
+
+// What it costs to answer a browser's check, which comes every few seconds
+// (RFC 7675, section 5.1).
+func BenchmarkCheck(b *testing.B) {
+	a, from := lite(), netip.MustParseAddrPort("192.0.2.1:40000")
+	msg := ask(b, "ours:theirs", ourPwd)
+	b.ReportAllocs()
+	for b.Loop() {
+		if out, _ := a.check(msg, from); out == nil {
+			b.Fatal("a check was not answered")
+		}
+	}
+}
