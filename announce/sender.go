@@ -138,11 +138,14 @@ func (e Endpoint) mayDial(address string) error {
 }
 
 // reserved are networks that IsPrivate does not know: shared address space
-// (RFC 6598), benchmarks (RFC 2544), 0/8 and 240/4 (RFC 6890), and prefixes
-// that embed IPv4 addresses (RFC 6052, RFC 3056, RFC 4380).
+// (RFC 6598), benchmarks (RFC 2544), 0/8 and 240/4 (RFC 6890), documentation
+// (RFC 5737, RFC 3849), discard (RFC 6666), site-local (RFC 3879), and prefixes
+// that embed IPv4 addresses (RFC 4291, RFC 6052, RFC 3056, RFC 3068, RFC 4380).
 var reserved = []netip.Prefix{netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("0.0.0.0/8"),
 	netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("192.0.0.0/24"), netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"),
-	netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("2001::/32")}
+	netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("2001::/32"), netip.MustParsePrefix("::/96"), netip.MustParsePrefix("fec0::/10"),
+	netip.MustParsePrefix("192.88.99.0/24"), netip.MustParsePrefix("100::/64"), netip.MustParsePrefix("192.0.2.0/24"),
+	netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/32")}
 
 func (s *Sender) wake(executor string) {
 	if e := s.endpoints[executor]; e != nil {

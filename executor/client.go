@@ -70,6 +70,7 @@ type Client struct {
 	proof *dpop
 	log   *slog.Logger
 	wake  chan struct{}
+	heard heard
 
 	busyMu sync.Mutex // guards busy
 	busy   map[ringfence.ReleaseID]bool

@@ -4,8 +4,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
+	"sync"
+	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
@@ -28,7 +31,8 @@ const AnnounceReady = "release.ready"
 
 // Webhook returns the handler of the address that ringfence announces to. It
 // verifies the Standard Webhooks signature and wakes Run, which pulls what is
-// ready; it takes nothing else from the body. secret is "whsec_" and base64.
+// ready; it takes nothing else from the body, and an announcement that comes
+// again wakes nobody. secret is "whsec_" and base64.
 func (c *Client) Webhook(secret ringfence.Secret) (http.Handler, error) {
 	text, ok := strings.CutPrefix(string(secret), "whsec_")
 	if raw, err := base64.StdEncoding.DecodeString(text); !ok || err != nil || len(raw) < 24 {
@@ -63,9 +67,41 @@ func (c *Client) announced(r *http.Request, sign *standardwebhooks.Webhook) int 
 	if a.Type != AnnounceReady || a.Data.Tenant != c.cfg.Tenant || a.Data.Executor != c.cfg.Name {
 		return http.StatusNoContent // not for us, and nothing to try again
 	}
+	if !c.heard.first(r.Header.Get(standardwebhooks.HeaderWebhookID), time.Now()) {
+		return http.StatusNoContent // sent again, by ringfence or by who overheard it
+	}
 	select {
 	case c.wake <- struct{}{}:
 	default:
 	}
 	return http.StatusNoContent
+}
+
+const (
+	// heardLife is how long a signature is taken (five minutes each way), doubled.
+	heardLife = 20 * time.Minute
+	// mostHeard bounds what is remembered; an executor hears of far fewer.
+	mostHeard = 4096
+)
+
+// heard remembers the announcements of late, so that one that is replayed makes
+// nobody ask ringfence again and again. The zero value is ready.
+type heard struct {
+	mu sync.Mutex
+	at map[string]time.Time // guarded by mu
+}
+
+// first reports whether an announcement is new.
+func (h *heard) first(id string, now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if at, known := h.at[id]; known && now.Sub(at) < heardLife {
+		return false
+	}
+	maps.DeleteFunc(h.at, func(_ string, at time.Time) bool { return now.Sub(at) >= heardLife || len(h.at) >= mostHeard })
+	if h.at == nil {
+		h.at = map[string]time.Time{}
+	}
+	h.at[id] = now
+	return true
 }

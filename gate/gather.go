@@ -189,8 +189,8 @@ func (t *turn) age(since time.Time) time.Duration {
 	return t.now.Sub(since)
 }
 
-// sums adds up the same type and subject over the last day and over each of
-// the action's windows; releases that came to nothing do not count, and those
+// sums adds up the subject's money over the last day, whatever the type of the
+// action that moves it, and the same type over each of the action's windows; releases that came to nothing do not count, and those
 // that are open count however long they are.
 func (t *turn) sums(c *Case, p *policy.Policy, a *policy.Action) error {
 	longest := sumWindow
@@ -201,20 +201,25 @@ func (t *turn) sums(c *Case, p *policy.Policy, a *policy.Action) error {
 	if err != nil {
 		return err
 	}
+	alike, err := t.alike(p, a)
+	if err != nil {
+		return err
+	}
 	for _, f := range a.Carries {
 		if f.Type.Base != policy.BaseMoney {
 			continue
 		}
 		sum, _ := policy.ParseMoney(t.r.Fields[f.Name])
 		for _, o := range rows {
-			m, ok := policy.ParseMoney(o.Fields[f.Name])
-			switch {
-			case !o.within(sumWindow, t.now):
-			case !ok || m.Currency != sum.Currency || sum.Minor+m.Minor < 0 || full:
-				sum.Currency = "" // no amount: over every limit
-			default:
-				sum.Minor += m.Minor
+			if o.within(sumWindow, t.now) {
+				sum = add(sum, o.Fields[f.Name])
 			}
+		}
+		for _, amount := range alike {
+			sum = add(sum, amount)
+		}
+		if full {
+			sum.Currency = "" // no amount: over every limit
 		}
 		if c.Ask.Sums == nil {
 			c.Ask.Sums = map[string]string{}
@@ -225,6 +230,18 @@ func (t *turn) sums(c *Case, p *policy.Policy, a *policy.Action) error {
 		c.Ask.Totals = append(c.Ask.Totals, t.total(l, rows, p, a, full))
 	}
 	return nil
+}
+
+// add adds an amount. What cannot be added has no currency, and is over every
+// limit.
+func add(sum ringfence.Money, amount string) ringfence.Money {
+	m, ok := policy.ParseMoney(amount)
+	if !ok || m.Currency != sum.Currency || sum.Minor+m.Minor < 0 {
+		sum.Currency = ""
+		return sum
+	}
+	sum.Minor += m.Minor
+	return sum
 }
 
 func (t *turn) total(l policy.Limit, rows []row, p *policy.Policy, a *policy.Action, full bool) policy.Total {

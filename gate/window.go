@@ -6,6 +6,7 @@ import (
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/policy"
 )
 
 // longestOpen is how long a release may take from its request to its redemption:
@@ -73,4 +74,53 @@ func (t *turn) windowed(subject ringfence.SubjectID, action string, d time.Durat
 		}
 	}
 	return slices.DeleteFunc(out, func(o row) bool { return !o.counts() || o.ID == t.r.ID || !o.within(d, t.now) }), full, nil
+}
+
+// alike lists the amounts that the subject's actions of other types moved or may
+// move within a day: who splits a payment does not get further by calling one
+// half something else. An amount of no currency is over everything.
+func (t *turn) alike(p *policy.Policy, a *policy.Action) (amounts []string, err error) {
+	if !paying(a) {
+		return nil, nil
+	}
+	for _, b := range p.Actions() {
+		if b.Name == a.Name || b.About != a.About || !paying(b) {
+			continue
+		}
+		rows, full, err := t.windowed(t.r.Subject, b.Name, sumWindow)
+		if err != nil {
+			return nil, err
+		}
+		if full {
+			amounts = append(amounts, "")
+		}
+		for _, o := range rows {
+			amounts = append(amounts, largest(b, o.Fields))
+		}
+	}
+	return amounts, nil
+}
+
+// paying reports whether an action is about money.
+func paying(a *policy.Action) bool {
+	return slices.ContainsFunc(a.Carries, func(f policy.Field) bool { return f.Type.Base == policy.BaseMoney })
+}
+
+// largest is the largest amount that an action moves, as it was written; ""
+// where two cannot be compared.
+func largest(a *policy.Action, fields map[string]string) (text string) {
+	var most ringfence.Money
+	for _, f := range a.Carries {
+		if f.Type.Base != policy.BaseMoney {
+			continue
+		}
+		m, ok := policy.ParseMoney(fields[f.Name])
+		if !ok || most.Currency != "" && m.Currency != most.Currency {
+			return ""
+		}
+		if m.Minor > most.Minor {
+			most, text = m, fields[f.Name]
+		}
+	}
+	return text
 }

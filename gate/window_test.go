@@ -55,6 +55,36 @@ func TestSplitPaymentsThatWaitAreOne(t *testing.T) {
 	}
 }
 
+// Nor does it help to call one half of it something else.
+func TestSplitOverTypesIsOne(t *testing.T) {
+	for name, tt := range map[string]struct {
+		amount string
+		pass   time.Duration
+		want   int
+	}{
+		"under the limit":       {"200000 GBP", 0, 1},
+		"over it together":      {"300000 GBP", 0, 2},
+		"in another currency":   {"1 EUR", 0, 2},
+		"the day before":        {"300000 GBP", 49 * time.Hour, 1},
+		"more than can be told": {"999999999999999999 GBP", 0, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "  invoice:\n", "  transfer:\n    class: C3\n    says: move money\n    about: contact\n    carries: { payee: name, amount: money, account: account }\n"+
+				"    needs: [callback, confirmed, approved]\n    approvals: { group: payments_manager, count: 1 }\n    fresh: 5m\n  invoice:\n",
+				"  invoice.payee: [callback]\n", "  transfer.payee: [callback]\n  transfer.amount: [callback]\n  transfer.account: [callback]\n  invoice.payee: [callback]\n")
+			w.knownPayee()
+			q := request("invoice")
+			q.Type, q.Fields["amount"], q.Traversal = "transfer", tt.amount, "trv_other"
+			r, _, err := w.g.Open(context.Background(), ten, q)
+			w.must(r, err)
+			w.pass(tt.pass)
+			if n := w.wanted(w.invoice("a")); n != tt.want {
+				t.Errorf("%d colleagues, want %d", n, tt.want)
+			}
+		})
+	}
+}
+
 // What was redeemed within the day counts, whenever it was asked for; a day
 // after that it does not.
 func TestWindowsBeginAtTheRedemption(t *testing.T) {
