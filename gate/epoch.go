@@ -65,7 +65,7 @@ func (g *Gate) NewEpoch(ctx context.Context, tenant ringfence.TenantID, e Epoch,
 		return &InvalidError{Field: "reason", Says: "say why, and where the store stands"}
 	}
 	err = g.desk(ctx, tenant, func(d desk) error {
-		if err := d.signedEpoch(msg, sigs); err != nil {
+		if err := d.signedByTwo(msg, sigs); err != nil {
 			return err
 		}
 		_, version, err := ledger.Read[epochRow](ctx, d.tx, KindEpoch, epochID(e.Outside))
@@ -105,9 +105,9 @@ func (g *Gate) NewEpoch(ctx context.Context, tenant ringfence.TenantID, e Epoch,
 	return errors.Join(errs...)
 }
 
-// signedEpoch admits two different persons with role admin or risk, each by
+// signedByTwo admits two different persons with role admin or risk, each by
 // passkey or by an enrolled key.
-func (d desk) signedEpoch(msg [32]byte, sigs []Signature) error {
+func (d desk) signedByTwo(msg [32]byte, sigs []Signature) error {
 	people := map[ringfence.PersonID]bool{}
 	for _, s := range sigs {
 		if s.Key == "" {

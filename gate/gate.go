@@ -125,7 +125,7 @@ type Config struct {
 	// nil refuses actions that carry one.
 	Keep func(ctx context.Context, k Keeping) (Kept, error)
 	// CheckKey verifies a signature by a person's enrolled command-line key that
-	// may sign by now; it serves NewEpoch only. nil refuses them all.
+	// may sign by now; it serves NewEpoch and Erase only. nil refuses them all.
 	CheckKey func(ctx context.Context, tx ledger.Tx, s Signature, message [32]byte) error
 	// Frozen says why nothing of C2 and above may go now (clock, store), or "".
 	Frozen func(ringfence.TenantID) policy.Reason

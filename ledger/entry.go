@@ -50,6 +50,7 @@ var events = func() map[Event]bool {
 		"hold":          {"placed", "lifted"},
 		"alert":         {"raised", "acknowledged"},
 		"epoch":         {"signed"},
+		"subject":       {"erased"},
 		"drill":         {"sealed", "started", "ended"},
 		"replay":        {"run"},
 		"clock":         {"frozen", "confirmed"},

@@ -172,6 +172,12 @@ var access = []rule{
 	{pattern: "POST /v1/imports/{id}/begin", roles: loaders, again: true},
 	{pattern: "POST /v1/imports/{id}/finish", roles: loaders, once: true},
 	{pattern: "POST /v1/imports/{id}/discard", roles: loaders},
+	// erasures
+	{pattern: "GET /v1/erasures", roles: keepers},
+	{pattern: "POST /v1/subjects/{id}/erase", roles: keepers},
+	{pattern: "POST /v1/erasures/{id}/begin", roles: keepers, again: true},
+	{pattern: "POST /v1/erasures/{id}/finish", roles: keepers},
+	{pattern: "POST /v1/erasures/{id}/discard", roles: keepers},
 	// flows: tools only read, so asking again does no harm
 	{pattern: "GET /v1/flows", roles: readers},
 	{pattern: "GET /v1/flows/current", roles: readers},

@@ -62,6 +62,7 @@ func (s *Server) api(m *guardedMux) {
 	s.boardAPI(a)
 	s.peopleAPI(a)
 	s.importAPI(a)
+	s.erasureAPI(a)
 	s.clientAPI(a)
 	s.startAPI(a)
 	s.systemAPI(a)

@@ -31,6 +31,7 @@ type cli struct {
 	Backup    backupCmd    `cmd:"" help:"Copy the store while it is in use, and verify the copy."`
 	Restore   restoreCmd   `cmd:"" help:"Verify a copy of the store, and bring it back."`
 	Epoch     epochCmd     `cmd:"" help:"Let a restored store go on, signed by two persons."`
+	Erase     eraseCmd     `cmd:"" help:"Erase a subject, signed by two persons; the log still verifies."`
 	Keys      keysCmd      `cmd:"" help:"Rotate the keys of the store."`
 	Bans      bansCmd      `cmd:"" help:"Whom the telephone edge of a ringfence that runs ignores."`
 	Capture   captureCmd   `cmd:"" help:"Take the packets of a live call, without its secrets."`
