@@ -84,6 +84,7 @@ func TestSumsOfADay(t *testing.T) {
 	}{
 		"alone":             {nil, "100000 GBP"},
 		"two more":          {[]string{"50000 GBP", "1 GBP"}, "150001 GBP"},
+		"more than itself":  {[]string{"900000 GBP"}, "1000000 GBP"},
 		"another currency":  {[]string{"50000 EUR"}, "100000 "},
 		"that comes first":  {[]string{"50000 EUR", "5 GBP"}, "100000 "},
 		"too much to count": {[]string{"9223372036854775807 GBP"}, "100000 "},

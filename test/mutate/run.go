@@ -161,7 +161,8 @@ func (l *laboratory) chosen(o options) (out []*site) {
 	return out
 }
 
-// runAll finds out about every chosen mutant that is not known yet.
+// runAll finds out about every chosen mutant that is not known yet, those that
+// need a build of their own last.
 func (l *laboratory) runAll(ctx context.Context, o options, known *results) error {
 	var all sync.WaitGroup
 	next := make(chan *site)
@@ -176,7 +177,17 @@ func (l *laboratory) runAll(ctx context.Context, o options, known *results) erro
 			}
 		})
 	}
-	for _, s := range l.chosen(o) {
+	order := l.chosen(o)
+	slices.SortStableFunc(order, func(a, b *site) int {
+		switch {
+		case a.switched == b.switched:
+			return 0
+		case a.switched:
+			return -1
+		}
+		return 1
+	})
+	for _, s := range order {
 		if ctx.Err() == nil && known.of(s) == "" {
 			next <- s
 		}
