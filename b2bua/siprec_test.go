@@ -120,6 +120,13 @@ func TestRecorderRefused(t *testing.T) {
 		"three lines":          fmt.Sprintf(twoLines, 40400, 40402) + "m=audio 40404 RTP/AVP 0\n",
 		"to a multicast group": strings.Replace(fmt.Sprintf(twoLines, 40400, 40402), "c=IN IP4 127.0.0.1", "c=IN IP4 224.0.0.5/1", 1),
 		"nothing":              "",
+		"second is a picture":  fmt.Sprintf(strings.Replace(twoLines, "a=label:1\nm=audio", "a=label:1\nm=video", 1), 40400, 40402),
+		"both streams off":     fmt.Sprintf(twoLines, 0, 0),
+		"to the metadata host": strings.Replace(fmt.Sprintf(twoLines, 40400, 40402), "c=IN IP4 127.0.0.1", "c=IN IP4 169.254.169.254", 1),
+		"encrypted, unasked":   strings.Replace(fmt.Sprintf(twoLines, 40400, 40402), "m=audio 40402 RTP/AVP 0", "m=audio 40402 RTP/SAVP 0", 1),
+		"a codec unasked":      strings.Replace(fmt.Sprintf(twoLines, 40400, 40402), "m=audio 40402 RTP/AVP 0", "m=audio 40402 RTP/AVP 18", 1),
+		"no description":       "hello\n",
+		"ten thousand lines":   fmt.Sprintf(twoLines, 40400, 40402) + strings.Repeat("a=x\n", 5000),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -107,20 +107,13 @@ func listen(conn net.Conn, in io.Reader, names []string, heard func(Score)) erro
 	rw := struct {
 		io.Reader
 		io.Writer
-	}{in, conn}
-	window, n := time.Now(), 0
+	}{in, timed{conn}}
+	var said pace
 	for {
-		raw, err := readMessage(rw)
+		raw, err := readMessage(rw, &said)
 		if err != nil {
 			_ = conn.Close()
 			return err
-		}
-		if now := time.Now(); now.Sub(window) > time.Second {
-			window, n = now, 0
-		}
-		if n++; n > perSecond {
-			_ = conn.Close()
-			return errors.New("fork: the service says too much")
 		}
 		if s, ok, _ := parseScore(raw, names); ok {
 			heard(s)
@@ -128,20 +121,58 @@ func listen(conn net.Conn, in io.Reader, names []string, heard func(Score)) erro
 	}
 }
 
-// readMessage reads one message of bounded length; pings are answered.
-func readMessage(rw io.ReadWriter) ([]byte, error) {
-	r := wsutil.Reader{Source: rw, State: ws.StateClientSide, CheckUTF8: true, MaxFrameSize: maxMessage,
-		OnIntermediate: wsutil.ControlFrameHandler(rw, ws.StateClientSide)}
+// timed bounds each write by itself: a deadline that the last one left would end
+// a stream that says nothing for a while, as during a secret.
+type timed struct{ net.Conn }
+
+func (c timed) Write(b []byte) (int, error) {
+	_ = c.SetWriteDeadline(time.Now().Add(writeTime))
+	return c.Conn.Write(b)
+}
+
+// pace counts the frames of one second.
+type pace struct {
+	since time.Time
+	n     int
+}
+
+var errTooMuch = errors.New("fork: the service says too much")
+
+// frame counts one; an error says that it is too many.
+func (p *pace) frame(now time.Time) error {
+	if now.Sub(p.since) > time.Second {
+		p.since, p.n = now, 0
+	}
+	if p.n++; p.n > perSecond {
+		return errTooMuch
+	}
+	return nil
+}
+
+// readMessage reads one message of bounded length; pings are answered, and count
+// as much as what is said.
+func readMessage(rw io.ReadWriter, said *pace) ([]byte, error) {
+	control := func(h ws.Header, r io.Reader) error {
+		if err := said.frame(time.Now()); err != nil {
+			return err
+		}
+		return wsutil.ControlFrameHandler(rw, ws.StateClientSide)(h, r)
+	}
+	r := wsutil.Reader{Source: rw, State: ws.StateClientSide, CheckUTF8: true, MaxFrameSize: maxMessage, OnIntermediate: control,
+		OnContinuation: func(ws.Header, io.Reader) error { return said.frame(time.Now()) }}
 	for {
 		h, err := r.NextFrame()
 		if err != nil {
 			return nil, err
 		}
 		if h.OpCode.IsControl() {
-			if err := wsutil.ControlFrameHandler(rw, ws.StateClientSide)(h, &r); err != nil {
+			if err := control(h, &r); err != nil {
 				return nil, err
 			}
 			continue
+		}
+		if err := said.frame(time.Now()); err != nil {
+			return nil, err
 		}
 		raw, err := io.ReadAll(io.LimitReader(&r, maxMessage+1))
 		if err != nil || len(raw) > maxMessage {
@@ -219,8 +250,9 @@ func (s *stream) write(m message) error {
 	if err != nil {
 		return err
 	}
-	_ = s.conn.SetWriteDeadline(time.Now().Add(writeTime))
-	return wsutil.WriteClientText(s.conn, raw)
+	// In one piece: a pong goes out by another goroutine.
+	_, err = timed{s.conn}.Write(ws.MustCompileFrame(ws.MaskFrameInPlace(ws.NewTextFrame(raw))))
+	return err
 }
 
 func (s *stream) bye() error {

@@ -38,6 +38,23 @@ func flag(a stun.AttrType, value ...byte) stun.Setter {
 	return stun.RawAttribute{Type: a, Value: value}
 }
 
+// of is a check of another type, with all else right.
+func of(t testing.TB, kind stun.MessageType) []byte {
+	t.Helper()
+	m, err := stun.Build(stun.TransactionID, kind, stun.NewUsername(theName), stun.NewShortTermIntegrity(ourPwd), stun.Fingerprint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Raw
+}
+
+// poke changes one octet.
+func poke(b []byte, at int, v byte) []byte {
+	b = slices.Clone(b)
+	b[at] = v
+	return b
+}
+
 func TestCheckRefuses(t *testing.T) {
 	good := ask(t, theName, ourPwd)
 	broken := slices.Clone(good)
@@ -55,16 +72,29 @@ func TestCheckRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, have := range map[string][]byte{
-		"nothing":          {},
-		"one byte":         {0},
-		"no user":          bare.Raw,
-		"another user":     ask(t, "ours:others", ourPwd),
-		"another password": ask(t, theName, otherPwd),
-		"one bit wrong":    broken,
-		"no fingerprint":   noPrint.Raw,
-		"a response":       reply.Raw,
-		"cut short":        good[:len(good)-4],
-		"too long":         ask(t, theName, ourPwd, flag(stun.AttrSoftware, make([]byte, 500)...)),
+		"nothing":                   {},
+		"one byte":                  {0},
+		"no user":                   bare.Raw,
+		"another user":              ask(t, "ours:others", ourPwd),
+		"another password":          ask(t, theName, otherPwd),
+		"one bit wrong":             broken,
+		"no fingerprint":            noPrint.Raw,
+		"a response":                reply.Raw,
+		"cut short":                 good[:len(good)-4],
+		"too long":                  ask(t, theName, ourPwd, flag(stun.AttrSoftware, make([]byte, 500)...)),
+		"user turned round":         ask(t, "theirs:ours", ourPwd),
+		"empty user":                ask(t, "", ourPwd),
+		"user and more":             ask(t, theName+":x", ourPwd),
+		"an indication":             of(t, stun.NewType(stun.MethodBinding, stun.ClassIndication)),
+		"a TURN allocation":         of(t, stun.NewType(stun.MethodAllocate, stun.ClassRequest)),
+		"an error response":         of(t, stun.BindingError),
+		"RFC 3489 cookie":           poke(good, 4, 0),
+		"a length that lies":        poke(good, 3, good[3]+4),
+		"a length of no words":      poke(good, 3, good[3]+1),
+		"an attribute past the end": poke(good, 22, 0xff),
+		"two messages":              append(slices.Clone(good), good...),
+		"channel data":              {0x40, 0, 0, 4, 1, 2, 3, 4},
+		"a ClientHello":             {22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 1},
 	} {
 		a := lite()
 		if response, chosen := a.check(have, theirs); response != nil || chosen || len(a.valid) != 0 {
