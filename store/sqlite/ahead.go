@@ -49,7 +49,7 @@ func (l *load) flight(tenant ringfence.TenantID) *rows.Flight {
 type ahead struct {
 	s      *Store
 	ctx    context.Context
-	reader *conn
+	reader *look
 	open   *load  // computed and not handed on
 	flying *load  // being committed; nil when nothing is
 	later  []*job // to run inside
@@ -59,8 +59,11 @@ type ahead struct {
 func (s *Store) write(ctx context.Context, reader *conn) {
 	defer reader.close()
 	defer close(s.load)
-	a := &ahead{s: s, ctx: ctx, reader: reader, open: newLoad()}
+	a := &ahead{s: s, ctx: ctx, reader: &look{conn: reader}, open: newLoad()}
 	for {
+		if len(s.queue)+len(s.landed) == 0 {
+			a.reader.end(a.ctx)
+		}
 		queue := s.queue
 		if len(a.open.jobs) >= maxBatch || len(a.later) > 0 {
 			queue = nil
@@ -119,6 +122,7 @@ func (a *ahead) hand() {
 // inside has jobs run within their transaction, and waits: nobody may compute
 // upon what they do before it is done.
 func (a *ahead) inside(jobs []*job) {
+	a.reader.end(a.ctx)
 	a.s.load <- &load{jobs: jobs, inside: true}
 	<-a.s.landed
 }
@@ -126,6 +130,7 @@ func (a *ahead) inside(jobs []*job) {
 // land takes back what was committed, or was not.
 func (a *ahead) land(l *load) {
 	a.flying = nil
+	a.reader.end(a.ctx) // it may be older than what has landed
 	if !l.unknown {
 		return
 	}
