@@ -36,6 +36,7 @@ type settings struct {
 	Hook          string // where the bank is told that something is ready
 	TLS           int
 	Postgres      string // address of the store; empty = SQLite
+	Debug         bool   // log everything
 	Codecs        string // of carrier and phones; empty = the usual ones
 }
 

@@ -31,6 +31,8 @@ import (
 const (
 	account  = "40718293"
 	rightPIN = "739261"
+	// duressPIN is keyed instead of it under pressure.
+	duressPIN = "158042"
 	// payeeAccount was paid before, so that a payment to it stays in its class.
 	payeeAccount = "31926819"
 	bankSecret   = "an executor's secret, known to tests only"
@@ -85,7 +87,7 @@ func (g *gateway) subjectImport(ctx context.Context, id ringfence.SubjectID, pep
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	secret, refused, err := method.Enrol(ctx, pin.Choice{PIN: ringfence.Secret(rightPIN), Own: []string{mobile, account}})
+	secret, refused, err := method.Enrol(ctx, pin.Choice{PIN: ringfence.Secret(rightPIN), Duress: ringfence.Secret(duressPIN), Own: []string{mobile, account}})
 	if err != nil || refused != "" {
 		g.t.Fatalf("the PIN is not taken: %v %s", err, refused)
 	}
