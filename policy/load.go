@@ -15,7 +15,7 @@ import (
 // Load reads, checks and compiles a policy file. file names it in
 // diagnostics. The policy is nil when any diagnostic is an error.
 func Load(file string, src []byte) (*Policy, []Diagnostic) {
-	l := loader{reader: reader{file: file}, p: &Policy{zone: time.UTC, maxCall: 30 * time.Minute}}
+	l := loader{reader: reader{file: file}, p: &Policy{file: file, src: src, zone: time.UTC, maxCall: 30 * time.Minute}}
 	l.p.hash = sha256.Sum256(append([]byte("ringfence/policy/v1\x00"), src...))
 	if root := l.document(src); root != nil && len(l.ds) == 0 {
 		l.policy(root)

@@ -9,6 +9,8 @@ import (
 
 // Policy is one loaded, immutable policy. The zero value allows nothing.
 type Policy struct {
+	file     string // as it was named to Load
+	src      []byte // never changed
 	name     string
 	hash     [32]byte
 	base     string

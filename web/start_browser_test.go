@@ -239,6 +239,12 @@ func testSystem(context.Context, ringfence.TenantID) (System, error) {
 
 func TestAdministrationShowsWhatIsConfigured(t *testing.T) {
 	s := newStaffed(t, func(c *Config) { c.System = testSystem })
+	for i, age := range []time.Duration{20 * time.Second, 70 * time.Second} {
+		s.calls.change(ringfence.TraversalID(fmt.Sprintf("trv_0000000000000000000000000%d", i+1)), func(c *ringfence.LiveCall) {
+			c.State, c.Queue, c.Since, c.Caller = "queued", "customer_service", time.Now().Add(-age), "+44 20 7946 0991"
+		})
+	}
+	s.calls.change("trv_00000000000000000000000003", func(c *ringfence.LiveCall) { c.State, c.Queue = "talking", "fraud_desk" })
 	b := open(t, s.origin)
 	b.with(s.signIn(s.person("Olga", ringfence.RoleOps)))
 	b.visit("/admin")
@@ -246,8 +252,18 @@ func TestAdministrationShowsWhatIsConfigured(t *testing.T) {
 	b.see("registered")
 	b.see("sip.trunks")
 	b.see("<script>alert(1)</script>")
+	b.see("2 waiting")
+	b.see("the longest 1 min")
+	b.see("nobody waits")
+	if strings.Contains(js[string](b, "document.body.innerText"), "7946 0991") {
+		t.Error("the page of a queue shows who calls")
+	}
 	b.looks("admin-telephone")
 	b.press("Rules")
+	b.see("policy/floors.go:")
+	js[chromedp.Void](b, `[...document.querySelectorAll("tr")].find(r => r.innerText.includes("make a payment")).querySelector("summary").focus();undefined`)
+	b.do(chromedp.KeyEvent("\r"))
+	b.until(`[...document.querySelectorAll("details[open] pre")].some(p => p.innerText.startsWith("payment:") && p.innerText.includes("needs"))`, "the action's own lines are not there")
 	b.see("Floors that no policy goes under")
 	b.see("pin and passkey and callback")
 	b.looks("admin-rules")

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"context"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -9,6 +11,7 @@ import (
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/stirshaken"
+	"github.com/ringfence/ringfence/verify/passkey"
 )
 
 // A supervisor finds somebody by a number, stops a stolen telephone at once,
@@ -73,6 +76,40 @@ func TestSubjectsPage(t *testing.T) {
 	b.visit("/subjects?id=sub_00000000000000000000000099")
 	b.allowed = append(b.allowed, "404")
 	b.see("There is no such subject.")
+	d.quietly(t)
+}
+
+// A link to make a passkey goes to a number on file, and its code is told once.
+func TestInvitationFromTheSubjectsPage(t *testing.T) {
+	d := newDesktop(t)
+	d.onFile(ringfence.DefaultTenant)
+	origin := serve(t, d.Staff())
+	reg, err := passkey.NewRegistrar(d.store, passkey.RP{ID: "localhost", Origins: []string{origin}, Name: "Northwind"}, passkey.EnrolFunc(d.gate.EnrolSubject))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.cfg.Passkeys = func(ringfence.TenantID) Passkeys { return Passkeys{Enrol: reg} }
+	sent := make(chan string, 1)
+	d.cfg.PostLink = func(_ context.Context, _ ringfence.TenantID, to ringfence.ContactPoint, link ringfence.Secret) error {
+		sent <- to.Value + " " + string([]byte(link))
+		return nil
+	}
+	b := open(t, origin)
+	b.with(d.signIn(d.person("Sam", ringfence.RoleSupervisor)))
+	b.visit("/subjects?id=" + string(fileSubject))
+	b.keyed("Invite to make a passkey…")
+	b.see("neither is enough alone")
+	b.looks("subject-invite")
+	b.keyed("Make the link")
+	b.see("Tell them this code:")
+	link := <-sent
+	_, token, _ := strings.Cut(link, "#")
+	if says := js[string](b, "document.body.innerText"); token == "" || strings.Contains(says, token) {
+		t.Errorf("the link that went to the telephone stands on the page as well: %s", says)
+	}
+	b.looks("subject-invited")
+	b.keyed("Done")
+	b.gone("Tell them this code:")
 	d.quietly(t)
 }
 

@@ -2,6 +2,8 @@ package web
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,6 +84,9 @@ type (
 		URI      string   `json:"uri,omitempty"`
 		Strategy string   `json:"strategy"`
 		Ready    int      `json:"ready"`
+		// Waiting are the callers in it now, and Since when the first of them came.
+		Waiting int       `json:"waiting"`
+		Since   time.Time `json:"since,omitzero"`
 	}
 	// SystemExecutor is a system that redeems permits.
 	SystemExecutor struct {
@@ -113,6 +118,7 @@ type (
 	}
 	policyView struct {
 		Name    string       `json:"name"`
+		File    string       `json:"file" doc:"in which the lines stand"`
 		Hash    string       `json:"hash"`
 		Actions []policyRow  `json:"actions"`
 		Classes []classRow   `json:"classes"`
@@ -127,10 +133,13 @@ type (
 		Hold  string          `json:"hold,omitempty"`
 		Group string          `json:"group,omitempty"`
 		Count int             `json:"count,omitempty"`
+		Line  int             `json:"line" doc:"at which it begins"`
+		Text  string          `json:"text" doc:"as it stands in the file"`
 	}
 	classRow struct {
 		Class ringfence.Class `json:"class"`
 		AnyOf []string        `json:"any_of"`
+		Where string          `json:"where" doc:"file of the program and line"`
 	}
 	waiverView struct {
 		Rule   string    `json:"rule"`
@@ -150,10 +159,27 @@ func (s *Server) systemAPI(a huma.API) {
 					return nil, err
 				}
 				out.Body.System = one
+				out.Body.Queues = s.whoWaits(who(ctx).tenant, one.Queues)
 			}
 			out.Body.Policy = s.viewPolicy(who(ctx).tenant)
 			return out, nil
 		})
+}
+
+// whoWaits says of each queue how many callers are in it, and since when.
+func (s *Server) whoWaits(tenant ringfence.TenantID, queues []SystemQueue) []SystemQueue {
+	out := slices.Clone(queues)
+	for _, c := range s.cfg.Calls.Live(tenant) {
+		i := slices.IndexFunc(out, func(q SystemQueue) bool { return q.Name == c.Queue })
+		if i < 0 || c.State != "queued" {
+			continue
+		}
+		if q := &out[i]; q.Waiting == 0 || c.Since.Before(q.Since) {
+			q.Since = c.Since
+		}
+		out[i].Waiting++
+	}
+	return out
 }
 
 // viewPolicy is the policy in force beside the floors that it may not go
@@ -161,15 +187,16 @@ func (s *Server) systemAPI(a huma.API) {
 func (s *Server) viewPolicy(tenant ringfence.TenantID) policyView {
 	v := policyView{Actions: []policyRow{}, Classes: []classRow{}, Waivers: []waiverView{}}
 	for _, c := range []ringfence.Class{ringfence.C0, ringfence.C1, ringfence.C2, ringfence.C3, ringfence.C4, ringfence.C5} {
-		v.Classes = append(v.Classes, classRow{c, policy.Floor(c)})
+		v.Classes = append(v.Classes, classRow{c, policy.Floor(c), fmt.Sprintf("policy/floors.go:%d", policy.FloorLine(c))})
 	}
 	p := s.cfg.Policies.Current(tenant)
 	if p == nil {
 		return v
 	}
-	v.Name, v.Hash = p.Name(), ringfence.Digest(p.Hash()).String()
+	v.Name, v.File, v.Hash = p.Name(), p.File(), ringfence.Digest(p.Hash()).String()
 	for _, one := range p.Actions() {
-		row := policyRow{Type: one.Name, Says: one.Says, Class: one.Class, Needs: []string{}, Fresh: lasting(one.Fresh), Group: one.Approvals.Group, Count: one.Approvals.Count}
+		row := policyRow{Type: one.Name, Says: one.Says, Class: one.Class, Needs: []string{}, Fresh: lasting(one.Fresh), Group: one.Approvals.Group, Count: one.Approvals.Count,
+			Line: one.Line, Text: p.Source(one.Line)}
 		for _, n := range one.Needs {
 			row.Needs = append(row.Needs, n.String())
 		}

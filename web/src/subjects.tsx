@@ -74,6 +74,7 @@ function FilePage({ id, me }: { id: string; me: Me }) {
   const [none, setNone] = useState(false);
   const [ask, setAsk] = useState<Ask | null>(null);
   const [stop, setStop] = useState<{ id: string; what: string } | null>(null);
+  const [invite, setInvite] = useState(false);
   const may = me.roles.some((r) => r === "supervisor" || r === "risk" || r === "admin");
   const load = () => attempt(async () => {
     try { setF(await get<File>(`/v1/subjects/${encodeURIComponent(id)}`)); } catch (e) { if (!(e instanceof Refused) || e.kind !== "not-found") throw e; setNone(true); }
@@ -99,13 +100,14 @@ function FilePage({ id, me }: { id: string; me: Me }) {
       <p class="aside"><code>{f.id}</code> · on file for {lasts(now.value - Date.parse(f.since))}{f.language && ` · ${f.language}`} · <Status of={f.status} /></p>
       {stop && <StopForm subject={f.id} it={stop} done={(again) => { setStop(null); if (again) void load(); }} />}
       {ask && <AskForm key={`${ask.change.action} ${ask.target}`} subject={f.id} ask={ask} currency={me.currency ?? ""} done={(again) => { setAsk(null); if (again) void load(); }} />}
+      {invite && <InviteForm f={f} done={() => { setInvite(false); void load(); }} />}
       {f.open.length > 0 && <Panel title="Under way">{<ul class="rows">{f.open.map((o) => <Way key={o.id} o={o} again={load} />)}</ul>}</Panel>}
       <div class="two">
         <Panel title="Numbers and addresses">
           <List none="None: nobody can be called back." of={f.contact_points} row={(c) => <Thing name={`${typeOf(c.type)} ${c.masked}`} status={c.status} says={<>since {since(c.since)}{c.verified && <> · reached {since(c.verified)}</>}{c.removed && <> · removed {since(c.removed)}</>}{c.source && <> · {bare(c.source)}</>}</>}>
             <For it={c} what={`${typeOf(c.type).toLowerCase()} ${c.masked}`} effects={{ active: ["removes_contact", "Take off"], suspended: ["resumes", "Bring back"] }} /></Thing>} />
         </Panel>
-        <Panel title="Authenticators">
+        <Panel title="Authenticators" side={may && <span class="pills"><Button quiet act={() => { setAsk(null); setStop(null); setInvite(true); }}>Invite to make a passkey…</Button></span>}>
           <List none="None. The first one takes a call-back to an old number and a colleague." of={f.authenticators} row={(a) => <Thing name={typeOf(a.type)} status={a.status} says={<>since {since(a.since)}{a.used ? <> · used {since(a.used)}</> : " · not used lately"}{a.synced && " · synced to other devices"}{a.codes_left !== undefined && ` · ${a.codes_left} left`}{a.failures > 0 && ` · ${a.failures} failures`}{a.check && <> · to compare <code>{a.check}</code></>}</>}>
             <For it={a} what={typeOf(a.type).toLowerCase()} effects={{ active: ["removes_authenticator", "Take off"], suspended: ["resumes", "Bring back"], pending: ["adds_authenticator", "Let it count"] }} /></Thing>} />
         </Panel>
@@ -168,6 +170,42 @@ function StopForm({ subject, it, done }: { subject: string; it: { id: string; wh
         <div><label for="stop-why">Why</label><input id="stop-why" ref={field} value={why} maxLength={200} autocomplete="off" placeholder="Telephone was stolen" onInput={(e) => setWhy(e.currentTarget.value)} /></div>
         <div class="go"><button type="submit" class="stop">Stop it</button><Button quiet act={() => done(false)}>Leave it</Button></div>
       </form>
+    </Panel>
+  );
+}
+
+// InviteForm sends a link to what is on file, or shows it for somebody who is
+// present. What is made on it counts for nothing before an action of its own.
+function InviteForm({ f, done }: { f: File; done: () => void }) {
+  const ways = f.contact_points.filter((c) => c.status === "active" && (c.type === "mobile" || c.type === "email"));
+  const [contact, setContact] = useState(ways[0]?.id ?? "");
+  const [what, setWhat] = useState("passkey");
+  const [sent, setSent] = useState<{ code: string; sent?: string; link?: string; expires_at: string } | null>(null);
+  const heading = useRef<HTMLParagraphElement>(null);
+  useEffect(() => heading.current?.focus(), [sent]);
+  const send = (e: Event) => {
+    e.preventDefault();
+    void attempt(async () => setSent(await post(`/v1/subjects/${f.id}/invite`, { what, ...(contact ? { contact } : {}) })));
+  };
+  return (
+    <Panel title="Invite to make a passkey">
+      {!sent ? (
+        <>
+          <p ref={heading} tabIndex={-1}>They open a link on their own device and key a code that you tell them: neither is enough alone. Nothing counts before the check digits were compared and the change was released.</p>
+          <form class="form" onSubmit={send}>
+            <div><label for="i-what">For</label><select id="i-what" value={what} onChange={(e) => setWhat(e.currentTarget.value)}><option value="passkey">A passkey and recovery codes</option><option value="recovery_codes">New recovery codes</option></select></div>
+            <div><label for="i-contact">The link goes</label><select id="i-contact" value={contact} onChange={(e) => setContact(e.currentTarget.value)}>{ways.map((c) => <option value={c.id}>to {typeOf(c.type).toLowerCase()} {c.masked}</option>)}<option value="">on this screen: they are here with me</option></select></div>
+            <div class="go"><button type="submit" class="main">Make the link</button><Button quiet act={done}>Leave it</Button></div>
+          </form>
+        </>
+      ) : (
+        <>
+          <p ref={heading} tabIndex={-1}>{sent.sent ? <>The link went to <strong>{sent.sent}</strong>.</> : <>The link: <code>{sent.link}</code></>}</p>
+          <p>Tell them this code: <strong class="who">{sent.code}</strong></p>
+          <p class="aside">It is shown once. The link ends in {lasts(Date.parse(sent.expires_at) - now.value)}.</p>
+          <div class="go"><Button act={done}>Done</Button></div>
+        </>
+      )}
     </Panel>
   );
 }

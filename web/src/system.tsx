@@ -14,13 +14,13 @@ interface System {
   listeners: { name: string; transport: string; addr: string; bound: boolean; trunks: string[] }[];
   trunks: { name: string; transport: string; outbound: boolean; agents: boolean; calls: number; peers: { addr: string; health: Tri }[]; binding?: string; code?: number; until?: string }[];
   lines: { name: string; numbers: string[]; flow: string; fallback?: string; timezone?: string; hours: string[]; open: boolean; recorded?: string }[];
-  queues: { name: string; people: string[]; uri?: string; strategy: string; ready: number }[];
+  queues: { name: string; people: string[]; uri?: string; strategy: string; ready: number; waiting: number; since?: string }[];
   executors: { name: string; actions: string[]; proof: string; webhook?: string }[];
   keys: { name: string; for: string; id?: string; until?: string; where: string; fault?: string }[];
   kept: Fact[]; carried: Fact[]; warnings: string[];
   policy: {
-    name: string; hash: string; actions: { type: string; says: string; class: string; needs: string[]; fresh: string; hold?: string; group?: string; count?: number }[];
-    classes: { class: string; any_of: string[] }[]; waivers: { rule: string; value: string; reason: string; until: string }[];
+    name: string; file: string; hash: string; actions: { type: string; says: string; class: string; needs: string[]; fresh: string; hold?: string; group?: string; count?: number; line: number; text: string }[];
+    classes: { class: string; any_of: string[]; where: string }[]; waivers: { rule: string; value: string; reason: string; until: string }[];
   };
 }
 interface Delivery { id: string; release: string; executor: string; state: "pending" | "delivered" | "failed"; at: string; next?: string; tries: number; attempts: { at: string; status?: number; says?: string; ms: number }[] }
@@ -77,7 +77,7 @@ function Telephone({ s }: { s: System }) {
         <Where>lines</Where>
       </Panel>
       <Panel title="Queues">
-        <ul class="rows">{s.queues.map((q) => <li><div><strong>{q.name}</strong><p class="aside">{q.uri ? q.uri : q.people.includes("*") ? "every agent" : q.people.join(", ")} · {q.strategy.replace("_", " ")}</p></div><div class="end">{!q.uri && <Pill how={q.ready ? "ok" : "warn"}>{q.ready} ready</Pill>}</div></li>)}</ul>
+        <ul class="rows">{s.queues.map((q) => <li><div><strong>{q.name}</strong><p class="aside">{q.uri ? q.uri : q.people.includes("*") ? "every agent" : q.people.join(", ")} · {q.strategy.replace("_", " ")}</p></div><div class="end">{!q.uri && <Pill how={q.ready ? "ok" : "warn"}>{q.ready} ready</Pill>}{q.waiting > 0 ? <><Pill how="warn">{q.waiting} waiting</Pill><span class="aside">the longest {lasts(Date.now() - Date.parse(q.since!))}</span></> : <span class="aside">nobody waits</span>}</div></li>)}</ul>
         <Where>queues</Where>
       </Panel>
       <Panel title="Tenants">
@@ -95,12 +95,12 @@ function Rules({ s }: { s: System }) {
       <Panel title={`Policy ${p.name}`} side={<span class="aside">hash <code>{p.hash.slice(0, 16)}</code></span>}>
         <div class="scroll" tabIndex={0} role="region" aria-label="Actions of the policy"><table class="cards">
           <thead><tr><th>Action</th><th>Class</th><th>Needs</th><th>Fresh</th><th>Waiting</th><th>Who approves</th></tr></thead>
-          <tbody>{p.actions.map((a) => <tr><td><bdi>{a.says}</bdi><p class="aside">{a.type}</p></td><td data-of="Class">{a.class}</td><td class="all" data-of="Needs">{a.needs.length ? a.needs.map((n) => <p>{n}</p>) : "the floor of its class"}</td><td class="num" data-of="Fresh">{a.fresh}</td><td class="num" data-of="Waiting">{a.hold ?? "as its class"}</td><td data-of={a.group && "Who approves"}>{a.group ? `${a.count || 1} of ${a.group}` : ""}</td></tr>)}</tbody>
+          <tbody>{p.actions.map((a) => <tr><td><bdi>{a.says}</bdi><p class="aside">{a.type}</p><details><summary class="aside">{p.file}:{a.line}</summary><pre>{a.text}</pre></details></td><td data-of="Class">{a.class}</td><td class="all" data-of="Needs">{a.needs.length ? a.needs.map((n) => <p>{n}</p>) : "the floor of its class"}</td><td class="num" data-of="Fresh">{a.fresh}</td><td class="num" data-of="Waiting">{a.hold ?? "as its class"}</td><td data-of={a.group && "Who approves"}>{a.group ? `${a.count || 1} of ${a.group}` : ""}</td></tr>)}</tbody>
         </table></div>
-        <p class="aside">It is changed under <a href="/flows">Flows</a> in <code>policy.yaml</code>, signed by two persons; a looser one takes effect later.</p>
+        <p class="aside">It is changed under <a href="/flows">Flows</a> in <code>{p.file}</code>, signed by two persons; a looser one takes effect later.</p>
       </Panel>
       <Panel title="Floors that no policy goes under">
-        <dl class="floors">{p.classes.map((c) => <div><dt>{c.class}</dt><dd>{c.any_of.map((f) => <p>{f}</p>)}</dd></div>)}</dl>
+        <dl class="floors">{p.classes.map((c) => <div><dt>{c.class}</dt><dd>{c.any_of.map((f) => <p>{f}</p>)}<p class="aside"><code>{c.where}</code></p></dd></div>)}</dl>
         <p class="aside">They are part of the program. Any one line of a class is the least that releases it.</p>
       </Panel>
       <Panel title="Waivers in force">
