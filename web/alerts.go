@@ -77,7 +77,8 @@ type Alert struct {
 	Grave bool      `json:"grave"`
 	At    time.Time `json:"at"`
 	// Over is when a condition ended; Times how often it began since somebody
-	// last acknowledged it.
+	// last acknowledged it, or how many calls were reported in the same words
+	// while too many were open, of which Traversal is the last.
 	Over         time.Time             `json:"over,omitzero" doc:"when the condition ended by itself"`
 	Times        int                   `json:"times" doc:"how often it began"`
 	Traversal    ringfence.TraversalID `json:"traversal,omitempty"`

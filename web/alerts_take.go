@@ -115,13 +115,43 @@ func (s *Server) takePage(ctx context.Context, tx ledger.Tx) error {
 			continue // a condition, which made its alert itself; or too old
 		}
 		a := alertOf(e)
+		place.changed(a.Kind)
+		if a.Kind == AlertCall && e.Person == "" && place.Open[AlertCall] >= alertCrowd {
+			joined, err := joinCrowd(ctx, tx, a)
+			if err != nil {
+				return err
+			}
+			if joined {
+				continue
+			}
+		}
 		if err := writeAlert(ctx, tx, a, 0); err != nil {
 			return err
 		}
-		place.changed(a.Kind)
 		place.Open[a.Kind]++
 	}
 	return place.write(ctx, tx, version)
+}
+
+// alertCrowd is how many open alerts of calls stand by themselves. Whoever rings a
+// hundred times and keys rubbish would otherwise push what counts off the page.
+const alertCrowd = 20
+
+// joinCrowd counts an alert that a flow raised on the newest open one of the same
+// words, and reports whether there is one. The ledger holds each.
+func joinCrowd(ctx context.Context, tx ledger.Tx, a Alert) (bool, error) {
+	rows, err := tx.List(ctx, kindAlert, ledger.Query{Key: "state:" + string(AlertCall), Value: "open", Desc: true, Limit: alertCrowd})
+	for i := 0; err == nil && i < len(rows); i++ {
+		old, version, err := ledger.Read[Alert](ctx, tx, kindAlert, rows[i].ID)
+		if err != nil {
+			return false, err
+		}
+		if old.Text == a.Text {
+			old.Times, old.Traversal = old.Times+1, a.Traversal
+			return true, writeAlert(ctx, tx, old, version)
+		}
+	}
+	return false, err
 }
 
 // changed counts a change that concerns alerts of a kind.

@@ -158,6 +158,39 @@ func TestConditionIsRaisedOnce(t *testing.T) {
 	}
 }
 
+// Who rings a thousand times and has the same alert raised each time does not
+// push what counts out of sight. What people report stands by itself.
+func TestAFloodOfAlertsIsOne(t *testing.T) {
+	d := newDesktop(t)
+	d.raise(map[string]string{"alarm": "rejected"})
+	for range 100 {
+		d.raise(map[string]string{"text": "too many wrong entries"})
+		d.raise(map[string]string{"text": "a second proof was refused"})
+	}
+	rita := d.signIn(d.person("Rita", ringfence.RoleRisk))
+	got := decode[alertsBody](t, d.ask(rita, "GET", "/v1/alerts?limit=200", nil))
+	times, rejected := 0, false
+	for _, a := range got.Alerts {
+		rejected = rejected || a.Kind == AlertRejected
+		if a.Kind == AlertCall {
+			times += a.Times
+		}
+	}
+	if len(got.Alerts) != alertCrowd+1 || got.Open != alertCrowd+1 || times != 200 || !rejected {
+		t.Errorf("%d alerts, %d open, of %d calls; the one that counts is there: %v", len(got.Alerts), got.Open, times, rejected)
+	}
+	d.raise(map[string]string{"text": "something else"})
+	if got := decode[alertsBody](t, d.ask(rita, "GET", "/v1/alerts?limit=200", nil)); got.Open != alertCrowd+2 {
+		t.Errorf("other words are lost in the flood: %d open", got.Open)
+	}
+	if w := d.ask(rita, "POST", "/v1/alerts/"+got.Alerts[0].ID+"/acknowledge", map[string]string{"note": "Looked at."}); w.Code >= 300 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if got := decode[alertsBody](t, d.ask(rita, "GET", "/v1/alerts?limit=200", nil)); got.Open != alertCrowd+1 {
+		t.Errorf("after one was acknowledged: %d open", got.Open)
+	}
+}
+
 func TestAlertsComeInPages(t *testing.T) {
 	d := newDesktop(t)
 	cookie := d.signIn(d.person("Olga", ringfence.RoleOps))

@@ -22,8 +22,12 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 // microphone of the softphone.
 const permissions = "camera=(), geolocation=(), microphone=(self), payment=(), usb=(), publickey-credentials-get=(self), publickey-credentials-create=(self)"
 
-// maxReportBytes bounds a violation report.
-const maxReportBytes = 16 << 10
+const (
+	// maxReportBytes bounds a violation report.
+	maxReportBytes = 16 << 10
+	// loudReports is how many reports are logged each; later only one of as many.
+	loudReports = 100
+)
 
 // secured sets the headers every answer carries, and refuses cross-site
 // requests that could change something.
@@ -94,7 +98,10 @@ func (s *Server) cspReport(w http.ResponseWriter, r *http.Request) {
 			one.Report.Directive, one.Report.Blocked, one.Report.Document = b.Directive, b.Blocked, b.Document
 		}
 	}
-	s.reports.Add(1)
+	if n := s.reports.Add(1); n > loudReports && n%loudReports != 0 { // a stranger's flood fills no log
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	s.log.WarnContext(r.Context(), "content policy violated",
 		slog.String("directive", short(one.Report.Directive)),
 		slog.String("blocked", short(one.Report.Blocked)))

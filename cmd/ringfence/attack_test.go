@@ -23,7 +23,7 @@ func TestAttacks(t *testing.T) {
 	}{
 		{"permits", attackPermits}, {"redemption", attackRedemption}, {"proofs of possession", attackProofs}, {"credentials", attackCredentials},
 		{"actions", attackActions}, {"bodies", attackBodies}, {"sessions", attackSessions}, {"other tenant", attackTenants}, {"races", attackRaces},
-		{"drill from outside", attackFromOutside},
+		{"the defences", attackDefences}, {"drill from outside", attackFromOutside},
 	} {
 		t.Run(family.name, func(t *testing.T) { family.play(t, b) })
 	}
