@@ -234,16 +234,18 @@ func (v *Verifier) apply(ctx context.Context, tx Tx, r *row, version int64, d *D
 func (v *Verifier) draft(ctx context.Context, tx Tx, r row) (*Draft, error) {
 	d := &Draft{Challenge: r.public(), Private: r.Private, Link: r.Link, Now: tx.Now()}
 	d.proved = func(fact ringfence.Fact) (bool, error) { return proved(ctx, tx, r, fact) }
+	var list []ringfence.Authenticator
+	s := v.methods[r.Method].Spec()
+	if s.Authenticator != "" { // for nobody as for somebody
+		var err error
+		if list, err = Authenticators(ctx, tx, r.Subject); err != nil {
+			return nil, err
+		}
+	}
 	if r.Decoy {
 		return d, nil
 	}
-	if s := v.methods[r.Method].Spec(); s.Authenticator != "" {
-		list, err := Authenticators(ctx, tx, r.Subject)
-		if err != nil {
-			return nil, err
-		}
-		d.Authenticators = active(list, s.Authenticator)
-	}
+	d.Authenticators = active(list, s.Authenticator)
 	if r.ContactPoint != "" {
 		p, _, err := ledger.Read[ringfence.ContactPoint](ctx, tx, ledger.KindContactPoint, string(r.ContactPoint))
 		if err != nil {

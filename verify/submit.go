@@ -99,7 +99,11 @@ func (v *Verifier) count(ctx context.Context, tenant ringfence.TenantID, id ring
 			}
 			t.locked = t.locked || all
 		}
-		if !t.locked {
+		if !t.locked && spec.Authenticator != "" && len(d.Authenticators) == 0 {
+			if err := bookNobody(ctx, tx, r); err != nil {
+				return err
+			}
+		} else if !t.locked {
 			if t.booked, err = bookAuthenticators(ctx, tx, r, d.Authenticators); err != nil {
 				return err
 			}
