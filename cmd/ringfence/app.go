@@ -260,7 +260,7 @@ func (a *app) joinCalls(ctx context.Context, o appOptions) error {
 		Sign: newSign(a.sign, a.cfg.STIR, a.log), SignOn: newSignOn(a.sign, a.cfg.STIR, a.log),
 		Rooms: runner.Rooms{Verify: a.verify.verifier, Desk: a.verify.desk, Gate: a.gate},
 		Store: a.store, Phone: phone{a.ua}, Voice: a.speech, Identity: a.identity,
-		Directory: a.routing, Bundles: a.shelf, Music: voice.HoldMusic(), Notify: a.notify, Delays: o.Delays, Log: a.log,
+		Directory: a.routing, Bundles: a.shelf, Music: voice.HoldMusic(), Delays: o.Delays, Log: a.log,
 		Attend: func(m runner.Moment) { a.attend(a.life, m) },
 	})
 	return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ringfence/ringfence"
@@ -27,6 +28,7 @@ const (
 
 	noticeTail    = 500 * time.Millisecond
 	noticeTries   = 8
+	noticesAtOnce = 16
 	removedMemory = 90 * 24 * time.Hour
 )
 
@@ -35,6 +37,7 @@ type outboxRow struct {
 	Contact ringfence.ContactPointID `json:"contact"`
 	Subject ringfence.SubjectID      `json:"subject"`
 	Release ringfence.ReleaseID      `json:"release,omitempty"`
+	Person  ringfence.PersonID       `json:"person,omitempty"` // a colleague who is asked, instead of a contact
 	Event   ledger.Event             `json:"event"`
 	State   string                   `json:"state"`
 	Tries   int                      `json:"tries"`
@@ -89,6 +92,12 @@ func (a *app) tail(ctx context.Context, tenant ringfence.TenantID) error {
 	}); err != nil || seen >= size {
 		return err
 	}
+	asked := false
+	defer func() {
+		if asked && a.web != nil {
+			a.web.Asked(tenant) // consoles look at once, whoever asked
+		}
+	}()
 	return a.store.Update(ctx, tenant, func(tx ledger.Tx) error {
 		from, version, err := ledger.Read[int64](ctx, tx, kindCursor, "notices")
 		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
@@ -100,6 +109,12 @@ func (a *app) tail(ctx context.Context, tenant ringfence.TenantID) error {
 		}
 		for _, e := range entries {
 			from = e.Index + 1
+			if e.Event == eventAsked {
+				asked = true
+				if err := oweColleagues(ctx, tx, e); err != nil {
+					return err
+				}
+			}
 			if noticed[e.Event] != "" && e.Subject != "" && !imported(e) {
 				if err := owe(ctx, tx, e); err != nil {
 					return err
@@ -154,9 +169,10 @@ func seems(ctx context.Context, tx ledger.Tx, e ledger.Entry) error {
 // sendDue sends what is owed now.
 func (a *app) sendDue(ctx context.Context, tenant ringfence.TenantID) error {
 	type due struct {
-		rec ledger.Record
-		row outboxRow
-		to  ringfence.ContactPoint
+		rec  ledger.Record
+		row  outboxRow
+		to   ringfence.ContactPoint
+		mail verify.Message // instead, to a colleague
 	}
 	var all []due
 	if err := a.store.View(ctx, tenant, func(tx ledger.Tx) error {
@@ -173,21 +189,39 @@ func (a *app) sendDue(ctx context.Context, tenant ringfence.TenantID) error {
 			if rec.Version = version; row.Next.After(tx.Now()) {
 				continue
 			}
-			to, _, err := ledger.Read[ringfence.ContactPoint](ctx, tx, ledger.KindContactPoint, string(row.Contact))
+			one := due{rec: rec, row: row}
+			if row.Person != "" {
+				one.mail, err = a.askColleague(ctx, tx, tenant, row)
+			} else {
+				one.to, _, err = ledger.Read[ringfence.ContactPoint](ctx, tx, ledger.KindContactPoint, string(row.Contact))
+			}
 			if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 				return err
 			}
-			all = append(all, due{rec, row, to})
+			all = append(all, one)
 		}
 		return nil
 	}); err != nil {
 		return err
 	}
-	var failed []error
-	for _, d := range all {
-		sent := a.sendNotice(ctx, tenant, d.row, d.to)
-		failed = append(failed, a.settle(ctx, tenant, d.rec, d.row, sent))
+	// A few at a time: one carrier that is slow to answer keeps nobody waiting.
+	failed := make([]error, len(all))
+	var sending sync.WaitGroup
+	free := make(chan struct{}, noticesAtOnce)
+	for i, d := range all {
+		free <- struct{}{}
+		sending.Go(func() {
+			defer func() { <-free }()
+			sent := d.row.Person != "" && d.mail.To == "" // nobody is asked any more
+			if d.mail.To != "" {
+				sent = a.carry(ctx, d.mail, d.row)
+			} else if !sent {
+				sent = a.sendNotice(ctx, tenant, d.row, d.to)
+			}
+			failed[i] = a.settle(ctx, tenant, d.rec, d.row, sent)
+		})
 	}
+	sending.Wait()
 	return errors.Join(failed...)
 }
 
@@ -210,6 +244,11 @@ func (a *app) sendNotice(ctx context.Context, tenant ringfence.TenantID, row out
 	if row.Release != "" && row.Event == "release.cooling" {
 		m.Text = append(m.Text, (" Stop it here: " + a.stopLink(tenant, row.Release))...)
 	}
+	return a.carry(ctx, m, row)
+}
+
+// carry hands a message to its carrier and reports whether it was taken.
+func (a *app) carry(ctx context.Context, m verify.Message, row outboxRow) bool {
 	receipt, err := a.verify.carrier.Deliver(ctx, m)
 	if err != nil {
 		a.log.Warn("notice not sent", "event", string(row.Event), "release", string(row.Release), "err", err)

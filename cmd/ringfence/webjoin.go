@@ -10,10 +10,8 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence"
-	"github.com/ringfence/ringfence/flows/runner"
 	"github.com/ringfence/ringfence/internal/failpoint"
 	"github.com/ringfence/ringfence/ledger"
-	"github.com/ringfence/ringfence/verify"
 	"github.com/ringfence/ringfence/verify/approve"
 	"github.com/ringfence/ringfence/verify/passkey"
 	"github.com/ringfence/ringfence/web"
@@ -107,55 +105,6 @@ func (a *app) storeClients(ctx context.Context) error {
 		}
 	}
 	return a.web.DropClients(ctx, ringfence.DefaultTenant, named)
-}
-
-// notify tells people what they are asked for or must know. It does not wait.
-func (a *app) notify(n runner.Notice) {
-	if n.Kind != "approval" {
-		return
-	}
-	a.work.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		if err := a.notifyGroup(ctx, n); err != nil {
-			a.log.Error("colleagues not told", "release", string(n.Release), "err", err)
-		}
-	})
-}
-
-// notifyGroup writes to everybody of the group that is asked. The console
-// shows it to them in any case.
-func (a *app) notifyGroup(ctx context.Context, n runner.Notice) error {
-	var people []ringfence.Person
-	if err := a.store.View(ctx, n.Tenant, func(tx ledger.Tx) error {
-		people = nil
-		recs, err := tx.List(ctx, ledger.KindPerson, ledger.Query{Limit: 1000})
-		if err != nil {
-			return err
-		}
-		for _, rec := range recs {
-			p, _, err := ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, rec.ID)
-			if err != nil {
-				return err
-			}
-			for _, g := range p.Groups {
-				if g == n.Group && p.Status == ringfence.StatusActive && p.Email != "" {
-					people = append(people, p)
-				}
-			}
-		}
-		return nil
-	}); err != nil {
-		return err
-	}
-	var failed []error
-	for _, p := range people {
-		text := fmt.Sprintf("You are asked to agree or refuse: %s.\n\n%s/approvals#%s\n", n.Text, origin(a.cfg.Web.Staff.URL), n.Release)
-		_, err := a.verify.carrier.Deliver(ctx, verify.Message{Tenant: n.Tenant, Kind: verify.MessageNotice, Channel: verify.ChannelEmail, To: p.Email,
-			Subject: "A colleague's approval is asked for", Text: ringfence.Secret(text), Ref: string(n.Release)})
-		failed = append(failed, err)
-	}
-	return errors.Join(failed...)
 }
 
 // checkpoints signs the head of a tenant's log, keeps the note and copies it
