@@ -431,6 +431,9 @@ type Authenticator struct {
 	SignCount uint32
 	Failures  int // failures in its whole life; 50 disable it
 	Status    Status
+	// Invited are those on whose invitation it was made; none of them confirms
+	// it. Empty: the machine's own link.
+	Invited []PersonID `json:",omitempty"`
 }
 
 // SubjectKind names a kind of subject of the policy, e.g. customer, contact.
@@ -475,6 +478,9 @@ type Person struct {
 	Since    time.Time
 	StoredAt time.Time
 	Status   Status
+	// Founder is one of the first two, who were made on the machine and whom
+	// nobody could sign for (invariant 20).
+	Founder bool `json:",omitempty"`
 }
 
 // Has reports whether p is active and holds the role at now.

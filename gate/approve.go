@@ -145,12 +145,12 @@ func (t *turn) approver(in ApprovalInput) ([]string, error) {
 }
 
 // passkeyCounts: the first passkey counts as soon as the person's roles do; a
-// later one only after the waiting time (invariant 20).
+// later one only after the waiting time from when it was bound (invariant 20).
 func passkeyCounts(all []ringfence.Authenticator, a ringfence.Authenticator, now time.Time, wait time.Duration) bool {
 	first := !slices.ContainsFunc(all, func(o ringfence.Authenticator) bool {
 		return o.Type == ringfence.AuthPasskey && o.StoredAt.Before(a.StoredAt)
 	})
-	return a.Type == ringfence.AuthPasskey && !a.StoredAt.IsZero() && (first || now.Sub(a.StoredAt) >= wait)
+	return a.Type == ringfence.AuthPasskey && !a.StoredAt.IsZero() && (first || now.Sub(later(a.StoredAt, a.BoundAt)) >= wait)
 }
 
 // tookPart reports whether a person opened the action, asked for anything of
@@ -265,4 +265,11 @@ func (g *Gate) WithdrawApproval(ctx context.Context, tenant ringfence.TenantID, 
 		}
 		return t.hold("approval_withdrawn", Actor{Person: person}, time.Time{})
 	})
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

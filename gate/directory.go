@@ -47,7 +47,7 @@ func ImportMessage(tenant ringfence.TenantID, in Import) ([32]byte, error) {
 
 // PersonMessage is the 32 bytes that two persons sign to add or change staff.
 func PersonMessage(tenant ringfence.TenantID, p ringfence.Person) ([32]byte, error) {
-	p.Since, p.StoredAt, p.Status, p.Tenant = time.Time{}, time.Time{}, "", ""
+	p.Since, p.StoredAt, p.Status, p.Tenant, p.Founder = time.Time{}, time.Time{}, "", "", false
 	return message("person", tenant, p)
 }
 
@@ -355,13 +355,13 @@ func (g *Gate) PutPerson(ctx context.Context, tenant ringfence.TenantID, p ringf
 		if err != nil {
 			return err
 		}
-		p.Tenant, p.StoredAt, p.Status, p.Since = tenant, d.now, ringfence.StatusActive, d.now
+		p.Tenant, p.StoredAt, p.Status, p.Since, p.Founder = tenant, d.now, ringfence.StatusActive, d.now, exempt
 		if !exempt {
 			want := 2
 			if g.cfg.SingleOperator {
 				want = 1
 			}
-			if err := d.signed(msg, want, sigs, ringfence.RoleAdmin, ringfence.RoleRisk); err != nil {
+			if err := d.signed(msg, want, sigs, keepers...); err != nil {
 				return err
 			}
 			p.Since = d.now.Add(d.wait())
@@ -369,7 +369,7 @@ func (g *Gate) PutPerson(ctx context.Context, tenant ringfence.TenantID, p ringf
 		old, version, err := ledger.Read[ringfence.Person](ctx, d.tx, ledger.KindPerson, string(p.ID))
 		event := ledger.Event("person.added")
 		if err == nil {
-			event, p.StoredAt = "person.changed", old.StoredAt
+			event, p.StoredAt, p.Founder = "person.changed", old.StoredAt, exempt || old.Founder
 		} else if !errors.Is(err, ledger.ErrNotFound) {
 			return err
 		}
@@ -399,9 +399,8 @@ func (d desk) firstTwo(id ringfence.PersonID) (bool, error) {
 // person with role admin or risk: stopping never waits.
 func (g *Gate) SuspendPerson(ctx context.Context, tenant ringfence.TenantID, id, by ringfence.PersonID) error {
 	return g.desk(ctx, tenant, func(d desk) error {
-		boss, _, err := ledger.Read[ringfence.Person](ctx, d.tx, ledger.KindPerson, string(by))
-		if err != nil || !boss.Has(ringfence.RoleAdmin, d.now) && !boss.Has(ringfence.RoleRisk, d.now) {
-			return ErrForbidden
+		if err := d.keeper(by); err != nil {
+			return err
 		}
 		p, version, err := ledger.Read[ringfence.Person](ctx, d.tx, ledger.KindPerson, string(id))
 		if err != nil {

@@ -2,34 +2,11 @@ package gate
 
 import (
 	"context"
+	"maps"
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/ledger"
 )
-
-// EnrolStaff stores the first passkey of a member of staff, in the
-// transaction that spends their invitation. A person who has one already is
-// refused: another takes two persons and the waiting time (invariant 20).
-func (g *Gate) EnrolStaff(ctx context.Context, tx ledger.Tx, a ringfence.Authenticator) error {
-	p, _, err := ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, string(a.Subject))
-	if err != nil {
-		return err
-	}
-	keys, err := list[ringfence.Authenticator](ctx, tx, ledger.KindAuthenticator, bySubject(a.Subject))
-	if err != nil {
-		return err
-	}
-	for _, k := range keys {
-		if k.Type == ringfence.AuthPasskey && k.Status == ringfence.StatusActive {
-			return ErrForbidden
-		}
-	}
-	if p.Status != ringfence.StatusActive || a.Type != ringfence.AuthPasskey {
-		return ErrForbidden
-	}
-	a.Status = ringfence.StatusActive
-	return g.enrol(ctx, tx, a, ledger.Entry{Event: "person.bound", Person: p.ID, Object: string(a.ID)})
-}
 
 // EnrolSubject stores a passkey that a subject made on an invited link, or the
 // recovery codes that they were shown there, as pending. It counts for nothing
@@ -43,13 +20,14 @@ func (g *Gate) EnrolSubject(ctx context.Context, tx ledger.Tx, a ringfence.Authe
 		return ErrForbidden
 	}
 	a.Status = ringfence.StatusPending
-	return g.enrol(ctx, tx, a, ledger.Entry{Event: "authenticator.added", Subject: s.ID, Object: string(a.ID), Data: map[string]string{"status": "pending", "type": string(a.Type)}})
+	return g.enrol(ctx, tx, a, nil, ledger.Entry{Event: "authenticator.added", Subject: s.ID, Object: string(a.ID), Data: map[string]string{"status": "pending", "type": string(a.Type)}})
 }
 
-func (g *Gate) enrol(ctx context.Context, tx ledger.Tx, a ringfence.Authenticator, e ledger.Entry) error {
+func (g *Gate) enrol(ctx context.Context, tx ledger.Tx, a ringfence.Authenticator, keys map[string]string, e ledger.Entry) error {
 	now := tx.Now()
 	a.BoundAt, a.StoredAt = now, now
 	rec := ledger.Record{Kind: ledger.KindAuthenticator, ID: string(a.ID), Sort: now.UnixNano(), Keys: map[string]string{"subject": string(a.Subject)}}
+	maps.Copy(rec.Keys, keys)
 	if ringfence.ValidID(string(a.Subject), ringfence.PrefixSubject) {
 		rec.Subject = a.Subject
 	}

@@ -16,6 +16,9 @@ func (g *Gate) Suspend(ctx context.Context, tenant ringfence.TenantID, subject r
 	if why == "" {
 		return &InvalidError{Field: "why", Says: "is missing"}
 	}
+	if ringfence.ValidID(string(subject), ringfence.PrefixPerson) {
+		return ErrNotFound // staff's passkeys end by a reset, which takes two
+	}
 	return g.desk(ctx, tenant, func(d desk) error {
 		p, _, err := ledger.Read[ringfence.Person](ctx, d.tx, ledger.KindPerson, string(by))
 		if err != nil && !errors.Is(err, ledger.ErrNotFound) {

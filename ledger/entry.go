@@ -60,7 +60,7 @@ var events = func() map[Event]bool {
 		"authenticator": {"added", "changed", "suspended", "disabled", "removed"},
 		"mandate":       {"added", "changed", "removed"},
 		"reference":     {"imported", "added", "changed", "removed"},
-		"person":        {"invited", "added", "changed", "bound", "suspended", "removed", "signed_in", "signed_out"},
+		"person":        {"invited", "added", "changed", "bound", "confirmed", "unconfirmed", "reset_asked", "reset_dropped", "reset", "suspended", "removed", "signed_in", "signed_out"},
 		"policy":        {"published", "rolled_back", "waived"},
 		"config":        {"changed"},
 		"key":           {"used", "rotated"},

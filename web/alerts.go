@@ -40,6 +40,7 @@ const (
 	AlertDelivery    AlertKind = "delivery"
 	AlertWebhook     AlertKind = "webhook"
 	AlertUnverified  AlertKind = "unverified"
+	AlertPasskey     AlertKind = "passkey"
 )
 
 // alertKinds tells how each kind is listed, and which of them are worth
@@ -65,6 +66,7 @@ var alertKinds = map[AlertKind]struct {
 	AlertDelivery:       {"Messages do not arrive", true},
 	AlertWebhook:        {"An executor cannot be told", false},
 	AlertUnverified:     {"More calls than usual are not verified", false},
+	AlertPasskey:        {"A passkey of staff waits to be confirmed", false},
 }
 
 // Alert is one thing that somebody has to look at. It is made from its entry in

@@ -25,7 +25,7 @@ const (
 )
 
 // ownConditions are those that the server finds out itself.
-var ownConditions = []AlertKind{AlertClock, AlertWebhook, AlertDelivery, AlertUnverified}
+var ownConditions = []AlertKind{AlertClock, AlertWebhook, AlertDelivery, AlertUnverified, AlertPasskey}
 
 // WatchAlerts looks at what may be wrong in a tenant now: at what this server
 // sees itself, and at the conditions of other kinds that the caller brings.
@@ -42,7 +42,11 @@ func (s *Server) WatchAlerts(ctx context.Context, tenant ringfence.TenantID, of 
 	if err != nil {
 		return err
 	}
-	now = append(append(now, hooks...), figures...)
+	waiting, err := s.waitingConditions(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	now = slices.Concat(now, hooks, figures, waiting)
 	return errors.Join(s.SetConditions(ctx, tenant, slices.Concat(ownConditions, of), now), s.TakeAlerts(ctx, tenant))
 }
 

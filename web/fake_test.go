@@ -264,10 +264,10 @@ func (d *desktop) put(tenant ringfence.TenantID, kind ledger.Kind, id string, ke
 	}
 }
 
-// person stores a member of staff.
+// person stores a member of staff, as the machine makes the first two.
 func (d *desktop) person(name string, roles ...ringfence.Role) ringfence.Person {
 	p := ringfence.Person{ID: ringfence.NewID[ringfence.PersonID](ringfence.PrefixPerson), Tenant: ringfence.DefaultTenant,
-		Name: name, Email: name + "@example.com", Roles: roles, Status: ringfence.StatusActive}
+		Name: name, Email: name + "@example.com", Roles: roles, Status: ringfence.StatusActive, Founder: true}
 	d.put(p.Tenant, ledger.KindPerson, string(p.ID), map[string]string{"email": p.Email}, p)
 	return p
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/verify/approve"
 	"github.com/ringfence/ringfence/verify/passkey"
@@ -119,9 +120,9 @@ func (s *Server) sessionAPI(a huma.API) {
 		func(ctx context.Context, in *tokenIn) (*optionsOut, error) {
 			return s.beginEnrol(ctx, in.r, s.passkeys(s.tenantOf(in.r)).Invites, in.Body.Token)
 		})
-	add(s, a, huma.Operation{Method: "POST", Path: "/v1/invite/finish", Summary: "Spend an invitation on the new passkey", DefaultStatus: 204},
-		func(ctx context.Context, in *tokenResponseIn) (*nothing, error) {
-			return nil, s.finishEnrol(ctx, in.r, s.passkeys(s.tenantOf(in.r)).Invites, in.Body.Token, in.Body.Response)
+	add(s, a, huma.Operation{Method: "POST", Path: "/v1/invite/finish", Summary: "Spend an invitation on the new passkey"},
+		func(ctx context.Context, in *tokenResponseIn) (*inviteFinishOut, error) {
+			return s.finishEnrol(ctx, in.r, s.passkeys(s.tenantOf(in.r)).Invites, in.Body.Token, in.Body.Response)
 		})
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/login/begin", Summary: "Begin to sign in"},
 		func(ctx context.Context, in *struct{ httpPair }) (*optionsOut, error) {
@@ -192,19 +193,29 @@ func (s *Server) beginEnrol(ctx context.Context, r *http.Request, reg *passkey.R
 	return out, nil
 }
 
-// finishEnrol spends the invitation on a good registration.
-func (s *Server) finishEnrol(ctx context.Context, r *http.Request, reg *passkey.Registrar, token string, response []byte) error {
+// finishEnrol spends the invitation on a good registration, and tells its owner
+// the digits by which a colleague confirms it.
+func (s *Server) finishEnrol(ctx context.Context, r *http.Request, reg *passkey.Registrar, token string, response []byte) (*inviteFinishOut, error) {
 	if reg == nil {
-		return errNoPasskeys
+		return nil, errNoPasskeys
 	}
-	_, ok, err := reg.Finish(ctx, s.tenantOf(r), ringfence.Secret(token), response)
-	if err != nil {
+	tenant, out := s.tenantOf(r), &inviteFinishOut{}
+	a, ok, err := reg.FinishWith(ctx, tenant, ringfence.Secret(token), response, func(ctx context.Context, tx ledger.Tx, _ passkey.Invite, a ringfence.Authenticator) error {
+		kept, _, err := ledger.Read[ringfence.Authenticator](ctx, tx, ledger.KindAuthenticator, string(a.ID))
+		out.Body.Waits = kept.Status == ringfence.StatusPending
 		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	if !ok {
-		return errLinkSpent
+		return nil, errLinkSpent
 	}
-	return nil
+	if !out.Body.Waits {
+		return out, nil
+	}
+	out.Body.Check = gate.CheckDigits(gate.Fingerprint(a.Secret))
+	return out, s.tellWaiting(ctx, tenant)
 }
 
 // remoteOf is whose guesses are slowed down together.

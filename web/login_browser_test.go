@@ -31,7 +31,7 @@ func newStaffed(t testing.TB, with ...func(*Config)) *staffed {
 	if s.keys.Staff, err = passkey.NewStaff(s.store, rp); err != nil {
 		t.Fatal(err)
 	}
-	if s.keys.Invites, err = passkey.NewRegistrar(s.store, rp, passkey.EnrolFunc(enrolled)); err != nil {
+	if s.keys.Invites, err = passkey.NewRegistrar(s.store, rp, passkey.EnrolFunc(s.gate.EnrolStaff)); err != nil {
 		t.Fatal(err)
 	}
 	return s

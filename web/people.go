@@ -15,7 +15,6 @@ import (
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/ledger"
-	"github.com/ringfence/ringfence/verify"
 	"github.com/ringfence/ringfence/web/problem"
 )
 
@@ -45,7 +44,8 @@ type (
 		Place   string             `json:"place,omitempty"`
 		Status  ringfence.Status   `json:"status"`
 		Since   time.Time          `json:"since" doc:"roles count from here on"`
-		Passkey bool               `json:"passkey"`
+		Passkey bool               `json:"passkey" doc:"has one that counts"`
+		Waiting *waitingView       `json:"waiting,omitempty" doc:"made a passkey that nobody has confirmed yet"`
 	}
 	draftView struct {
 		Person personView `json:"person"`
@@ -123,7 +123,9 @@ func (s *Server) peopleAPI(a huma.API) {
 				return tx.Delete(ctx, kindDraft, rec.ID, rec.Version)
 			})
 		})
-	add(s, a, huma.Operation{Method: "POST", Path: "/v1/people/{id}/invite", Summary: "Make the link on which a person makes their first passkey", DefaultStatus: 201}, s.invitePerson)
+	add(s, a, huma.Operation{Method: "POST", Path: "/v1/people/{id}/invite", Summary: "Make the link on which a person makes their passkey", DefaultStatus: 201,
+		Description: "What is made on it waits until a keeper other than you has confirmed it."}, s.invitePerson)
+	s.peopleKeysAPI(a)
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/people/{id}/suspend", Summary: "Take every role from a person, at once", DefaultStatus: 204},
 		func(ctx context.Context, in *onPerson) (*nothing, error) {
 			return nil, s.cfg.Gate.SuspendPerson(ctx, who(ctx).tenant, in.ID, who(ctx).person.ID)
@@ -150,6 +152,9 @@ func (s *Server) listPeople(ctx context.Context, _ *struct{}) (*peopleOut, error
 			}
 			known[one.ID] = one.Name
 			out.Body.People = append(out.Body.People, v)
+		}
+		if err := s.showWaiting(ctx, tx, p.person.ID, out.Body.People, known); err != nil {
+			return err
 		}
 		slices.SortFunc(out.Body.People, func(a, b personView) int {
 			return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(string(a.ID), string(b.ID)))
@@ -182,10 +187,8 @@ func viewPerson(p ringfence.Person) personView {
 }
 
 func hasPasskey(ctx context.Context, tx ledger.Tx, id ringfence.PersonID) (bool, error) {
-	list, err := verify.Authenticators(ctx, tx, ringfence.SubjectID(id))
-	return slices.ContainsFunc(list, func(a ringfence.Authenticator) bool {
-		return a.Type == ringfence.AuthPasskey && a.Status == ringfence.StatusActive
-	}), err
+	bound, _, err := keyState(ctx, tx, id)
+	return bound, err
 }
 
 func (s *Server) proposePerson(ctx context.Context, in *draftIn) (*draftOut, error) {
@@ -274,12 +277,12 @@ func (s *Server) invitePerson(ctx context.Context, in *onPerson) (*inviteOut, er
 		return nil, errNoPasskeys
 	}
 	var one ringfence.Person
-	var bound bool
+	var bound, waits bool
 	err := s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) (err error) {
 		if one, _, err = ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, string(in.ID)); err != nil {
 			return err
 		}
-		bound, err = hasPasskey(ctx, tx, in.ID)
+		bound, waits, err = keyState(ctx, tx, in.ID)
 		return err
 	})
 	switch {
@@ -287,6 +290,8 @@ func (s *Server) invitePerson(ctx context.Context, in *onPerson) (*inviteOut, er
 		return nil, err
 	case one.Status != ringfence.StatusActive:
 		return nil, problem.New(problem.Conflict, "This person is suspended.")
+	case waits:
+		return nil, problem.New(problem.Conflict, "This person has made a passkey, which waits to be confirmed. Confirm it, or drop it first.")
 	case bound:
 		return nil, problem.New(problem.Conflict, "This person has a passkey. A reset is a change of its own, signed by two persons.")
 	}

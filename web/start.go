@@ -78,6 +78,9 @@ func (s *Server) readStart(ctx context.Context, _ *struct{}) (*startOut, error) 
 				b.Unqueued = append(b.Unqueued, one.Name)
 			}
 		}
+		if err := s.showWaiting(ctx, tx, p.person.ID, b.Invited, nil); err != nil {
+			return err
+		}
 		b.Steps, b.Done, err = s.steps(ctx, tx, p.tenant, people)
 		return err
 	})

@@ -311,9 +311,22 @@ func (b *battlefield) events(t *testing.T, event ledger.Event, id ringfence.Rele
 // signedIn signs a member of staff in by hand and returns the session's cookie.
 func (b *battlefield) signedIn(t *testing.T, key *passkeytest.Authenticator, header map[string]string) (cookie string, finish ask) {
 	t.Helper()
+	got, finish := b.login(t, key, header)
+	if got.status >= 300 {
+		t.Fatalf("login: %s", got)
+	}
+	for _, c := range (&http.Response{Header: got.header}).Cookies() {
+		cookie = c.Name + "=" + c.Value
+	}
+	return cookie, finish
+}
+
+// login tries to sign in, and returns the answer and what was asked last.
+func (b *battlefield) login(t *testing.T, key *passkeytest.Authenticator, header map[string]string) (got reply, finish ask) {
+	t.Helper()
 	own := map[string]string{"Origin": b.staff, "Sec-Fetch-Site": "same-origin"}
 	maps.Copy(own, header)
-	got := b.send(t, ask{method: "POST", url: "/v1/login/begin", body: "{}", header: own})
+	got = b.send(t, ask{method: "POST", url: "/v1/login/begin", body: "{}", header: own})
 	var begun struct {
 		Ceremony string
 		Options  json.RawMessage
@@ -326,12 +339,5 @@ func (b *battlefield) signedIn(t *testing.T, key *passkeytest.Authenticator, hea
 		t.Fatal(err)
 	}
 	finish = ask{method: "POST", url: "/v1/login/finish", body: mustJSON(t, map[string]any{"ceremony": begun.Ceremony, "response": json.RawMessage(response)}), header: own}
-	got = b.send(t, finish)
-	if got.status >= 300 {
-		t.Fatalf("login: %s", got)
-	}
-	for _, c := range (&http.Response{Header: got.header}).Cookies() {
-		cookie = c.Name + "=" + c.Value
-	}
-	return cookie, finish
+	return b.send(t, finish), finish
 }

@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/store/sqlite"
 )
@@ -69,23 +71,71 @@ func (d *demo) audit(ctx context.Context) (ledger.Report, error) {
 
 // stayUp prints where to go on and waits until the demo is told to stop.
 func (d *demo) stayUp(ctx context.Context) error {
-	link, err := d.invite(ctx, ringfence.Person{ID: ringfence.NewID[ringfence.PersonID](ringfence.PrefixPerson), Name: "You", Email: emailYou,
-		Roles: []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk}, Groups: []string{"payments_manager"}})
+	you := ringfence.Person{ID: ringfence.NewID[ringfence.PersonID](ringfence.PrefixPerson), Name: "You", Email: emailYou,
+		Roles: []ringfence.Role{ringfence.RoleSupervisor, ringfence.RoleRisk}, Groups: []string{"payments_manager"}}
+	link, err := d.invite(ctx, you)
 	if err != nil {
 		return fmt.Errorf("a login for you: %w", err)
 	}
 	ada := d.people.ada
 	d.t.scene("Your turn", "everything stays up until Ctrl-C")
 	d.t.line("  console   %s", link)
-	d.t.line("            (make a passkey there; the link works once, for 15 minutes)")
+	d.t.line("            (make a passkey there; the link works once, for 15 minutes. It counts when a colleague has")
+	d.t.line("            compared its digits and signed: Grace does, a moment later)")
 	d.t.line("  softphone sip:%s@%s (customers), sip:%s@%s (accounts)", demoCustomerLine, d.app.ua.Addrs()["sip"], demoAccountsLine, d.app.ua.Addrs()["sip"])
 	d.t.line("            Ada's customer number is %s, her PIN %s", ada.account, ada.pin)
 	d.t.line("  ledger    ringfence ledger verify %s", d.cfg.Data)
 	d.t.line("  log       %s", d.log.Name())
 	defer d.watch(ctx)()
 	defer d.answerDesks(ctx)()
+	defer d.confirmYou(ctx, you.ID)()
 	<-ctx.Done()
 	return nil
+}
+
+// confirmYou has Grace confirm the passkey that you make, until the function that
+// it returns is called. In a firm you would read her the digits by telephone.
+func (d *demo) confirmYou(ctx context.Context, you ringfence.PersonID) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var waits sync.WaitGroup
+	waits.Go(func() {
+		look := time.NewTicker(time.Second)
+		defer look.Stop()
+		for {
+			check, err := d.digitsOf(ctx, you)
+			if err == nil && check != "" {
+				if err = d.staff.grace.Confirm(ctx, you, check); err == nil {
+					d.t.line("  Grace     compared %s %s, the digits on your page, and confirmed your passkey: sign in", check[:3], check[3:])
+					return
+				}
+			}
+			if err != nil && ctx.Err() == nil {
+				d.t.line("  Grace     could not confirm your passkey: %v", err)
+				return
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-look.C:
+			}
+		}
+	})
+	return func() { cancel(); waits.Wait() }
+}
+
+// digitsOf are the check digits of the passkey of a person that waits; empty
+// while none does.
+func (d *demo) digitsOf(ctx context.Context, id ringfence.PersonID) (check string, err error) {
+	err = d.app.store.View(ctx, ringfence.DefaultTenant, func(tx ledger.Tx) error {
+		all, err := gate.WaitingStaffKeys(ctx, tx)
+		for _, a := range all {
+			if string(a.Subject) == string(id) {
+				check = gate.CheckDigits(gate.Fingerprint(a.Secret))
+			}
+		}
+		return err
+	})
+	return check, err
 }
 
 // answerDesks has the agents answer whoever is put through to them, so that a

@@ -96,7 +96,7 @@ func (d *demo) openPeople(ctx context.Context) error {
 
 // hire makes a member of staff and has them make their passkey on the
 // invitation and sign in. The third and later ones are signed for by the two
-// built-in persons.
+// built-in persons, of whom one confirms their passkey.
 func (d *demo) hire(ctx context.Context, name, email, desk string, roles []ringfence.Role, groups ...string) (*colleague, error) {
 	p := ringfence.Person{ID: ringfence.NewID[ringfence.PersonID](ringfence.PrefixPerson), Name: name, Email: email, Roles: roles, Groups: groups}
 	c := &colleague{key: passkeytest.New(d.cfg.Web.Staff.URL)}
@@ -112,6 +112,11 @@ func (d *demo) hire(ctx context.Context, name, email, desk string, roles []ringf
 	if err := c.Join(ctx, link); err != nil {
 		return nil, fmt.Errorf("%s makes a passkey: %w", name, err)
 	}
+	if c.Check != "" {
+		if err := d.staff.grace.Confirm(ctx, p.ID, c.Check); err != nil {
+			return nil, fmt.Errorf("the passkey of %s is confirmed: %w", name, err)
+		}
+	}
 	if err := c.Login(ctx); err != nil {
 		return nil, fmt.Errorf("%s signs in: %w", name, err)
 	}
@@ -122,20 +127,25 @@ func (d *demo) hire(ctx context.Context, name, email, desk string, roles []ringf
 // invite stores a person, signed by the built-in ones once there are two, and
 // returns the link for their passkey.
 func (d *demo) invite(ctx context.Context, p ringfence.Person) (string, error) {
+	if err := d.addPerson(ctx, p); err != nil {
+		return "", err
+	}
+	return d.app.invite(ctx, ringfence.DefaultTenant, p)
+}
+
+func (d *demo) addPerson(ctx context.Context, p ringfence.Person) error {
 	var sigs []gate.Signature
 	if d.staff.henry != nil {
 		msg, err := gate.PersonMessage(ringfence.DefaultTenant, p)
 		if err != nil {
-			return "", err
+			return err
 		}
 		if sigs, err = d.signatures(ctx, "person", msg); err != nil {
-			return "", err
+			return err
 		}
 	}
-	if _, err := d.app.gate.PutPerson(ctx, ringfence.DefaultTenant, p, sigs...); err != nil {
-		return "", err
-	}
-	return d.app.invite(ctx, ringfence.DefaultTenant, p)
+	_, err := d.app.gate.PutPerson(ctx, ringfence.DefaultTenant, p, sigs...)
+	return err
 }
 
 // signatures has the two built-in persons sign a message with their passkeys.

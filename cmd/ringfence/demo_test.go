@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -64,7 +65,8 @@ func TestDemoStaysUp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	story := &watched{found: make(chan string, 1), want: regexp.MustCompile(`http://localhost:\d+/invite#\S+`)}
-	d, err := newDemo(ctx, newTranscript(story), false)
+	confirmed := &watched{found: make(chan string, 1), want: regexp.MustCompile(`confirmed your passkey`)}
+	d, err := newDemo(ctx, newTranscript(io.MultiWriter(story, confirmed)), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +82,14 @@ func TestDemoStaysUp(t *testing.T) {
 	you := lab.NewStaff("You", d.cfg.Web.Staff.URL, passkeytest.New(d.cfg.Web.Staff.URL), nil)
 	if err := you.Join(ctx, link); err != nil {
 		t.Errorf("the login does not work: %v", err)
+	}
+	if len(you.Check) != 6 {
+		t.Errorf("the passkey counts with nobody's confirmation: %q", you.Check)
+	}
+	select { // Grace has said so
+	case <-confirmed.found:
+	case <-ctx.Done():
+		t.Fatal("nobody confirmed the passkey")
 	}
 	if err := you.Login(ctx); err != nil {
 		t.Errorf("the passkey does not sign in: %v", err)

@@ -95,6 +95,7 @@ var attacks = []attack{
 	door("permit-forged", "gate", "signs a permit with a key of their own", permitForged),
 	door("no-credential", "web", "asks the API without and with guessed credentials", noCredential),
 	door("staff-invitation-twice", "web", "uses the invitation of a member of staff a second time", invitationTwice),
+	door("staff-invitation-own", "gate", "an administrator makes the passkey of a new colleague on the invitation that they sent, to be two persons", invitationOwn),
 	door("staff-foreign-passkey", "web", "signs in to the console with a passkey of their own", foreignPasskey),
 	door("carrier-forged", "web", "reports in the carrier's name that a message arrived and digits were keyed", carrierForged),
 	door("link-guessed", "verify", "guesses links of the callers' page", guessedLink),

@@ -74,6 +74,39 @@ func invitationTwice(ctx context.Context, w *drillWorld) (verdict, error) {
 	return denied(thief.Join(ctx, link), "a second passkey was made on one invitation"), nil
 }
 
+// invitationOwn has an administrator use the invitation that they made for a
+// colleague, and have the passkey confirmed: by themselves, and by another on
+// whom they press, who was not read the digits.
+func invitationOwn(ctx context.Context, w *drillWorld) (verdict, error) {
+	ghost := ringfence.Person{ID: ringfence.NewID[ringfence.PersonID](ringfence.PrefixPerson), Name: "Gus Ghost", Email: "gus@drill.example",
+		Roles: []ringfence.Role{ringfence.RoleAdmin, ringfence.RoleRisk}}
+	if err := w.addPerson(ctx, ghost); err != nil {
+		return verdict{}, err
+	}
+	link, err := w.staff.grace.Invite(ctx, ghost.ID)
+	if err != nil {
+		return verdict{}, err
+	}
+	second := lab.NewStaff("Grace as Gus", w.cfg.Web.Staff.URL, passkeytest.New(w.cfg.Web.Staff.URL), nil)
+	if err := second.Join(ctx, link); err != nil {
+		return verdict{}, err
+	}
+	tries := []verdict{denied(second.Login(ctx), "a passkey that nobody confirmed signed in"),
+		denied(w.staff.henry.Confirm(ctx, ghost.ID, otherDigits(second.Check)), "a passkey was confirmed by digits that it does not have")}
+	if !w.cfg.SingleOperator { // which waives just this
+		tries = append(tries, denied(w.staff.grace.Confirm(ctx, ghost.ID, second.Check), "whoever invited confirmed what they made"))
+	}
+	return worst(tries...), nil
+}
+
+// otherDigits are six that are not these.
+func otherDigits(check string) string {
+	if check == "000000" {
+		return "000001"
+	}
+	return "000000"
+}
+
 // foreignPasskey signs in with a passkey that nobody bound.
 func foreignPasskey(ctx context.Context, w *drillWorld) (verdict, error) {
 	key := passkeytest.New(w.cfg.Web.Staff.URL)

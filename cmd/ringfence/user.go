@@ -18,12 +18,13 @@ type userCmd struct {
 }
 
 // userInviteCmd adds a person and prints the link. The first two persons need
-// nobody's signature; later ones are added in the console by two others.
+// nobody's signature; later ones are added in the console by two others, and
+// what they make on the link waits there until one of staff has confirmed it.
 type userInviteCmd struct {
 	configFlag
 	Email  string   `required:"" help:"Their address, which names them in queues."`
-	Name   string   `required:"" help:"Their name as callers and colleagues read it."`
-	Role   []string `required:"" help:"agent, supervisor, ops, risk, auditor or admin; several with commas." enum:"agent,supervisor,ops,risk,auditor,admin"`
+	Name   string   `help:"Their name as callers and colleagues read it; needed for somebody new."`
+	Role   []string `help:"Needed for somebody new: agent, supervisor, ops, risk, auditor or admin; several with commas." enum:"agent,supervisor,ops,risk,auditor,admin"`
 	Group  []string `help:"Approver groups of the policy, such as payments_manager."`
 	Place  string   `help:"SIP address of their phone at an agents' trunk."`
 	Tenant string   `default:"default" help:"Tenant."`
@@ -68,6 +69,9 @@ func (a *app) invite(ctx context.Context, tenant ringfence.TenantID, p ringfence
 	known, err := a.personByEmail(ctx, tenant, p.Email)
 	if err != nil {
 		return "", err
+	}
+	if known.ID == "" && (p.Name == "" || len(p.Roles) == 0) {
+		return "", &exitError{2, "there is nobody with the address " + p.Email + ": somebody new needs --name and --role"}
 	}
 	if known.ID == "" {
 		p.ID = ringfence.NewID[ringfence.PersonID](ringfence.PrefixPerson)

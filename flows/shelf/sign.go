@@ -105,7 +105,11 @@ func (s *Shelf) passkeySigned(ctx context.Context, tx ledger.Tx, a Approval, msg
 			mine = one
 		}
 	}
-	old := !mine.StoredAt.IsZero() && (!mine.StoredAt.After(first) || tx.Now().Sub(mine.StoredAt) >= keyWait)
+	since := mine.StoredAt
+	if mine.BoundAt.After(since) {
+		since = mine.BoundAt // when a colleague confirmed it
+	}
+	old := !mine.StoredAt.IsZero() && (!mine.StoredAt.After(first) || tx.Now().Sub(since) >= keyWait)
 	return old && mine.Status == ringfence.StatusActive && string(mine.Subject) == string(a.Person) &&
 		s.cfg.CheckPasskey(ctx, mine, msg, a.Signature) == nil, nil
 }

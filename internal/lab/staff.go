@@ -16,9 +16,12 @@ import (
 // Staff is a member of staff in front of the console, with a passkey.
 type Staff struct {
 	Name string
-	c    *client
-	key  Authenticator
-	log  Log
+	// Check is the digits that a colleague confirms the passkey by which Join
+	// made; empty when it counts at once.
+	Check string
+	c     *client
+	key   Authenticator
+	log   Log
 }
 
 // NewStaff returns a person in front of the console at base.
@@ -40,7 +43,10 @@ func (s *Staff) Join(ctx context.Context, link string) error {
 	if err != nil {
 		return err
 	}
-	return s.c.do(ctx, "POST", "/v1/invite/finish", map[string]any{"token": token, "response": json.RawMessage(response)}, nil)
+	var made struct{ Check string }
+	err = s.c.do(ctx, "POST", "/v1/invite/finish", map[string]any{"token": token, "response": json.RawMessage(response)}, &made)
+	s.Check = made.Check
+	return err
 }
 
 // Login signs in with the passkey.
@@ -260,21 +266,7 @@ func (s *Staff) WaitApproval(ctx context.Context, id ringfence.ReleaseID) (Appro
 
 // Agree signs an agreement to exactly what was shown, with the passkey.
 func (s *Staff) Agree(ctx context.Context, a Approval) error {
-	path := "/v1/approvals/" + string(a.Release)
-	in := map[string]any{"agrees": true, "digest": a.Digest, "policy": a.Policy, "evidence_hash": a.EvidenceHash}
-	var begun struct {
-		Ceremony string
-		Options  json.RawMessage
-	}
-	if err := s.c.do(ctx, "POST", path+"/begin", in, &begun); err != nil {
-		return err
-	}
-	response, err := s.key.Assert(begun.Options)
-	if err != nil {
-		return err
-	}
-	in["ceremony"], in["response"] = begun.Ceremony, json.RawMessage(response)
-	return s.c.do(ctx, "POST", path+"/finish", in, nil)
+	return s.Sign(ctx, "/v1/approvals/"+string(a.Release), map[string]any{"agrees": true, "digest": a.Digest, "policy": a.Policy, "evidence_hash": a.EvidenceHash}, nil)
 }
 
 // Watch shows every change of the live calls that the person may see, until

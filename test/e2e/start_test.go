@@ -8,9 +8,10 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// TestFirstRun leads an owner from nothing to a first verified call: one link,
+// TestFirstRun leads an owner from nothing to a first verified call: a link,
 // a second person, a customer whom two persons put on file, and a call of the
-// built-in telephone that a PIN verifies. Nothing but browsers is used.
+// built-in telephone that a PIN verifies. But for the two links, which the
+// machine makes, nothing but browsers is used.
 func TestFirstRun(t *testing.T) {
 	ctx := within(t, 5*time.Minute)
 	g := newGateway(t, settings{})
@@ -32,10 +33,14 @@ func TestFirstRun(t *testing.T) {
 	owner.fill("s2-name", "Bo Hart")
 	owner.fill("s2-email", "bo@acme.example")
 	owner.press("Add with your passkey")
-	owner.see("Give this link to them")
+	owner.see("ringfence user invite --email bo@acme.example")
+	link, code = g.run("user", "invite", "--email", "bo@acme.example")
+	if code != 0 {
+		t.Fatal(link)
+	}
 
 	second := openBrowser(ctx, t, g.staff())
-	second.visit(owner.value(`document.getElementById("s-link").textContent`))
+	second.visit(strings.TrimSpace(link))
 	second.press("Make a passkey")
 	second.press("Sign in with a passkey")
 	second.see("Bo Hart")

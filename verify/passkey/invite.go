@@ -328,7 +328,7 @@ func (r *Registrar) FinishWith(ctx context.Context, tenant ringfence.TenantID, t
 			}
 			a = ringfence.Authenticator{ID: ringfence.NewID[ringfence.AuthenticatorID](ringfence.PrefixAuthenticator), Tenant: tenant,
 				Subject: ringfence.SubjectID(inv.Owner), Type: ringfence.AuthPasskey, Secret: secret, Lane: lane(cred),
-				BoundAt: tx.Now(), StoredAt: tx.Now(), SignCount: cred.Authenticator.SignCount, Status: ringfence.StatusActive}
+				BoundAt: tx.Now(), StoredAt: tx.Now(), SignCount: cred.Authenticator.SignCount, Status: ringfence.StatusActive, Invited: inv.By}
 			if err := r.enrol.Enrol(ctx, tx, a); err != nil {
 				return err
 			}

@@ -21,12 +21,14 @@ async function run() {
   try {
     if (main.dataset.page === "invite") {
       const begun = await post<any>("/v1/invite/begin", { token });
-      await post("/v1/invite/finish", { token, response: await make(begun.options) });
+      const made = await post<{ waits: boolean; check?: string }>("/v1/invite/finish", { token, response: await make(begun.options) });
       // The first login shows at once that the passkey works.
       main.dataset.page = "login";
       go.textContent = "Sign in with a passkey";
       go.removeAttribute("aria-disabled");
-      tell("Your passkey is made. Sign in with it.", "ok");
+      tell(made.waits
+        ? `Your passkey is made. It opens nothing until a colleague who keeps staff, other than who invited you, has confirmed it. Read them these digits when they call you, or when you meet: ${made.check!.slice(0, 3)} ${made.check!.slice(3)}. Then sign in.`
+        : "Your passkey is made. Sign in with it.", "ok");
       return;
     }
     const begun = await post<any>("/v1/login/begin");

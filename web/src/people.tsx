@@ -1,5 +1,7 @@
 // Staff and service accounts. A change of staff is a proposal until two
-// persons have signed it with their passkeys; stopping somebody takes one.
+// persons have signed it with their passkeys, and a passkey that was made on an
+// invitation counts when another than who invited has signed for it; stopping
+// somebody takes one.
 
 import { useEffect, useState } from "preact/hooks";
 import { get, post } from "./api";
@@ -9,7 +11,8 @@ import { NotDone, use } from "./passkey";
 import { age } from "./words";
 import type { Me } from "./types";
 
-interface Person { id: string; name: string; email: string; roles: string[]; groups: string[]; team?: string; place?: string; status: string; since: string; passkey: boolean }
+interface Person { id: string; name: string; email: string; roles: string[]; groups: string[]; team?: string; place?: string; status: string; since: string; passkey: boolean; waiting?: Waiting }
+interface Waiting { since: string; invited: string[]; yours: boolean }
 interface Draft { person: Person; by: string; at: string; signed: string[]; mine: boolean }
 interface Client { id: string; name: string; scopes: string[]; networks: string[]; executor?: string; channel?: string; status: string }
 
@@ -32,6 +35,17 @@ export function PeoplePage({ me }: { me: Me }) {
     }
     await load();
   });
+  const confirm = (id: string, check: string) => attempt(async () => {
+    try {
+      const begun = await post<any>(`/v1/people/passkeys/${id}/begin`, { check });
+      await post(`/v1/people/passkeys/${id}/finish`, { check, ceremony: begun.ceremony, response: await use(begun.options) });
+      tell("Confirmed. The passkey counts.");
+    } catch (e) {
+      if (!(e instanceof NotDone)) throw e;
+      tell("No passkey was used. Nothing is signed.");
+    }
+    await load();
+  });
   const propose = (p: Partial<Person>) => attempt(async () => {
     await post("/v1/people/drafts", { ...(p.id ? { id: p.id } : {}), name: p.name, email: p.email, roles: p.roles ?? [], groups: p.groups ?? [], team: p.team ?? "", place: p.place ?? "" });
     setForm(null);
@@ -40,7 +54,7 @@ export function PeoplePage({ me }: { me: Me }) {
   return (
     <main>
       <h1>People</h1>
-      {link && <Panel title="Invitation"><p>Give this link to the person, by a way you trust. It opens once, within 15 minutes.</p><p><code>{link}</code></p><div class="go"><Button act={() => setLink("")}>Done</Button></div></Panel>}
+      {link && <Panel title="Invitation"><p>Give this link to the person, by a way you trust. It opens once, within 15 minutes. Their page then shows six digits; a colleague other than you asks them for the digits and confirms the passkey here.</p><p><code>{link}</code></p><div class="go"><Button act={() => setLink("")}>Done</Button></div></Panel>}
       {all?.drafts.map((d) => (
         <Panel title={`Proposal by ${d.by}, ${age(d.at, now.value)}`} side={<span class="pills"><Pill how="warn">{d.signed.length} of 2 signed</Pill></span>}>
           <p><strong><bdi>{d.person.name}</bdi></strong> &lt;{d.person.email}&gt;: {d.person.roles.join(", ")}{d.person.groups.length > 0 && `; approves for ${d.person.groups.join(", ")}`}{d.person.place && `; takes calls at ${d.person.place}`}</p>
@@ -51,6 +65,7 @@ export function PeoplePage({ me }: { me: Me }) {
           </div>
         </Panel>
       ))}
+      {all?.people.filter((p) => p.waiting && p.status === "active").map((p) => <WaitingKey key={p.id} p={p} w={p.waiting!} confirm={(check) => confirm(p.id, check)} drop={() => attempt(async () => { await post(`/v1/people/passkeys/${p.id}/discard`); await load(); })} />)}
       <Panel title="Staff" side={<span class="pills"><Button act={() => setForm({ roles: ["agent"] })}>Add a person</Button></span>}>
         {form && <PersonForm p={form} done={propose} />}
         <ul class="rows">
@@ -58,9 +73,9 @@ export function PeoplePage({ me }: { me: Me }) {
             <li>
               <div><strong><bdi>{p.name}</bdi></strong> <span class="aside">{p.email}</span><p class="aside">{p.roles.join(", ")}{p.groups.length > 0 && ` · ${p.groups.join(", ")}`}{p.place && ` · ${p.place}`}</p></div>
               <div class="end">
-                <Pill how={p.status !== "active" ? "bad" : Date.parse(p.since) > now.value ? "warn" : p.passkey ? "ok" : "plain"}>{p.status !== "active" ? "Suspended" : Date.parse(p.since) > now.value ? "Waiting time" : p.passkey ? "Active" : "No passkey yet"}</Pill>
+                <Pill how={p.status !== "active" ? "bad" : p.waiting || Date.parse(p.since) > now.value ? "warn" : p.passkey ? "ok" : "plain"}>{p.status !== "active" ? "Suspended" : p.waiting ? "Passkey waits" : Date.parse(p.since) > now.value ? "Waiting time" : p.passkey ? "Active" : "No passkey yet"}</Pill>
                 {p.status === "active" && <div class="ways">
-                  {!p.passkey && <button type="button" class="quiet" aria-label={`Invite ${p.name}`} onClick={() => attempt(async () => setLink((await post<{ link: string }>(`/v1/people/${p.id}/invite`)).link))}>Invite</button>}
+                  {!p.passkey && !p.waiting && <button type="button" class="quiet" aria-label={`Invite ${p.name}`} onClick={() => attempt(async () => setLink((await post<{ link: string }>(`/v1/people/${p.id}/invite`)).link))}>Invite</button>}
                   <button type="button" class="quiet" aria-label={`Change ${p.name}`} onClick={() => setForm(p)}>Change</button>
                   {p.id !== me.id && <button type="button" class="quiet" aria-label={`Suspend ${p.name}`} onClick={() => attempt(async () => { await post(`/v1/people/${p.id}/suspend`); await load(); })}>Suspend</button>}
                 </div>}
@@ -71,6 +86,23 @@ export function PeoplePage({ me }: { me: Me }) {
       </Panel>
       {me.roles.includes("admin") && <Accounts />}
     </main>
+  );
+}
+
+function WaitingKey({ p, w, confirm, drop }: { p: Person; w: Waiting; confirm: (check: string) => void; drop: () => void }) {
+  const [check, setCheck] = useState("");
+  const digits = check.replace(/\s/g, "");
+  return (
+    <Panel title={`Passkey of ${p.name}, made ${age(w.since, now.value)}`} side={<span class="pills"><Pill how="warn">Waits to be confirmed</Pill></span>}>
+      <p>{w.invited.length ? <>Invited by <bdi>{w.invited.join(" and ")}</bdi>, who could have made it too.</> : "Made on a link from the machine itself."} It opens nothing yet.{" "}
+        {w.yours ? "Somebody else who keeps staff has to confirm it." : <>Call <bdi>{p.name}</bdi> on a number you know, or go there, and have them read the six digits that their page showed.</>}</p>
+      <form class="inline" onSubmit={(e) => { e.preventDefault(); if (!w.yours) confirm(digits); }}>
+        {!w.yours && <><label for={`k-${p.id}`}>The six digits</label>
+          <input id={`k-${p.id}`} value={check} required inputMode="numeric" pattern="[0-9]{3} ?[0-9]{3}" maxLength={7} autocomplete="off" onInput={(e) => setCheck(e.currentTarget.value)} />
+          <button type="submit" class="main">Confirm with a passkey</button></>}
+        <Button quiet act={drop}>Drop it</Button>
+      </form>
+    </Panel>
   );
 }
 

@@ -10,7 +10,7 @@ import { NotDone, use } from "./passkey";
 import { factName, stateName } from "./words";
 import type { Me } from "./types";
 
-interface Person { id: string; name: string; email: string; roles: string[]; passkey: boolean }
+interface Person { id: string; name: string; email: string; roles: string[]; passkey: boolean; waiting?: object }
 interface Line { name: string; number: string }
 interface Start { steps: { step: string; done: boolean }[]; done: boolean; invited: Person[]; unqueued: string[]; lines: Line[]; no_trial?: string }
 interface Trial { version: number; state: "idle" | "calling" | "talking" | "over"; said: string[]; why?: string }
@@ -105,20 +105,21 @@ function Second({ a, done, next, me }: { a: Start; done: boolean; next: boolean;
   const [name, setName] = useState("");
   const [email, setEmail] = useState("");
   const [roles, setRoles] = useState(["agent", "risk"]);
-  const [link, setLink] = useState("");
   if (done) return <p class="aside">Two persons have passkeys. From the first customer on, it takes two to add a third.</p>;
-  const invite = (id: string) => attempt(async () => { setLink((await post<{ link: string }>(`/v1/people/${id}/invite`)).link); });
   const add = () => attempt(async () => {
-    const id = await sign({ name, email, roles });
+    await sign({ name, email, roles });
     await load();
-    if (id) await invite(id);
   });
   const waits = a.invited.filter((p) => p.id !== me.id);
   return (
     <>
       <p>One person alone may stop things, never let them through. The second signs what you sign.</p>
-      {link && <div class="running"><p>Give this link to them by a way you trust. It opens once, within 15 minutes, on their own device.</p><p><code id="s-link">{link}</code></p></div>}
-      {waits.map((p) => <div class="line"><strong><bdi>{p.name}</bdi></strong> <span class="aside">{p.roles.join(", ")}</span> <Pill how="warn">No passkey yet</Pill> <Button act={() => invite(p.id)}>{link ? "Make another link" : "Make their link"}</Button></div>)}
+      {waits.map((p) => <>
+        <div class="line"><strong><bdi>{p.name}</bdi></strong> <span class="aside">{p.roles.join(", ")}</span> <Pill how="warn">{p.waiting ? "Passkey waits" : "No passkey yet"}</Pill></div>
+        {p.waiting
+          ? <p>Their passkey opens nothing until somebody other than who invited them has confirmed it under <a href="/people">People</a>.</p>
+          : <div class="running"><p>A link that you made, you could use yourself. So the link of the second person comes from the machine that ringfence runs on. Let it be made there, and opened on their own device within 15 minutes:</p><p><code>ringfence user invite --email {p.email}</code></p></div>}
+      </>)}
       {waits.length === 0 && next && (
         <form class="form" onSubmit={(e) => { e.preventDefault(); void add(); }}>
           <div><label for="s2-name">Their name</label><input id="s2-name" value={name} required maxLength={80} autocomplete="off" onInput={(e) => setName(e.currentTarget.value)} /></div>
