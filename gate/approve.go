@@ -193,8 +193,9 @@ func tookPartBy(e ledger.Entry) bool {
 	}
 }
 
-// approvals reads the approvals that count: bound to this release as it is,
-// not withdrawn, and not expired at the move out of pending_approval.
+// approvals reads the approvals that count: bound to this release as it is, not
+// withdrawn, and at the move out of pending_approval not expired and of nobody
+// who was suspended.
 func (t *turn) approvals() ([]policy.Approval, error) {
 	if t.r.EvidenceHash.Zero() {
 		return nil, nil // none can be bound to it yet
@@ -205,7 +206,13 @@ func (t *turn) approvals() ([]policy.Approval, error) {
 	}
 	var out []policy.Approval
 	for _, a := range rows {
-		expired := !t.now.Before(a.ExpiresAt) && (t.r.State == StatePendingApproval || t.r.State == StateHeld)
+		open := t.r.State == StatePendingApproval || t.r.State == StateHeld
+		expired := open && !t.now.Before(a.ExpiresAt)
+		if by, err := t.personNamed(a.Person); err != nil {
+			return nil, err
+		} else if open && by.Status != ringfence.StatusActive {
+			continue // was stopped meanwhile
+		}
 		if a.Digest != t.r.Digest || a.Policy != t.r.Policy || a.EvidenceHash != t.r.EvidenceHash || !a.Withdrawn.IsZero() || expired {
 			continue
 		}

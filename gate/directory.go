@@ -396,8 +396,9 @@ func (d desk) firstTwo(id ringfence.PersonID) (bool, error) {
 }
 
 // SuspendPerson takes every role from a member of staff, at once and by one
-// person with role admin or risk: stopping never waits.
-func (g *Gate) SuspendPerson(ctx context.Context, tenant ringfence.TenantID, id, by ringfence.PersonID) error {
+// person with role admin or risk: stopping never waits. also runs in the same
+// transaction; nil does nothing.
+func (g *Gate) SuspendPerson(ctx context.Context, tenant ringfence.TenantID, id, by ringfence.PersonID, also func(context.Context, ledger.Tx) error) error {
 	return g.desk(ctx, tenant, func(d desk) error {
 		if err := d.keeper(by); err != nil {
 			return err
@@ -409,6 +410,11 @@ func (g *Gate) SuspendPerson(ctx context.Context, tenant ringfence.TenantID, id,
 		p.Status = ringfence.StatusSuspended
 		if err := d.put(ledger.KindPerson, string(id), version, "", map[string]string{"email": p.Email, "place": p.Place}, p); err != nil {
 			return err
+		}
+		if also != nil {
+			if err := also(ctx, d.tx); err != nil {
+				return err
+			}
 		}
 		return d.entry("person.suspended", "", string(id), []Signature{{Person: by}}, nil)
 	})

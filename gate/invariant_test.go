@@ -476,6 +476,28 @@ func TestInvariant14ApprovalsAreBound(t *testing.T) {
 		w.pass(15 * time.Minute)
 		_ = r
 	})
+	t.Run("of somebody who was suspended meanwhile", func(t *testing.T) {
+		w, _ := setup(t)
+		q := request("invoice")
+		q.Fields["amount"], q.Traversal = "600000 GBP", "trv_2" // two must agree
+		big, _, err := w.g.Open(ctx, ten, q)
+		w.must(big, err)
+		w.prove(big, "callback", "confirmed")
+		big, _ = w.released(big.ID)
+		if _, _, err := w.g.Approve(ctx, ten, approval(big, manager)); err != nil {
+			t.Fatal(err)
+		}
+		w.person(ringfence.Person{ID: "per_boss", Roles: []ringfence.Role{ringfence.RoleAdmin}})
+		if err := w.g.SuspendPerson(ctx, ten, manager, "per_boss", nil); err != nil {
+			t.Fatal(err)
+		}
+		if got, _, err := w.g.Approve(ctx, ten, approval(big, manager2)); err != nil || got.State != StatePendingApproval {
+			t.Errorf("the approval counted: %v %s", err, got.State)
+		}
+		if _, _, err := w.g.Approve(ctx, ten, approval(big, manager)); !errors.Is(err, ErrForbidden) {
+			t.Errorf("their passkey approved: %v", err)
+		}
+	})
 	t.Run("withdrawn", func(t *testing.T) {
 		w, r := setup(t)
 		got, _, err := w.g.Approve(ctx, ten, approval(r, manager))
@@ -656,10 +678,10 @@ func TestInvariant20StaffTakesTwoAndADay(t *testing.T) {
 	if err != nil || got.Has(ringfence.RoleAgent, w.now.Add(24*time.Hour-time.Second)) || !got.Has(ringfence.RoleAgent, w.now.Add(24*time.Hour)) {
 		t.Errorf("two persons: %v %+v", err, got)
 	}
-	if err := w.g.SuspendPerson(ctx, ten, p.ID, agent); !errors.Is(err, ErrForbidden) {
+	if err := w.g.SuspendPerson(ctx, ten, p.ID, agent, nil); !errors.Is(err, ErrForbidden) {
 		t.Errorf("an agent suspended: %v", err)
 	}
-	if err := w.g.SuspendPerson(ctx, ten, p.ID, "per_admin1"); err != nil {
+	if err := w.g.SuspendPerson(ctx, ten, p.ID, "per_admin1", nil); err != nil {
 		t.Error(err)
 	}
 	fresh := newWorld(t)

@@ -150,6 +150,17 @@ func (s *Server) authenticateClient(r *http.Request, header string) (principal, 
 	return principal{tenant: tenant, client: c, at: now}, nil
 }
 
+// same refuses an account that was ended, or got another secret, scope or
+// network, since it was read.
+func (c Client) same(ctx context.Context, tx ledger.Tx) error {
+	now, _, err := ledger.Read[Client](ctx, tx, kindClient, c.ID)
+	if err == nil && (now.Status != ringfence.StatusActive || now.SecretHash != c.SecretHash || now.Key != c.Key || now.Certificate != c.Certificate ||
+		!slices.Equal(now.Scopes, c.Scopes) || !slices.Equal(now.Networks, c.Networks)) {
+		err = ledger.ErrNotFound
+	}
+	return err
+}
+
 // from reports whether the account may be used from the address.
 func (c Client) from(remote string) bool {
 	if len(c.Networks) == 0 {

@@ -105,6 +105,8 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 	defer stopAsked()
 	alarmed, stopAlarmed := s.alarmed.watch(p.tenant)
 	defer stopAlarmed()
+	ended, stopEnded := s.left.watch(p.tenant)
+	defer stopEnded()
 	glance := time.NewTicker(askedPoll)
 	defer glance.Stop()
 	waiting := s.waitingFor(ctx, p)
@@ -141,7 +143,14 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 		case <-alarmed:
 			alerts = s.sendAlerts(ctx, out, p, alerts)
 			out.flush()
-		case <-glance.C: // asked on another node, or by a flow
+		case <-ended:
+			if !s.still(ctx, out, &p) {
+				return
+			}
+		case <-glance.C: // asked, or signed out, on another node, or by a flow
+			if !s.still(ctx, out, &p) {
+				return
+			}
 			if now := s.waitingFor(ctx, p); now != waiting {
 				waiting = now
 				out.event("approvals", "", []byte("{}"))
@@ -149,15 +158,6 @@ func (s *Server) streamCalls(ctx context.Context, out *stream, p principal) {
 			floor = s.sendFloor(out, p, s.boards.latest(p.tenant), floor) // away, said in another browser
 			out.flush()
 		case <-beat.C:
-			again, err := s.sessionOf(ctx, p.tenant, p.session.ID)
-			if err != nil && problem.Is(toProblem(err), problem.Unauthenticated) {
-				out.event("signed_out", "", []byte("{}"))
-				out.flush()
-				return
-			}
-			if err == nil {
-				p = again // a role given or taken counts from now on
-			}
 			phone = s.sendPhone(out, p, phone) // another browser may have gone for good
 			out.event("beat", "", []byte("{}"))
 			out.flush()
@@ -224,7 +224,7 @@ func (s *Server) sendCalls(out *stream, p principal, b *board, sent map[ringfenc
 }
 
 // streamEntries sends the ledger's entries from an index on, the newest ones
-// only when from is negative.
+// only when from is negative, for as long as the account is what it was.
 func (s *Server) streamEntries(ctx context.Context, out *stream, p principal, from int64) {
 	tick := time.NewTicker(logPoll)
 	defer tick.Stop()
@@ -232,6 +232,9 @@ func (s *Server) streamEntries(ctx context.Context, out *stream, p principal, fr
 	for out.err == nil {
 		var page []ledger.Entry
 		err := s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) (err error) {
+			if err := p.client.same(ctx, tx); err != nil {
+				return err
+			}
 			if from < 0 {
 				from, err = tx.Size(ctx)
 				return err
@@ -240,7 +243,7 @@ func (s *Server) streamEntries(ctx context.Context, out *stream, p principal, fr
 			return err
 		})
 		if err != nil {
-			return // the reader comes again with Last-Event-ID
+			return // the reader comes again with Last-Event-ID, if it still may
 		}
 		for _, e := range page {
 			text, err := json.Marshal(p.shown(e))

@@ -158,6 +158,7 @@ func (s *Server) sessionAPI(a huma.API) {
 		func(ctx context.Context, in *struct{ httpPair }) (*nothing, error) {
 			http.SetCookie(in.w, &http.Cookie{Name: s.cookieName(in.r), Path: "/", HttpOnly: true, Secure: s.secure(in.r), MaxAge: -1})
 			p := who(ctx)
+			defer s.left.ring(p.tenant)
 			return nil, s.cfg.Store.Update(ctx, p.tenant, func(tx ledger.Tx) error { return endSession(ctx, tx, p.session.ID) })
 		})
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/session/touch", Summary: "Tell that the person is still there", DefaultStatus: 204},

@@ -46,6 +46,7 @@ type (
 		Since   time.Time          `json:"since" doc:"roles count from here on"`
 		Passkey bool               `json:"passkey" doc:"has one that counts"`
 		Waiting *waitingView       `json:"waiting,omitempty" doc:"made a passkey that nobody has confirmed yet"`
+		Reset   *resetView         `json:"reset,omitempty" doc:"somebody asked that their passkeys end"`
 	}
 	draftView struct {
 		Person personView `json:"person"`
@@ -126,10 +127,7 @@ func (s *Server) peopleAPI(a huma.API) {
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/people/{id}/invite", Summary: "Make the link on which a person makes their passkey", DefaultStatus: 201,
 		Description: "What is made on it waits until a keeper other than you has confirmed it."}, s.invitePerson)
 	s.peopleKeysAPI(a)
-	add(s, a, huma.Operation{Method: "POST", Path: "/v1/people/{id}/suspend", Summary: "Take every role from a person, at once", DefaultStatus: 204},
-		func(ctx context.Context, in *onPerson) (*nothing, error) {
-			return nil, s.cfg.Gate.SuspendPerson(ctx, who(ctx).tenant, in.ID, who(ctx).person.ID)
-		})
+	s.peopleEndAPI(a)
 }
 
 func (s *Server) listPeople(ctx context.Context, _ *struct{}) (*peopleOut, error) {
@@ -154,6 +152,9 @@ func (s *Server) listPeople(ctx context.Context, _ *struct{}) (*peopleOut, error
 			out.Body.People = append(out.Body.People, v)
 		}
 		if err := s.showWaiting(ctx, tx, p.person.ID, out.Body.People, known); err != nil {
+			return err
+		}
+		if err := s.showResets(ctx, tx, p.person.ID, out.Body.People, known); err != nil {
 			return err
 		}
 		slices.SortFunc(out.Body.People, func(a, b personView) int {
@@ -293,7 +294,7 @@ func (s *Server) invitePerson(ctx context.Context, in *onPerson) (*inviteOut, er
 	case waits:
 		return nil, problem.New(problem.Conflict, "This person has made a passkey, which waits to be confirmed. Confirm it, or drop it first.")
 	case bound:
-		return nil, problem.New(problem.Conflict, "This person has a passkey. A reset is a change of its own, signed by two persons.")
+		return nil, problem.New(problem.Conflict, "This person has a passkey. Another takes a reset, which two persons sign.")
 	}
 	token, err := invites.Invite(ctx, p.tenant, string(one.ID), one.Name, p.person.ID)
 	if err != nil {

@@ -44,6 +44,7 @@ func withProofing(d **desktop) func(*Config) {
 // witnessing is a member of staff with a passkey and a session.
 type witnessing struct {
 	s      *staffed
+	person ringfence.Person
 	cookie *http.Cookie
 	key    *passkeytest.Authenticator
 }
@@ -51,7 +52,7 @@ type witnessing struct {
 func (s *staffed) witnessing(name string, role ringfence.Role) witnessing {
 	s.t.Helper()
 	p := s.person(name, role)
-	w := witnessing{s, s.signIn(p), passkeytest.New(s.origin)}
+	w := witnessing{s, p, s.signIn(p), passkeytest.New(s.origin)}
 	_, token, _ := strings.Cut(s.invite(p), "#")
 	options, ok, err := s.keys.Invites.Begin(s.t.Context(), p.Tenant, ringfence.Secret(token))
 	if err != nil || !ok {

@@ -125,6 +125,16 @@ const (
 	phoneElsewhere = "elsewhere"
 )
 
+// drop turns a person's softphone off, wherever it is on.
+func (ps *phones) drop(k phoneKey) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if one := ps.all[k]; one != nil {
+		one.session = ""
+		ps.ringLocked()
+	}
+}
+
 // state tells a session where its person's softphone is.
 func (ps *phones) state(k phoneKey, session string, now time.Time) string {
 	ps.mu.Lock()

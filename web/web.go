@@ -129,6 +129,7 @@ type Server struct {
 	sso     *sso
 	asked   bell     // somebody was asked to approve
 	alarmed bell     // an alert began, or was acknowledged
+	left    bell     // sessions were ended
 	turns   turns    // of each tenant's alerts, as this process knows them
 	decoys  decoys   // people who are not on file
 	tries   *limiter // four whispered digits

@@ -180,3 +180,130 @@ func attackStaffKeys(t *testing.T, b *battlefield) {
 		}
 	})
 }
+
+// hired is somebody whose passkey two persons let count.
+func (b *battlefield) hired(t *testing.T, name string, roles ...ringfence.Role) (ringfence.PersonID, *passkeytest.Authenticator) {
+	t.Helper()
+	id := b.recruit(t, name, roles...)
+	link, err := b.drillWorld.staff.grace.Invite(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, check := b.joined(t, link)
+	if err := b.drillWorld.staff.henry.Confirm(t.Context(), id, check); err != nil {
+		t.Fatal(err)
+	}
+	return id, key
+}
+
+// attackResets has one administrator take over a colleague's account by a reset.
+func attackResets(t *testing.T, b *battlefield) {
+	grace, henry := b.drillWorld.staff.grace, b.drillWorld.staff.henry
+	victim, old := b.hired(t, "Vera", ringfence.RoleRisk)
+	session, _ := b.signedIn(t, old, nil)
+	asker, _ := b.signedIn(t, grace.key, nil)
+	other, _ := b.signedIn(t, henry.key, nil)
+	at, path := "/v1/people/"+string(victim), "/v1/people/resets/"+string(victim)
+	none := map[string]any{}
+	ask1 := ask{method: "POST", url: at + "/reset", body: `{"why":"Lost."}`, header: b.as(asker)}
+	t.Run("an invitation beside the passkey", func(t *testing.T) {
+		refused(t, b.send(t, ask{method: "POST", url: at + "/invite", body: "{}", header: b.as(asker)}), 409)
+	})
+	t.Run("signed before anybody asked", func(t *testing.T) {
+		_, _, got := b.begun(t, other, path, none, henry.key)
+		refused(t, got, 404)
+	})
+	t.Run("asked for oneself", func(t *testing.T) {
+		own := ask1
+		own.url = "/v1/people/" + string(grace.person.ID) + "/reset"
+		refused(t, b.send(t, own), 403)
+	})
+	if got := b.send(t, ask1); got.status != 204 {
+		t.Fatal(got)
+	}
+	t.Run("who asked signs", func(t *testing.T) {
+		_, _, got := b.begun(t, asker, path, none, grace.key)
+		refused(t, got, 403)
+	})
+	t.Run("whose it is signs", func(t *testing.T) {
+		_, _, got := b.begun(t, session, path, none, old)
+		refused(t, got, 403)
+	})
+	t.Run("another's passkey in their session", func(t *testing.T) {
+		ceremony, response, _ := b.begun(t, other, path, none, grace.key)
+		refused(t, b.send(t, ask{method: "POST", url: path + "/finish", body: mustJSON(t, map[string]any{"ceremony": ceremony, "response": response}), header: b.as(other)}), 422)
+	})
+	t.Run("the reason changes after it was read", func(t *testing.T) {
+		ceremony, response, _ := b.begun(t, other, path, none, henry.key)
+		again := ask1
+		again.body, again.key = `{"why":"She agrees."}`, ""
+		if got := b.send(t, again); got.status != 204 {
+			t.Fatal(got)
+		}
+		refused(t, b.send(t, ask{method: "POST", url: path + "/finish", body: mustJSON(t, map[string]any{"ceremony": ceremony, "response": response}), header: b.as(other)}), 422)
+	})
+	if got := b.enters(t, old); got.status != 204 {
+		t.Fatalf("a request alone ended a passkey: %s", got)
+	}
+	ceremony, response, _ := b.begun(t, other, path, none, henry.key)
+	done := b.send(t, ask{method: "POST", url: path + "/finish", body: mustJSON(t, map[string]any{"ceremony": ceremony, "response": response}), header: b.as(other)})
+	if done.status != 200 {
+		t.Fatal(done)
+	}
+	t.Run("the old passkey, and the old session", func(t *testing.T) {
+		refused(t, b.enters(t, old), 401)
+		refused(t, b.send(t, ask{method: "GET", url: "/v1/me", header: b.as(session)}), 401)
+	})
+	key, check := b.joined(t, done.member("link"))
+	t.Run("who signed uses the link, and confirms", func(t *testing.T) {
+		refused(t, b.enters(t, key), 401)
+		_, _, got := b.begun(t, other, "/v1/people/passkeys/"+string(victim), map[string]any{"check": check}, henry.key)
+		refused(t, got, 403)
+	})
+	t.Run("the digits of the one before", func(t *testing.T) {
+		_, _, got := b.begun(t, asker, "/v1/people/passkeys/"+string(victim), map[string]any{"check": otherDigits(check)}, grace.key)
+		refused(t, got, 422)
+	})
+	t.Run("what two want works", func(t *testing.T) {
+		if err := grace.Confirm(t.Context(), victim, check); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.enters(t, key); got.status != 204 {
+			t.Error(got)
+		}
+	})
+}
+
+// attackSuspension keeps somebody going who was suspended.
+func attackSuspension(t *testing.T, b *battlefield) {
+	grace := b.drillWorld.staff.grace
+	id, key := b.hired(t, "Sam", ringfence.RoleAdmin, ringfence.RoleRisk)
+	session, _ := b.signedIn(t, key, nil)
+	parallel, _ := b.signedIn(t, key, nil)
+	boss, _ := b.signedIn(t, grace.key, nil)
+	made := b.send(t, ask{method: "POST", url: "/v1/people/drafts", header: b.as(session), body: `{"name":"Mole","email":"mole@drill.example","roles":["admin"]}`})
+	draft := "/v1/people/drafts/" + made.member("id")
+	ceremony, response, _ := b.begun(t, session, draft, map[string]any{}, key)
+	stop := ask{method: "POST", url: "/v1/people/" + string(id) + "/suspend", body: "{}", header: b.as(boss)}
+	if got := b.send(t, stop); got.status != 204 {
+		t.Fatal(got)
+	}
+	for name, a := range map[string]ask{
+		"a session":           {method: "GET", url: "/v1/me", header: b.as(session)},
+		"a parallel session":  {method: "GET", url: "/v1/people", header: b.as(parallel)},
+		"a stream":            {method: "GET", url: "/v1/events", header: b.as(parallel)},
+		"what they had begun": {method: "POST", url: draft + "/finish", body: mustJSON(t, map[string]any{"ceremony": ceremony, "response": response}), header: b.as(session)},
+	} {
+		t.Run(name, func(t *testing.T) { refused(t, b.send(t, a), 401) })
+	}
+	t.Run("their passkey signs in", func(t *testing.T) { refused(t, b.enters(t, key), 401) })
+	t.Run("their begun signature in another's session", func(t *testing.T) {
+		refused(t, b.send(t, ask{method: "POST", url: draft + "/finish", body: mustJSON(t, map[string]any{"ceremony": ceremony, "response": response}), header: b.as(boss)}), 422)
+	})
+	t.Run("a new invitation", func(t *testing.T) {
+		refused(t, b.send(t, ask{method: "POST", url: "/v1/people/" + string(id) + "/invite", body: "{}", header: b.as(boss)}), 409)
+	})
+	t.Run("a reset", func(t *testing.T) {
+		refused(t, b.send(t, ask{method: "POST", url: "/v1/people/" + string(id) + "/reset", body: `{"why":"Back."}`, header: b.as(boss)}), 409)
+	})
+}

@@ -275,9 +275,22 @@ func (s *Staff) keep(ctx context.Context, tenant ringfence.TenantID, c staffCere
 		if err != nil {
 			return err
 		}
-		return tx.Put(ctx, &verify.Record{Kind: KindCeremony, ID: hash, Body: body, Sort: c.Until.UnixNano()})
+		rec := verify.Record{Kind: KindCeremony, ID: hash, Body: body, Sort: c.Until.UnixNano()}
+		if c.Person != "" {
+			rec.Keys = map[string]string{"person": string(c.Person)}
+		}
+		return tx.Put(ctx, &rec)
 	})
 	return handle, err
+}
+
+// EndCeremonies forgets the signatures that a person has begun.
+func EndCeremonies(ctx context.Context, tx verify.Tx, person ringfence.PersonID) error {
+	recs, err := tx.List(ctx, KindCeremony, verify.Query{Key: "person", Value: string(person), Limit: 1000})
+	for i := 0; err == nil && i < len(recs); i++ {
+		err = tx.Delete(ctx, recs[i].Kind, recs[i].ID, recs[i].Version)
+	}
+	return err
 }
 
 // spend takes a ceremony out of the store; nobody can take it again.

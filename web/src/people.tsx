@@ -11,7 +11,8 @@ import { NotDone, use } from "./passkey";
 import { age } from "./words";
 import type { Me } from "./types";
 
-interface Person { id: string; name: string; email: string; roles: string[]; groups: string[]; team?: string; place?: string; status: string; since: string; passkey: boolean; waiting?: Waiting }
+interface Person { id: string; name: string; email: string; roles: string[]; groups: string[]; team?: string; place?: string; status: string; since: string; passkey: boolean; waiting?: Waiting; reset?: Reset }
+interface Reset { by: string; why: string; at: string; yours: boolean }
 interface Waiting { since: string; invited: string[]; yours: boolean }
 interface Draft { person: Person; by: string; at: string; signed: string[]; mine: boolean }
 interface Client { id: string; name: string; scopes: string[]; networks: string[]; executor?: string; channel?: string; status: string }
@@ -22,6 +23,7 @@ export function PeoplePage({ me }: { me: Me }) {
   const [all, setAll] = useState<{ people: Person[]; drafts: Draft[] } | null>(null);
   const [form, setForm] = useState<Partial<Person> | null>(null);
   const [link, setLink] = useState("");
+  const [resetting, setResetting] = useState<Person | null>(null);
   const load = () => attempt(async () => setAll(await get("/v1/people")));
   useEffect(() => { void load(); }, []);
   const sign = (id: string) => attempt(async () => {
@@ -40,6 +42,18 @@ export function PeoplePage({ me }: { me: Me }) {
       const begun = await post<any>(`/v1/people/passkeys/${id}/begin`, { check });
       await post(`/v1/people/passkeys/${id}/finish`, { check, ceremony: begun.ceremony, response: await use(begun.options) });
       tell("Confirmed. The passkey counts.");
+    } catch (e) {
+      if (!(e instanceof NotDone)) throw e;
+      tell("No passkey was used. Nothing is signed.");
+    }
+    await load();
+  });
+  const reset = (id: string) => attempt(async () => {
+    try {
+      const begun = await post<any>(`/v1/people/resets/${id}/begin`);
+      const made = await post<{ link: string }>(`/v1/people/resets/${id}/finish`, { ceremony: begun.ceremony, response: await use(begun.options) });
+      setLink(made.link);
+      tell("Signed. Their passkeys and sessions have ended.");
     } catch (e) {
       if (!(e instanceof NotDone)) throw e;
       tell("No passkey was used. Nothing is signed.");
@@ -66,6 +80,17 @@ export function PeoplePage({ me }: { me: Me }) {
         </Panel>
       ))}
       {all?.people.filter((p) => p.waiting && p.status === "active").map((p) => <WaitingKey key={p.id} p={p} w={p.waiting!} confirm={(check) => confirm(p.id, check)} drop={() => attempt(async () => { await post(`/v1/people/passkeys/${p.id}/discard`); await load(); })} />)}
+      {all?.people.filter((p) => p.reset && p.status === "active").map((p) => (
+        <Panel key={p.id} title={`Reset of ${p.name}, asked ${age(p.reset!.at, now.value)}`} side={<span class="pills"><Pill how="warn">1 of 2</Pill></span>}>
+          <p><bdi>{p.reset!.by}</bdi> asks that the passkeys of <bdi>{p.name}</bdi> end: <bdi>{p.reset!.why}</bdi></p>
+          <p class="aside">With the second signature their passkeys and sessions end, and you are shown a link for another passkey. It waits to be confirmed like a first one, and may approve and sign a day later.</p>
+          <div class="go">
+            <Button main why={p.reset!.yours ? "Another person has to sign it." : undefined} act={() => reset(p.id)}>Sign the reset</Button>
+            <Button quiet act={() => attempt(async () => { await post(`/v1/people/resets/${p.id}/discard`); await load(); })}>Drop it</Button>
+          </div>
+        </Panel>
+      ))}
+      {resetting && <ResetForm p={resetting} drop={() => setResetting(null)} ask={(why) => attempt(async () => { await post(`/v1/people/${resetting.id}/reset`, { why }); setResetting(null); await load(); })} />}
       <Panel title="Staff" side={<span class="pills"><Button act={() => setForm({ roles: ["agent"] })}>Add a person</Button></span>}>
         {form && <PersonForm p={form} done={propose} />}
         <ul class="rows">
@@ -77,6 +102,7 @@ export function PeoplePage({ me }: { me: Me }) {
                 {p.status === "active" && <div class="ways">
                   {!p.passkey && !p.waiting && <button type="button" class="quiet" aria-label={`Invite ${p.name}`} onClick={() => attempt(async () => setLink((await post<{ link: string }>(`/v1/people/${p.id}/invite`)).link))}>Invite</button>}
                   <button type="button" class="quiet" aria-label={`Change ${p.name}`} onClick={() => setForm(p)}>Change</button>
+                  {p.id !== me.id && p.passkey && !p.reset && <button type="button" class="quiet" aria-label={`Reset ${p.name}`} onClick={() => setResetting(p)}>Reset passkey</button>}
                   {p.id !== me.id && <button type="button" class="quiet" aria-label={`Suspend ${p.name}`} onClick={() => attempt(async () => { await post(`/v1/people/${p.id}/suspend`); await load(); })}>Suspend</button>}
                 </div>}
               </div>
@@ -101,6 +127,21 @@ function WaitingKey({ p, w, confirm, drop }: { p: Person; w: Waiting; confirm: (
           <input id={`k-${p.id}`} value={check} required inputMode="numeric" pattern="[0-9]{3} ?[0-9]{3}" maxLength={7} autocomplete="off" onInput={(e) => setCheck(e.currentTarget.value)} />
           <button type="submit" class="main">Confirm with a passkey</button></>}
         <Button quiet act={drop}>Drop it</Button>
+      </form>
+    </Panel>
+  );
+}
+
+function ResetForm({ p, ask, drop }: { p: Person; ask: (why: string) => void; drop: () => void }) {
+  const [why, setWhy] = useState("");
+  return (
+    <Panel title={`Reset the passkey of ${p.name}`}>
+      <p>You ask, another person signs. If it may be in the wrong hands now, suspend them: that takes one, and acts at once.</p>
+      <form class="inline" onSubmit={(e) => { e.preventDefault(); ask(why); }}>
+        <label for="r-why">Why</label>
+        <input id="r-why" value={why} required maxLength={200} autocomplete="off" onInput={(e) => setWhy(e.currentTarget.value)} />
+        <button type="submit" class="main">Ask for the reset</button>
+        <Button quiet act={drop}>Not now</Button>
       </form>
     </Panel>
   );
