@@ -224,10 +224,10 @@ func TestDescribeMandates(t *testing.T) {
 // Somebody who is not on file cannot be suspended.
 func TestSuspendNobody(t *testing.T) {
 	w := newWorld(t)
-	if err := w.g.SuspendPerson(t.Context(), ten, "per_nobody", risk); !errors.Is(err, ErrNotFound) {
+	if err := w.g.SuspendPerson(t.Context(), ten, "per_nobody", risk, nil); !errors.Is(err, ErrNotFound) {
 		t.Errorf("have %v", err)
 	}
-	if err := w.g.SuspendPerson(t.Context(), ten, agent, risk); err != nil || count(w, "person.suspended") != 1 {
+	if err := w.g.SuspendPerson(t.Context(), ten, agent, risk, nil); err != nil || count(w, "person.suspended") != 1 {
 		t.Errorf("%v, %d entries", err, count(w, "person.suspended"))
 	}
 }

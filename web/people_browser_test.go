@@ -73,6 +73,24 @@ func TestTwoPersonsAddAThird(t *testing.T) {
 	third.see("Your role does not include this") // signed in; the role waits its day
 
 	first.visit("/people")
+	first.see("Reset passkey")
+	js[chromedp.Void](first, `document.querySelector('[aria-label="Reset passkey of Omar Haddad"]').click();undefined`)
+	first.fill("r-why", "His laptop was stolen.")
+	first.press("Ask for the reset")
+	first.see("asks that the passkeys of")
+	first.press("Sign the reset")
+	first.see("Another person has to sign it.")
+	second.visit("/people")
+	second.see("His laptop was stolen.")
+	second.looks("people-reset")
+	second.press("Sign the reset")
+	second.see("Their passkeys and sessions have ended")
+	second.see("/invite#")
+	third.allowed = append(third.allowed, "401")
+	third.visit("/console")
+	third.see("Sign in with a passkey")
+
+	first.visit("/people")
 	first.see("Omar Haddad") // both lists are there, so nothing moves any more
 	first.see("None. An executor")
 	first.press("Add a service account")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/ledger"
+	"github.com/ringfence/ringfence/verify/passkey"
 	"github.com/ringfence/ringfence/web/problem"
 )
 
@@ -20,6 +21,8 @@ import (
 const (
 	sessionIdle     = 15 * time.Minute
 	sessionAbsolute = 12 * time.Hour
+	// maxSessions is how many a person has at once; another ends the oldest.
+	maxSessions = 10
 	// touchEvery is how stale the stored time of the last use may be.
 	touchEvery = time.Minute
 )
@@ -81,6 +84,9 @@ func (s *Server) newSession(w http.ResponseWriter, r *http.Request, tenant ringf
 				return err
 			}
 		}
+		if err := makeRoom(r.Context(), tx, person); err != nil {
+			return err
+		}
 		row := sessionRow{ID: hashSecret(secret), Person: person, Began: tx.Now(), Used: tx.Now()}
 		rec := ledger.Record{Kind: kindSession, ID: row.ID, Keys: map[string]string{"person": string(person)}, Sort: row.Began.UnixNano()}
 		return ledger.Write(r.Context(), tx, &rec, row)
@@ -88,10 +94,43 @@ func (s *Server) newSession(w http.ResponseWriter, r *http.Request, tenant ringf
 	if err != nil {
 		return err
 	}
+	s.left.ring(tenant) // whose session ended by it
 	http.SetCookie(w, &http.Cookie{Name: s.cookieName(r), Value: secret, Path: "/", HttpOnly: true,
 		Secure: s.secure(r), SameSite: http.SameSiteLaxMode, MaxAge: int(sessionAbsolute / time.Second)})
 	return nil
 }
+
+// makeRoom ends the oldest sessions of a person who has too many: forgotten ones,
+// or somebody else's.
+func makeRoom(ctx context.Context, tx ledger.Tx, person ringfence.PersonID) error {
+	rows, err := tx.List(ctx, kindSession, ledger.Query{Key: "person", Value: string(person), Desc: true, Limit: 1000})
+	for i := maxSessions - 1; err == nil && i < len(rows); i++ {
+		err = endSession(ctx, tx, rows[i].ID)
+	}
+	return err
+}
+
+// Sweep removes what nobody comes back for: sessions and begun signatures, logins
+// and invitations whose time is long over. Strangers can begin logins.
+func (s *Server) Sweep(ctx context.Context, tenant ringfence.TenantID) error {
+	return s.cfg.Store.Update(ctx, tenant, func(tx ledger.Tx) error {
+		now := tx.Now()
+		for kind, before := range map[ledger.Kind]time.Time{kindSession: now.Add(-sessionAbsolute), kindSSO: now, passkey.KindCeremony: now,
+			passkey.KindInvite: now.Add(-24 * time.Hour)} {
+			rows, err := tx.List(ctx, kind, ledger.Query{To: before.UnixNano(), Limit: sweepPage})
+			for i := 0; err == nil && i < len(rows); i++ {
+				err = tx.Delete(ctx, kind, rows[i].ID, rows[i].Version)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// sweepPage bounds what one sweep removes of a kind; the next goes on.
+const sweepPage = 500
 
 // endSession removes a session if it is there.
 func endSession(ctx context.Context, tx ledger.Tx, id string) error {
@@ -145,10 +184,11 @@ func (s *Server) sessionOf(ctx context.Context, tenant ringfence.TenantID, id st
 	return p, nil
 }
 
-// touch notes that the session was used. A page that only listens (the event
-// stream) does not keep a session alive.
+// touch notes that the session was used. What a page reads by itself, when
+// something changes or again and again, does not keep a session alive: only what
+// somebody opens or does.
 func (s *Server) touch(r *http.Request, p principal) error {
-	if r.URL.Path == "/v1/events" || p.at.Sub(p.session.Used) < touchEvery {
+	if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/v1/") || p.at.Sub(p.session.Used) < touchEvery {
 		return nil
 	}
 	err := s.cfg.Store.Update(r.Context(), p.tenant, func(tx ledger.Tx) error {

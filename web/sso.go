@@ -263,14 +263,17 @@ func (o *sso) identity(r *http.Request, try ssoTry, back string) (ssoIdentity, e
 		return ssoIdentity{}, errors.New("the ID token does not verify")
 	}
 	var claims struct {
-		Email    string `json:"email"`
-		Verified bool   `json:"email_verified"`
+		Email    string  `json:"email"`
+		Verified bool    `json:"email_verified"`
+		Party    *string `json:"azp"`
 	}
 	switch {
 	case subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(try.Nonce)) != 1:
 		return ssoIdentity{}, errors.New("the nonce is another login's")
 	case id.Claims(&claims) != nil || !claims.Verified || claims.Email == "" || id.Subject == "":
 		return ssoIdentity{}, errors.New("the provider vouches for no address")
+	case len(id.Audience) != 1 || claims.Party != nil && *claims.Party != o.ClientID: // OpenID Connect Core 1.0, section 3.1.3.7, steps 3 to 5
+		return ssoIdentity{}, errors.New("the ID token is for others as well")
 	}
 	return ssoIdentity{id.Issuer, id.Subject, claims.Email}, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -41,7 +42,7 @@ func (w *watchful) sealing(tenant ringfence.TenantID, err error) {
 }
 
 // watchAlerts turns what happens in a tenant, and what is wrong with the
-// installation, into alerts.
+// installation, into alerts, and has the pages swept on the same round.
 func (a *app) watchAlerts(ctx context.Context, tenant ringfence.TenantID) {
 	take, look := time.NewTicker(alertLook), time.NewTicker(conditionLook)
 	defer take.Stop()
@@ -54,7 +55,7 @@ func (a *app) watchAlerts(ctx context.Context, tenant ringfence.TenantID) {
 		case <-take.C:
 			err = a.web.TakeAlerts(ctx, tenant)
 		case <-look.C:
-			err = a.web.WatchAlerts(ctx, tenant, brought, a.conditions(tenant, time.Now()))
+			err = errors.Join(a.web.WatchAlerts(ctx, tenant, brought, a.conditions(tenant, time.Now())), a.web.Sweep(ctx, tenant))
 		}
 		if err != nil && ctx.Err() == nil {
 			a.log.Error("alerts", "tenant", string(tenant), "err", err)

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"crypto/rand"
 	"encoding/json"
+	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/internal/lab"
 	"github.com/ringfence/ringfence/verify/passkey/passkeytest"
+	"github.com/ringfence/ringfence/web"
 )
 
 // as is the header of a member of staff's own browser.
@@ -305,5 +308,68 @@ func attackSuspension(t *testing.T, b *battlefield) {
 	})
 	t.Run("a reset", func(t *testing.T) {
 		refused(t, b.send(t, ask{method: "POST", url: "/v1/people/" + string(id) + "/reset", body: `{"why":"Back."}`, header: b.as(boss)}), 409)
+	})
+}
+
+// attackAccounts goes on with what a service account was.
+func attackAccounts(t *testing.T, b *battlefield) {
+	list := ask{method: "GET", url: "/v1/releases"}
+	secret, next := rand.Text(), rand.Text()
+	key := newKeyPair(t)
+	rotated := web.Client{Name: "rotated", Scopes: []web.Scope{web.ScopeReleases}, Key: thumbOf(t, key)}
+	put := func(c web.Client, s string) party {
+		t.Helper()
+		if err := b.app.web.PutClient(t.Context(), ringfence.DefaultTenant, c, ringfence.Secret(s)); err != nil {
+			t.Fatal(err)
+		}
+		return party{credential: string(ringfence.DefaultTenant) + "." + web.ConfiguredClientID(c.Name) + "." + s, key: key}
+	}
+	old := put(rotated, secret)
+	list.by = &old
+	if got := b.send(t, list); got.status != 200 {
+		t.Fatal(got)
+	}
+	now := put(rotated, next)
+	t.Run("the secret before", func(t *testing.T) { refused(t, b.send(t, list), 401) })
+	list.by = &now
+	t.Run("the new secret and the key before", func(t *testing.T) {
+		moved := rotated
+		thief := now
+		moved.Key = thumbOf(t, newKeyPair(t))
+		put(moved, next)
+		list := list
+		list.by = &thief
+		refused(t, b.send(t, list), 401)
+		put(rotated, next)
+	})
+	t.Run("both secrets", func(t *testing.T) {
+		both := now
+		both.credential += secret
+		list := list
+		list.by = &both
+		refused(t, b.send(t, list), 401)
+	})
+	t.Run("from elsewhere, once it is fixed to a network", func(t *testing.T) {
+		if got := b.send(t, list); got.status != 200 {
+			t.Fatal(got)
+		}
+		for _, network := range []string{"192.0.2.0/24", "2001:db8::/32", "127.0.0.0/32", "::ffff:127.0.0.0/104"} {
+			fixed := rotated
+			fixed.Networks = []netip.Prefix{netip.MustParsePrefix(network)}
+			put(fixed, next)
+			refused(t, b.send(t, list), 401)
+		}
+	})
+	t.Run("with a scope that was taken", func(t *testing.T) {
+		less := rotated
+		less.Scopes = []web.Scope{web.ScopeAlerts}
+		put(less, next)
+		refused(t, b.send(t, list), 403)
+	})
+	t.Run("a session beside the credential", func(t *testing.T) {
+		cookie, _ := b.signedIn(t, b.drillWorld.staff.grace.key, nil)
+		list := list
+		list.header = b.as(cookie)
+		refused(t, b.send(t, list), 403) // who says two things is taken by the lesser
 	})
 }

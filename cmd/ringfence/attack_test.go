@@ -21,7 +21,7 @@ func TestAttacks(t *testing.T) {
 		name string
 		play func(*testing.T, *battlefield)
 	}{
-		{"staff keys", attackStaffKeys}, {"resets", attackResets}, {"suspension", attackSuspension},
+		{"staff keys", attackStaffKeys}, {"resets", attackResets}, {"suspension", attackSuspension}, {"accounts", attackAccounts},
 		{"permits", attackPermits}, {"redemption", attackRedemption}, {"proofs of possession", attackProofs}, {"credentials", attackCredentials},
 		{"actions", attackActions}, {"bodies", attackBodies}, {"sessions", attackSessions}, {"other tenant", attackTenants}, {"races", attackRaces},
 		{"the defences", attackDefences}, {"drill from outside", attackFromOutside},

@@ -312,19 +312,3 @@ func (s *Staff) spend(ctx context.Context, tenant ringfence.TenantID, handle rin
 	})
 	return c, found, err
 }
-
-// Tick removes ceremonies and links that nobody came back for.
-func (s *Staff) Tick(ctx context.Context, tenant ringfence.TenantID) error {
-	return s.store.Update(ctx, tenant, func(tx verify.Tx) error {
-		recs, err := tx.List(ctx, KindCeremony, verify.Query{To: tx.Now().UnixNano() + 1})
-		if err != nil {
-			return err
-		}
-		for _, rec := range recs {
-			if err := tx.Delete(ctx, rec.Kind, rec.ID, rec.Version); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}

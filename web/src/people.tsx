@@ -102,7 +102,7 @@ export function PeoplePage({ me }: { me: Me }) {
                 {p.status === "active" && <div class="ways">
                   {!p.passkey && !p.waiting && <button type="button" class="quiet" aria-label={`Invite ${p.name}`} onClick={() => attempt(async () => setLink((await post<{ link: string }>(`/v1/people/${p.id}/invite`)).link))}>Invite</button>}
                   <button type="button" class="quiet" aria-label={`Change ${p.name}`} onClick={() => setForm(p)}>Change</button>
-                  {p.id !== me.id && p.passkey && !p.reset && <button type="button" class="quiet" aria-label={`Reset ${p.name}`} onClick={() => setResetting(p)}>Reset passkey</button>}
+                  {p.id !== me.id && p.passkey && !p.reset && <button type="button" class="quiet" aria-label={`Reset passkey of ${p.name}`} onClick={() => setResetting(p)}>Reset passkey</button>}
                   {p.id !== me.id && <button type="button" class="quiet" aria-label={`Suspend ${p.name}`} onClick={() => attempt(async () => { await post(`/v1/people/${p.id}/suspend`); await load(); })}>Suspend</button>}
                 </div>}
               </div>
