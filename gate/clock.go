@@ -22,16 +22,21 @@ const (
 	maxBehind = 2 * time.Second
 	// maxStep is how far the wall clock may get ahead of the monotonic one.
 	maxStep = time.Minute
+	// markEvery is how often the time is kept for the next start.
+	markEvery = 20 * time.Second
 )
 
 // Clock watches the clock of a process whose store takes its time from it
 // (invariant 28). A wall clock before the newest entry refuses until it has
 // caught up; one that stepped forward freezes holds and permits until a person
-// with role risk confirms the time, restarts included. The zero Clock, and a
-// tenant that was never looked at, refuse.
+// with role risk confirms the time, restarts included. What stepped while
+// nothing ran is told by how long the machine has run; over a start of the
+// machine nothing tells, and more than a minute away counts as a step. The zero
+// Clock, and a tenant that was never looked at, refuse.
 type Clock struct {
 	store ledger.Store
 	read  func() (wall time.Time, since time.Duration)
+	boot  func() (id string, up time.Duration)
 
 	mu      sync.Mutex
 	tenants map[ringfence.TenantID]clockState // guarded by mu
@@ -50,12 +55,34 @@ type clockRow struct {
 	Frozen bool               `json:"frozen"`
 	At     time.Time          `json:"at"`
 	By     ringfence.PersonID `json:"by,omitempty"`
+	// Seen is the trusted time, and Boot and Up what the machine said then of
+	// how long it had run; zero before the first look.
+	Seen time.Time     `json:"seen,omitzero"`
+	Boot string        `json:"boot,omitempty"`
+	Up   time.Duration `json:"up,omitempty"`
+}
+
+// ahead is how far the clock is ahead of what passed since the time was kept.
+// Before it was ever kept nothing can be said.
+func (r clockRow) ahead(wall, newest time.Time, boot string, up time.Duration) time.Duration {
+	switch {
+	case r.Seen.IsZero():
+		return 0
+	case boot != "" && boot == r.Boot:
+		return max(0, wall.Sub(r.Seen)-(up-r.Up))
+	case newest.After(r.Seen):
+		r.Seen = newest
+	}
+	if d := wall.Sub(r.Seen); d > maxStep {
+		return d
+	}
+	return 0
 }
 
 // NewClock returns a clock over a store.
 func NewClock(store ledger.Store) *Clock {
 	start := time.Now()
-	return &Clock{store: store, tenants: map[ringfence.TenantID]clockState{}, read: func() (time.Time, time.Duration) {
+	return &Clock{store: store, tenants: map[ringfence.TenantID]clockState{}, boot: machineBoot, read: func() (time.Time, time.Duration) {
 		now := time.Now()
 		return now.Round(0), now.Sub(start) // the difference is monotonic
 	}}
@@ -86,14 +113,20 @@ func (s clockState) step(wall time.Time, since time.Duration) time.Duration {
 }
 
 // Look compares the clock with the newest entry and with itself; call it at the
-// start and every second. A step is written down, once.
+// start and every second. A step is written down, once. A start that cannot
+// read the store is no look: the tenant stays refused.
 func (c *Clock) Look(ctx context.Context, tenant ringfence.TenantID) error {
 	wall, since := c.read()
+	boot, up := c.boot()
 	newest, row, version, err := c.stored(ctx, tenant)
 	c.mu.Lock()
 	s, looked := c.tenants[tenant]
+	if !looked && err != nil {
+		c.mu.Unlock()
+		return err
+	}
 	if !looked {
-		s.wall, s.since = wall, since
+		s.wall, s.since = wall.Add(-row.ahead(wall, newest, boot, up)), since
 	}
 	if s.lost = err != nil; err == nil {
 		s.newest, s.stepped = newest, row.Frozen
@@ -101,13 +134,32 @@ func (c *Clock) Look(ctx context.Context, tenant ringfence.TenantID) error {
 	step := s.step(wall, since)
 	c.tenants[tenant] = s
 	c.mu.Unlock()
-	if err != nil || row.Frozen || step <= maxStep {
+	if err != nil || row.Frozen {
 		return err
+	}
+	if step <= maxStep {
+		return c.keep(ctx, tenant, version, row, clockRow{At: row.At, By: row.By, Seen: wall.Add(-step), Boot: boot, Up: up})
 	}
 	err = c.write(ctx, tenant, version, clockRow{Frozen: true, At: wall}, ledger.Entry{Event: "clock.frozen",
 		Data: map[string]string{"step_seconds": fmt.Sprint(int64(step.Seconds()))}})
 	if err == nil {
 		c.set(tenant, func(s *clockState) { s.stepped = true })
+	}
+	return err
+}
+
+// keep writes the time down for the next start, now and then. Another process
+// on the same store may have done so meanwhile.
+func (c *Clock) keep(ctx context.Context, tenant ringfence.TenantID, version int64, old, now clockRow) error {
+	if d := now.Seen.Sub(old.Seen); old.Boot == now.Boot && !old.Seen.IsZero() && 0 <= d && d < markEvery {
+		return nil
+	}
+	err := c.store.Update(ctx, tenant, func(tx ledger.Tx) error {
+		rec := ledger.Record{Kind: KindClock, ID: clockID, Version: version}
+		return ledger.Write(ctx, tx, &rec, now)
+	})
+	if errors.Is(err, ledger.ErrConflict) {
+		return nil
 	}
 	return err
 }
@@ -118,6 +170,8 @@ func (c *Clock) Confirm(ctx context.Context, tenant ringfence.TenantID, by ringf
 	if why == "" {
 		return &InvalidError{Field: "why", Says: "is missing"}
 	}
+	boot, up := c.boot()
+	right, _ := c.read()
 	err := c.store.Update(ctx, tenant, func(tx ledger.Tx) error {
 		p, _, err := ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, string(by))
 		if err != nil && !missing(err) {
@@ -132,7 +186,7 @@ func (c *Clock) Confirm(ctx context.Context, tenant ringfence.TenantID, by ringf
 		} else if err != nil {
 			return err
 		}
-		return putClock(ctx, tx, version, clockRow{At: tx.Now(), By: by}, ledger.Entry{Event: "clock.confirmed", Person: by, Data: map[string]string{"why": why}})
+		return putClock(ctx, tx, version, clockRow{At: tx.Now(), By: by, Seen: right, Boot: boot, Up: up}, ledger.Entry{Event: "clock.confirmed", Person: by, Data: map[string]string{"why": why}})
 	})
 	if err == nil {
 		wall, since := c.read()
