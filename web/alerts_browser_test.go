@@ -1,12 +1,15 @@
 package web
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/policy"
 )
 
 // An alert appears without a refresh, with a count at the top of every page,
@@ -54,6 +57,52 @@ func TestAlertsPage(t *testing.T) {
 	b.see("Carrier told, it was a fibre.")
 	b.until(`location.search === "?state=done"`, "the filter is not in the address")
 	b.looks("alerts-done")
+	d.quietly(t)
+}
+
+// steppedClock is frozen until risk says that the time is right.
+type steppedClock struct{ says atomic.Pointer[string] }
+
+func (c *steppedClock) Frozen(ringfence.TenantID) policy.Reason {
+	if c.says.Load() != nil {
+		return ""
+	}
+	return policy.ReasonClock
+}
+
+func (c *steppedClock) Confirm(_ context.Context, _ ringfence.TenantID, by ringfence.PersonID, why string) error {
+	why = string(by) + ": " + why
+	c.says.Store(&why)
+	return nil
+}
+
+// Risk confirms the time where the alert says that it is not trusted, with the
+// note; nobody else is offered that.
+func TestTheTimeIsConfirmedOnTheAlertsPage(t *testing.T) {
+	var stepped steppedClock
+	d := newDesktop(t, func(c *Config) { c.Clock = &stepped })
+	rita, otto := d.person("Rita", ringfence.RoleRisk), d.person("Otto", ringfence.RoleOps)
+	if err := d.WatchAlerts(t.Context(), ringfence.DefaultTenant, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, serve(t, d.Staff()))
+	for _, who := range []ringfence.Person{otto, rita} {
+		b.with(d.signIn(who))
+		b.visit("/alerts")
+		b.see("The clock is not trusted")
+		b.press("Acknowledge")
+		b.see("What you found or did")
+		if has := js[bool](b, `document.body.innerText.includes("The time is right")`); has != (who.ID == rita.ID) {
+			t.Errorf("%s is offered to confirm: %v", who.Name, has)
+		}
+	}
+	b.do(chromedp.KeyEvent("The machine was off over night."))
+	b.looks("alerts-clock")
+	b.press("The time is right")
+	b.see("Noted, under your name.")
+	if says := stepped.says.Load(); says == nil || *says != string(rita.ID)+": The machine was off over night." {
+		t.Errorf("confirmed: %v", says)
+	}
 	d.quietly(t)
 }
 

@@ -56,21 +56,22 @@ export function AlertsPage({ me }: { me: Me }) {
         </div>
       </div>
       {pages && all.length === 0 && <Panel title={state === "open" ? "Nothing to look at" : "None"}><p class="aside">{state === "open" ? (kind ? "No open alert of this kind." : "No alert is open. What you looked at is kept under Looked at.") : "No alert of this kind was raised."}</p></Panel>}
-      {all.length > 0 && <ul class="alerts" aria-label="Alerts">{all.map((a) => <Row key={a.id} a={a} may={may} done={load} calls={me.pages.includes("calls")} />)}</ul>}
+      {all.length > 0 && <ul class="alerts" aria-label="Alerts">{all.map((a) => <Row key={a.id} a={a} may={may} done={load} calls={me.pages.includes("calls")} risk={me.roles.includes("risk")} />)}</ul>}
       {next && <div class="go"><Button act={() => load(next)}>Older ones</Button></div>}
     </main>
   );
 }
 
-function Row({ a, may, done, calls }: { a: Alert; may: boolean; done: () => void; calls: boolean }) {
+function Row({ a, may, done, calls, risk }: { a: Alert; may: boolean; done: () => void; calls: boolean; risk: boolean }) {
   const [note, setNote] = useState("");
   const [open, setOpen] = useState(false);
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => { if (open) field.current?.focus(); }, [open]);
-  const send = (e: Event) => {
+  const send = (e: Event, before?: () => Promise<unknown>) => {
     e.preventDefault();
     if (!note.trim()) return tell("Say what you found or did.");
     void attempt(async () => {
+      await before?.();
       await post(`/v1/alerts/${a.id}/acknowledge`, { note });
       tell("Noted, under your name.");
       done();
@@ -100,6 +101,7 @@ function Row({ a, may, done, calls }: { a: Alert; may: boolean; done: () => void
           <label for={`n-${a.id}`}>What you found or did</label>
           <input id={`n-${a.id}`} value={note} maxLength={200} autocomplete="off" ref={field} placeholder="Carrier told; it comes back at two" onInput={(e) => setNote(e.currentTarget.value)} />
           <button type="submit" class="main">Note it</button>
+          {a.kind === "clock" && !a.over && risk && <button type="button" onClick={(e) => send(e, () => post("/v1/clock/confirm", { why: note }))}>The time is right</button>}
         </form>
       )}
     </li>
