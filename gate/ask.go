@@ -283,12 +283,17 @@ func (g *Gate) Hold(ctx context.Context, tenant ringfence.TenantID, id ringfence
 }
 
 // Lift lifts every hold but duress after a human review, by a person with
-// role risk who took no part. The release goes back to gathering proof.
-func (g *Gate) Lift(ctx context.Context, tenant ringfence.TenantID, id ringfence.ReleaseID, by ringfence.PersonID) (Release, error) {
+// role risk who took no part. says is what they found; it stands in the log
+// only. The release goes back to gathering proof.
+func (g *Gate) Lift(ctx context.Context, tenant ringfence.TenantID, id ringfence.ReleaseID, by ringfence.PersonID, says string) (Release, error) {
 	return g.changeJudging(ctx, tenant, id, func(t *turn) error {
 		if err := t.reviewer(by); err != nil {
 			return err
 		}
+		if t.r.State.Final() {
+			return ErrConflict
+		}
+		t.says = says
 		t.r.Bad = nil // the reviewer has seen the signals
 		for i := range t.r.Holds {
 			h := &t.r.Holds[i]
@@ -300,13 +305,14 @@ func (g *Gate) Lift(ctx context.Context, tenant ringfence.TenantID, id ringfence
 				return err
 			}
 		}
+		t.says = "" // what follows is not the reviewer's
 		return t.resume(Actor{Flow: "review"})
 	})
 }
 
 func (t *turn) lifted(h Hold) error {
 	_, err := t.tx.Append(t.ctx, ledger.Entry{Event: "hold.lifted", Subject: t.r.Subject, Release: t.r.ID,
-		Person: h.Lifter.Person, Object: string(h.ID), Data: map[string]string{"why": h.Why}})
+		Person: h.Lifter.Person, Object: string(h.ID), Data: t.said(map[string]string{"why": h.Why})})
 	return err
 }
 
@@ -330,12 +336,14 @@ func (t *turn) resume(by Actor) error {
 }
 
 // Deny ends a held release after a human review, and one under duress wherever
-// it seems to stand: then the appearance ends too.
-func (g *Gate) Deny(ctx context.Context, tenant ringfence.TenantID, id ringfence.ReleaseID, by ringfence.PersonID) (Release, error) {
+// it seems to stand: then the appearance ends too. says is what they found; it
+// stands in the log only, and of duress where only risk and supervisors read.
+func (g *Gate) Deny(ctx context.Context, tenant ringfence.TenantID, id ringfence.ReleaseID, by ringfence.PersonID, says string) (Release, error) {
 	return g.change(ctx, tenant, id, func(t *turn) error {
 		if err := t.reviewer(by); err != nil {
 			return err
 		}
+		t.says = says
 		if t.r.Duress && t.r.State != StateHeld {
 			if t.unmask(); t.r.State.Final() {
 				return nil
@@ -343,6 +351,9 @@ func (g *Gate) Deny(ctx context.Context, tenant ringfence.TenantID, id ringfence
 			if err := t.move(StateHeld, Actor{Person: by}, alarmDuress); err != nil {
 				return err
 			}
+		}
+		if t.r.Duress {
+			t.says = "" // anybody may read how it ended
 		}
 		return t.move(StateDenied, Actor{Person: by}, "denied after review")
 	})

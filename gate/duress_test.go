@@ -268,7 +268,7 @@ func (s *tale) tries(id ringfence.ReleaseID) {
 		func() (Release, error) { _, _, err := s.g.Permit(ctx, ten, id, executor); return Release{}, err },
 		func() (Release, error) { return s.g.Attach(ctx, ten, id, "trv_other", by) },
 		func() (Release, error) { return s.g.Hold(ctx, ten, id, Actor{Person: risk}) },
-		func() (Release, error) { return s.g.Lift(ctx, ten, id, risk) },
+		func() (Release, error) { return s.g.Lift(ctx, ten, id, risk, "looked at") },
 		func() (Release, error) { return s.g.Reject(ctx, ten, id, Actor{Client: "stop link"}) },
 	} {
 		r, err := f()
@@ -349,7 +349,7 @@ func (s *tale) didNothing(r Release, before map[ledger.Kind][]string) {
 	if all, err := s.g.Duress(context.Background(), ten, risk); err != nil || len(all) != 1 || all[0].State != StateReady || !slices.Contains(all[0].Reasons, policy.ReasonDuress) {
 		s.t.Errorf("risk sees %+v, %v", all, err)
 	}
-	if _, err := s.g.Deny(context.Background(), ten, r.ID, risk); err != nil {
+	if _, err := s.g.Deny(context.Background(), ten, r.ID, risk, "looked at"); err != nil {
 		s.t.Errorf("risk cannot end it: %v", err)
 	}
 	if got := s.look(r.ID); got.State != StateDenied {

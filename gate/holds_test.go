@@ -24,14 +24,14 @@ func TestLiftGoesBackToColleagues(t *testing.T) {
 	}
 	evaluated := count(w, "release.evaluated")
 	w.must(w.g.Hold(t.Context(), ten, r.ID, Actor{Person: agent}))
-	back := w.must(w.g.Lift(t.Context(), ten, r.ID, risk))
+	back := w.must(w.g.Lift(t.Context(), ten, r.ID, risk, "looked at"))
 	if back.State != StatePendingApproval || back.EvidenceHash != r.EvidenceHash || count(w, "release.evaluated") != evaluated {
 		t.Errorf("have %s, %d entries of a new start", back.State, count(w, "release.evaluated")-evaluated)
 	}
 	w = newWorld(t)
 	r = w.opened("invoice")
 	w.must(w.g.Hold(t.Context(), ten, r.ID, Actor{Person: agent}))
-	if back := w.must(w.g.Lift(t.Context(), ten, r.ID, risk)); back.State != StatePendingEvidence {
+	if back := w.must(w.g.Lift(t.Context(), ten, r.ID, risk, "looked at")); back.State != StatePendingEvidence {
 		t.Errorf("held before any proof: %s", back.State)
 	}
 }

@@ -780,7 +780,7 @@ func TestInvariant25TenantsAreApart(t *testing.T) {
 		"permit":   func() error { _, _, err := w.g.Permit(ctx, other, r.ID, executor); return err },
 		"cancel":   func() error { _, err := w.g.Cancel(ctx, other, r.ID, by, ""); return err },
 		"reject":   func() error { _, err := w.g.Reject(ctx, other, r.ID, by); return err },
-		"lift":     func() error { _, err := w.g.Lift(ctx, other, r.ID, risk); return err },
+		"lift":     func() error { _, err := w.g.Lift(ctx, other, r.ID, risk, "looked at"); return err },
 	} {
 		if err := try(); !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: %v", name, err)
@@ -842,7 +842,7 @@ func TestInvariant26DuressLooksLikeNothing(t *testing.T) {
 	if red, err := plain.g.Redeem(ctx, ten, executor, token, Key{}); err == nil || len(red.Canonical) > 0 {
 		t.Error("a permit that was out when duress became known was redeemed")
 	}
-	if got, err := w.g.Lift(ctx, ten, b.ID, risk); err != nil || got.State != StatePermitted { // as it seems since a permit was asked for
+	if got, err := w.g.Lift(ctx, ten, b.ID, risk, "looked at"); err != nil || got.State != StatePermitted { // as it seems since a permit was asked for
 		t.Errorf("lift: %v %s", err, got.State)
 	}
 	if _, _, err := w.g.Permit(ctx, ten, b.ID, executor); err == nil || count(w, "hold.lifted") != 0 {
@@ -1111,11 +1111,11 @@ func TestRejectStopsEverything(t *testing.T) {
 		t.Errorf("have %s %+v", got.State, got.Holds)
 	}
 	for _, who := range []ringfence.PersonID{agent, manager, "", "per_x"} {
-		if _, err := w.g.Lift(ctx, ten, r.ID, who); !errors.Is(err, ErrForbidden) {
+		if _, err := w.g.Lift(ctx, ten, r.ID, who, "looked at"); !errors.Is(err, ErrForbidden) {
 			t.Errorf("%q lifted a hold: %v", who, err)
 		}
 	}
-	got := w.must(w.g.Lift(ctx, ten, r.ID, risk))
+	got := w.must(w.g.Lift(ctx, ten, r.ID, risk, "looked at"))
 	if got.State != StateReady && got.State != StatePendingApproval {
 		t.Errorf("after the review: %s %s", got.State, got.Why)
 	}
@@ -1126,7 +1126,7 @@ func TestRejectStopsEverything(t *testing.T) {
 		t.Error("the permit from before the hold was redeemed")
 	}
 	w.must(w.g.Reject(ctx, ten, r.ID, Actor{Client: "link"}))
-	if got := w.must(w.g.Deny(ctx, ten, r.ID, risk)); got.State != StateDenied {
+	if got := w.must(w.g.Deny(ctx, ten, r.ID, risk, "looked at")); got.State != StateDenied {
 		t.Errorf("have %s", got.State)
 	}
 }
@@ -1260,7 +1260,7 @@ func TestABadSignalIsRememberedUntilAReview(t *testing.T) {
 		t.Errorf("asking again made the SIM swap go away: %s %+v", got.State, v)
 	}
 	w.must(w.g.Hold(context.Background(), ten, r.ID, Actor{Person: agent}))
-	if got := w.must(w.g.Lift(context.Background(), ten, r.ID, risk)); got.State != StateCooling {
+	if got := w.must(w.g.Lift(context.Background(), ten, r.ID, risk, "looked at")); got.State != StateCooling {
 		t.Errorf("after a review: %s %s", got.State, got.Why)
 	}
 }
@@ -1336,7 +1336,7 @@ func TestNothingMovesUnasked(t *testing.T) {
 	w.prove(r, "passkey", "callback", "confirmed")
 	w.pass(time.Second)
 	w.must(w.g.Hold(ctx, ten, r.ID, Actor{Person: agent}))
-	if got := w.must(w.g.Lift(ctx, ten, r.ID, risk)); got.State != StatePendingEvidence || len(got.Evidence) != 0 {
+	if got := w.must(w.g.Lift(ctx, ten, r.ID, risk, "looked at")); got.State != StatePendingEvidence || len(got.Evidence) != 0 {
 		t.Errorf("a review asked for release: %s", got.State)
 	}
 	if _, _, err := w.g.Release(ctx, ten, r.ID, Actor{}); !errors.Is(err, ErrForbidden) {

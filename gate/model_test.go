@@ -236,10 +236,10 @@ func (m *model) step() {
 			s.duress = true
 		}
 	case "lift":
-		if _, err := m.g.Lift(ctx, ten, id, risk); err == nil {
+		if _, err := m.g.Lift(ctx, ten, id, risk, "looked at"); err == nil {
 			s.stopped = false
 		}
-		if _, err := m.g.Lift(ctx, ten, id, manager); err == nil {
+		if _, err := m.g.Lift(ctx, ten, id, manager, "looked at"); err == nil {
 			m.rt.Fatal("somebody without role risk lifted a hold")
 		}
 	case "cancel":

@@ -23,6 +23,7 @@ type turn struct {
 	now     time.Time
 	signals []ringfence.Signal
 	also    []Release // made up for the same nobody before
+	says    string    // of a reviewer, for the log
 }
 
 // changeJudging is change for what decides anew: signals are asked for first,
@@ -143,7 +144,15 @@ func (t *turn) entry(event ledger.Event, by Actor, data map[string]string) (int6
 		data["flow"] = by.Flow
 	}
 	return t.tx.Append(t.ctx, ledger.Entry{Event: event, Traversal: t.r.Traversal, Subject: t.r.Subject, Release: t.r.ID,
-		Person: by.Person, Client: by.Client, Data: data})
+		Person: by.Person, Client: by.Client, Data: t.said(data)})
+}
+
+// said adds a reviewer's words to what an entry tells.
+func (t *turn) said(data map[string]string) map[string]string {
+	if t.says != "" {
+		data["says"] = t.says
+	}
+	return data
 }
 
 // pinned returns the policy that the release was opened under.

@@ -234,7 +234,7 @@ func TestRejectingAgainRaisesNoFurtherAlarm(t *testing.T) {
 	if n := count(w, "alert.raised"); n != 1 || len(w.look(r.ID).Holds) != 1 {
 		t.Errorf("%d alarms and %d holds, want one of each", n, len(w.look(r.ID).Holds))
 	}
-	w.must(w.g.Lift(ctx, ten, r.ID, risk))
+	w.must(w.g.Lift(ctx, ten, r.ID, risk, "looked at"))
 	if got := w.must(w.g.Reject(ctx, ten, r.ID, Actor{Client: "stop link"})); got.State != StateHeld || count(w, "alert.raised") != 2 {
 		t.Errorf("said again after the review: %s", got.State)
 	}

@@ -45,6 +45,7 @@ func (s *Server) api(m *guardedMux) {
 	s.permitAPI(a)
 	s.webhookAPI(a)
 	s.reconcileAPI(a)
+	s.reviewAPI(a)
 	s.approvalAPI(a)
 	s.proofingAPI(a)
 	s.alertAPI(a)

@@ -50,7 +50,7 @@ func TestConsoleStaysInItsBudget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, limit := range map[string]int{"console.js": 25 << 10, "board.js": 25 << 10, "history.js": 25 << 10, "login.js": 4 << 10, "caller.js": 5 << 10, "flows.js": 170 << 10, "softphone.js": 6 << 10, "admin.js": 25 << 10} {
+	for name, limit := range map[string]int{"console.js": 25 << 10, "board.js": 25 << 10, "history.js": 25 << 10, "login.js": 4 << 10, "caller.js": 5 << 10, "flows.js": 170 << 10, "softphone.js": 6 << 10, "admin.js": 30 << 10} {
 		if n := len(a.files[name].zipped); n > limit {
 			t.Errorf("%s is %d bytes gzipped, the budget is %d", name, n, limit)
 		} else {

@@ -3,6 +3,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get, post } from "./api";
+import { HeldActions } from "./held";
 import { alarms, now } from "./live";
 import { attempt, Button, Panel, Pill, tell } from "./parts";
 import { age, clock } from "./words";
@@ -55,6 +56,7 @@ export function AlertsPage({ me }: { me: Me }) {
             <select id="a-kind" value={kind} onChange={(e) => setKind(e.currentTarget.value)}><option value="">About anything</option>{KINDS.filter(([k]) => k !== "duress" || watches).map(([k, name]) => <option value={k}>{name}</option>)}</select></div>
         </div>
       </div>
+      {me.roles.includes("risk") && state === "open" && !kind && <HeldActions />}
       {pages && all.length === 0 && <Panel title={state === "open" ? "Nothing to look at" : "None"}><p class="aside">{state === "open" ? (kind ? "No open alert of this kind." : "No alert is open. What you looked at is kept under Looked at.") : "No alert of this kind was raised."}</p></Panel>}
       {all.length > 0 && <ul class="alerts" aria-label="Alerts">{all.map((a) => <Row key={a.id} a={a} may={may} done={load} calls={me.pages.includes("calls")} risk={me.roles.includes("risk")} />)}</ul>}
       {next && <div class="go"><Button act={() => load(next)}>Older ones</Button></div>}
