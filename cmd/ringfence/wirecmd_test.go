@@ -89,7 +89,7 @@ func TestTheWireFromTheCommandLine(t *testing.T) {
 	<-call.Done()
 	<-done
 	raw, err := os.ReadFile(file)
-	if err != nil || code != 0 || !strings.Contains(out, "sha256 ") || len(packetsIn(t, raw)) < 4 {
+	if err != nil || code != 0 || !strings.Contains(out, "sha256 ") || len(packetsIn(t, raw)) == 0 { // how much of the end it saw is chance
 		t.Errorf("status %d, %v:\n%s", code, err, out)
 	}
 	if out, code := typed(t, a, web.ScopeWire, capture...); code != 2 || !strings.Contains(out, "is there already") {
