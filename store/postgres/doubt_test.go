@@ -70,6 +70,50 @@ func TestCommitInDoubt(t *testing.T) {
 	}
 }
 
+// TestEveryCutIsNamed cuts the connection at each message of a reader and of a
+// writer in turn. Whoever asked is told that the store is not there, or that
+// the end is unknown, or all went well: never something that they cannot act on.
+func TestEveryCutIsNamed(t *testing.T) {
+	p, through := between(t, database(t))
+	s := open(t, Config{URL: through, Master: newMaster(t)})
+	settled(t, s)
+	view := func() error {
+		return s.View(t.Context(), "default", func(tx ledger.Tx) error {
+			if _, err := tx.List(t.Context(), "k", ledger.Query{}); err != nil {
+				return err
+			}
+			_, err := tx.Entries(t.Context(), ledger.EntryQuery{Limit: 10})
+			return err
+		})
+	}
+	update := func() error {
+		return s.Update(t.Context(), "default", func(tx ledger.Tx) error {
+			if _, err := tx.List(t.Context(), "k", ledger.Query{}); err != nil {
+				return err
+			}
+			_, err := tx.Append(t.Context(), ledger.Entry{Event: "alert.raised"})
+			return err
+		})
+	}
+	cut := 0
+	for name, do := range map[string]func() error{"view": view, "update": update} {
+		for n := 1; n <= 10; n++ {
+			p.cutAt(n)
+			err := do()
+			p.cutAt(0)
+			if err != nil {
+				cut++
+			}
+			if err != nil && !errors.Is(err, ledger.ErrUnavailable) && !errors.Is(err, ledger.ErrInDoubt) {
+				t.Errorf("%s, cut at message %d: %v", name, n, err)
+			}
+		}
+	}
+	if cut == 0 {
+		t.Error("nothing was cut")
+	}
+}
+
 // settled waits until no transaction that was cut off is under way: a new one
 // has to get the tenant's lock behind it.
 func settled(t *testing.T, s *Store) {

@@ -279,6 +279,8 @@ func (s *Store) View(ctx context.Context, tenant ringfence.TenantID, f func(ledg
 	case t.Broken():
 		err = unavailable(err)
 	}
-	_, end := c.pg.Exec(detached, "ROLLBACK")
-	return errors.Join(err, end)
+	if _, end := c.pg.Exec(detached, "ROLLBACK"); end != nil {
+		err = errors.Join(err, unavailable(fmt.Errorf("view: %w", end)))
+	}
+	return err
 }

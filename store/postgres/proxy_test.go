@@ -18,6 +18,7 @@ type proxy struct {
 
 	mu     sync.Mutex
 	commit func(client, server net.Conn, msg []byte) // guarded by mu
+	cut    int                                       // messages until one is cut off; guarded by mu
 }
 
 // between starts a proxy and returns it and the address that leads through it.
@@ -61,6 +62,21 @@ func (p *proxy) atCommit(do func(client, server net.Conn, msg []byte)) {
 	p.commit = do
 }
 
+// cutAt cuts the connection that sends the n-th message from now on, once.
+func (p *proxy) cutAt(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = n
+}
+
+// cuts reports whether this message is the one.
+func (p *proxy) cuts() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut--
+	return p.cut == 0
+}
+
 func (p *proxy) pump(client, server net.Conn) {
 	defer server.Close()
 	buf := make([]byte, 64<<10)
@@ -76,6 +92,11 @@ func (p *proxy) pump(client, server net.Conn) {
 }
 
 func (p *proxy) pass(client, server net.Conn, msg []byte) {
+	if p.cuts() {
+		client.Close()
+		server.Close()
+		return
+	}
 	var do func(client, server net.Conn, msg []byte)
 	if bytes.Contains(msg, []byte("COMMIT\x00")) {
 		p.mu.Lock()

@@ -223,6 +223,10 @@ func (f *forced) answered(what string, r lab.Release) {
 	f.answers = append(f.answers, unlike.ReplaceAllString(fmt.Sprintf("%s: %+v", what, r), "#"))
 }
 
+// passing are the states between ready and done: which of them a look meets is
+// chance, with and without duress.
+var passing = regexp.MustCompile(`: the (executor holds a permit|permit was redeemed)$`)
+
 // shows is the console at the end, without what is drawn at random.
 func (f *forced) shows() string {
 	f.mu.Lock()
@@ -235,9 +239,18 @@ func (f *forced) shows() string {
 	for _, r := range c.Releases {
 		lines = append(lines, fmt.Sprint("release ", r.Type, r.State, r.Class, r.Decision, r.Why, r.Missing, r.Risks, r.Flags, r.Fields))
 	}
+	var traces []string
 	for _, e := range c.Timeline {
-		lines = append(lines, fmt.Sprint("timeline ", e.Text, e.Bad, e.Minor))
+		line := fmt.Sprint("timeline ", e.Text, e.Bad, e.Minor)
+		switch {
+		case e.Minor: // which line of a flow was left is told beside the rest
+			traces = append(traces, line)
+		case !passing.MatchString(e.Text):
+			lines = append(lines, line)
+		}
 	}
+	slices.Sort(traces)
+	lines = append(lines, traces...)
 	return unlike.ReplaceAllString(strings.Join(lines, "\n"), "#")
 }
 
