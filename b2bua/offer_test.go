@@ -153,8 +153,14 @@ func TestPrackAsUAC(t *testing.T) {
 	f.answer(inv, "180 Ringing", "one", "Require: 100rel\nRSeq: 42\n", "")
 	f.answer(first, "200 OK", "", "", "")
 	var second string
-	for second = f.next("PRACK"); line(second, "CSeq") == line(first, "CSeq"); second = f.next("PRACK") {
-		f.answer(second, "200 OK", "", "", "") // retransmitted before our 200
+	for {
+		second = f.next("PRACK")
+		again := line(second, "CSeq") == line(first, "CSeq")   // sent before our 200 came
+		late := line(second, "RAck") == "43 "+number+" INVITE" // the stack gave 42 out before 43: both are owed
+		if !again && !late {
+			break
+		}
+		f.answer(second, "200 OK", "", "", "")
 	}
 	if line(second, "RAck") != "42 "+number+" INVITE" {
 		t.Errorf("second PRACK is for %s", line(second, "RAck"))
