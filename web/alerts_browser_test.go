@@ -96,12 +96,15 @@ func TestTheTimeIsConfirmedOnTheAlertsPage(t *testing.T) {
 			t.Errorf("%s is offered to confirm: %v", who.Name, has)
 		}
 	}
+	b.until(`document.activeElement.tagName === "INPUT"`, "the field of the note has no focus")
 	b.do(chromedp.KeyEvent("The machine was off over night."))
 	b.looks("alerts-clock")
 	b.press("The time is right")
 	b.see("Noted, under your name.")
-	if says := stepped.says.Load(); says == nil || *says != string(rita.ID)+": The machine was off over night." {
-		t.Errorf("confirmed: %v", says)
+	if says := stepped.says.Load(); says == nil {
+		t.Error("nothing was confirmed")
+	} else if *says != string(rita.ID)+": The machine was off over night." {
+		t.Errorf("confirmed: %q", *says)
 	}
 	d.quietly(t)
 }
