@@ -135,6 +135,7 @@ func leads(f *Flow, t *Text) bool {
 func SetString(file string, src []byte, source, said string, audio []string) ([]byte, []Diagnostic) {
 	lang := strings.TrimSuffix(strings.TrimPrefix(file, "prompts/"), ".yaml")
 	d := &diags{}
+	src = oneBreak(src)
 	root := listDocument(file, src, d)
 	if policy.Failed(d.list) {
 		return nil, d.list
@@ -149,6 +150,13 @@ func SetString(file string, src []byte, source, said string, audio []string) ([]
 	}
 	return []byte(out), nil
 }
+
+// breaks are what ends a line to the YAML reader: a carriage return by itself
+// (YAML 1.2, section 5.4), and NEL, LS and PS as in YAML 1.1.
+var breaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
+
+// oneBreak ends lines as putEntry counts them.
+func oneBreak(src []byte) []byte { return []byte(breaks.Replace(string(src))) }
 
 // putEntry puts an entry in the place of the one for source, or at the end.
 func putEntry(src string, root *yaml.Node, source, entry string) string {
