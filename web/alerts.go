@@ -132,12 +132,9 @@ func (s *Server) alertAPI(a huma.API) {
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/alerts/{id}/acknowledge", Summary: "Say that an alert was looked at",
 		Description: "The note is kept in the ledger for ever, so it holds no numbers of people."},
 		func(ctx context.Context, in *alertIn) (*alertOut, error) {
-			note := strings.TrimSpace(plainWords(in.Body.Note, 200))
-			if note == "" {
-				return nil, problem.New(problem.Unprocessable, "Say what you found or did.")
-			}
-			if holdsNumber(note) {
-				return nil, problem.New(problem.Unprocessable, "Leave telephone and account numbers out: the ledger keeps a note for ever.")
+			note, err := forLedger(in.Body.Note)
+			if err != nil {
+				return nil, err
 			}
 			a, err := s.acknowledge(ctx, in.ID, note)
 			return &alertOut{Body: a}, err

@@ -31,6 +31,10 @@ func (s *Server) brakeAPI(a huma.API) {
 		Description: "It still counts against a downgrade. It comes back by an action of class C4."},
 		func(ctx context.Context, in *suspendIn) (*nothing, error) {
 			p := who(ctx)
-			return nil, s.cfg.Gate.Suspend(ctx, p.tenant, in.ID, in.Body.What, p.person.ID, plainWords(in.Body.Why, 200))
+			why, err := forLedger(in.Body.Why)
+			if err != nil {
+				return nil, err
+			}
+			return nil, s.cfg.Gate.Suspend(ctx, p.tenant, in.ID, in.Body.What, p.person.ID, why)
 		})
 }

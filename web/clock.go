@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -45,6 +46,6 @@ func (s *Server) clockAPI(a huma.API) {
 				return nil, problem.New(problem.Conflict, "The database keeps the time; nothing is to be confirmed here.")
 			}
 			p := who(ctx)
-			return nil, s.cfg.Clock.Confirm(ctx, p.tenant, p.person.ID, plainWords(in.Body.Why, 200))
+			return nil, s.cfg.Clock.Confirm(ctx, p.tenant, p.person.ID, strings.TrimSpace(plainWords(in.Body.Why, 200)))
 		})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -63,6 +64,8 @@ type (
 	}
 )
 
+func (d erasureRow) made() time.Time { return d.At }
+
 // erasureAPI erases subjects: one person proposes, two sign with their passkeys,
 // and the gate judges both.
 func (s *Server) erasureAPI(a huma.API) {
@@ -80,7 +83,7 @@ func (s *Server) erasureAPI(a huma.API) {
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/erasures/{id}/finish", Summary: "Sign an erasure; the second signature erases"}, s.signErasure)
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/erasures/{id}/discard", Summary: "Drop an erasure", DefaultStatus: 204},
 		func(ctx context.Context, in *onSubject) (*nothing, error) {
-			return nil, s.cfg.Store.Update(ctx, who(ctx).tenant, func(tx ledger.Tx) error { return dropErasure(ctx, tx, in.ID) })
+			return nil, s.cfg.Store.Update(ctx, who(ctx).tenant, func(tx ledger.Tx) error { return dropProposal(ctx, tx, kindErasure, string(in.ID)) })
 		})
 }
 
@@ -92,47 +95,31 @@ func (s *Server) erasures(ctx context.Context, _ *struct{}) (*erasuresOut, error
 		if err != nil {
 			return err
 		}
-		rows, err := tx.List(ctx, kindErasure, ledger.Query{Limit: maxErasures})
-		if err != nil {
-			return err
-		}
-		for _, rec := range rows {
-			d, _, err := ledger.Read[erasureRow](ctx, tx, kindErasure, rec.ID)
-			if err != nil {
-				return err
-			}
-			if tx.Now().Sub(d.At) > draftLife {
-				continue
-			}
-			v := erasureView{Subject: d.Erasure.Subject, Reason: d.Erasure.Reason, By: names[d.By], At: d.At, Signed: []string{}}
-			for _, sig := range d.Signed {
-				v.Signed, v.Mine = append(v.Signed, names[sig.Person]), v.Mine || sig.Person == p.person.ID
-			}
+		return eachWaiting(ctx, tx, kindErasure, maxErasures, func(_ string, d erasureRow) {
+			v := erasureView{Subject: d.Erasure.Subject, Reason: d.Erasure.Reason, By: names[d.By], At: d.At}
+			v.Signed, v.Mine = signers(d.Signed, names, p.person.ID)
 			out.Body.Erasures = append(out.Body.Erasures, v)
-		}
-		return nil
+		})
 	})
 }
 
 func (s *Server) proposeErasure(ctx context.Context, in *eraseIn) (*nothing, error) {
-	p := who(ctx)
+	p, reason := who(ctx), strings.TrimSpace(plainWords(in.Body.Reason, 200))
+	if reason == "" {
+		return nil, problem.New(problem.Unprocessable, "Say who asked, and when.")
+	}
 	if err := s.cfg.Gate.Erasable(ctx, p.tenant, in.ID); err != nil {
 		return nil, err
 	}
 	return nil, s.cfg.Store.Update(ctx, p.tenant, func(tx ledger.Tx) error {
-		rows, err := tx.List(ctx, kindErasure, ledger.Query{Limit: maxErasures})
+		n, err := sweepProposals(ctx, tx, kindErasure, maxErasures, func(id string) error { return dropProposal(ctx, tx, kindErasure, id) })
 		if err != nil {
 			return err
 		}
-		if len(rows) >= maxErasures {
+		if n >= maxErasures {
 			return problem.New(problem.Conflict, "As many erasures wait as may. Sign or drop one first.")
 		}
-		old, err := tx.Get(ctx, kindErasure, string(in.ID))
-		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
-			return err
-		}
-		d := erasureRow{Erasure: gate.Erasure{Subject: in.ID, Reason: plainWords(in.Body.Reason, 200)}, By: p.person.ID, At: tx.Now()}
-		return ledger.Write(ctx, tx, &ledger.Record{Kind: kindErasure, ID: string(in.ID), Version: old.Version, Sort: d.At.UnixNano()}, d)
+		return keepAnew(ctx, tx, kindErasure, string(in.ID), erasureRow{Erasure: gate.Erasure{Subject: in.ID, Reason: reason}, By: p.person.ID, At: tx.Now()})
 	})
 }
 
@@ -141,9 +128,7 @@ func (s *Server) proposeErasure(ctx context.Context, in *eraseIn) (*nothing, err
 func (s *Server) erasure(ctx context.Context, id ringfence.SubjectID) (d erasureRow, version int64, msg [32]byte, err error) {
 	p := who(ctx)
 	err = s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) (err error) {
-		if d, version, err = ledger.Read[erasureRow](ctx, tx, kindErasure, string(id)); err == nil && tx.Now().Sub(d.At) > draftLife {
-			err = ledger.ErrNotFound
-		}
+		d, version, err = waiting[erasureRow](ctx, tx, kindErasure, string(id))
 		return err
 	})
 	if err == nil {
@@ -168,10 +153,10 @@ func (s *Server) signErasure(ctx context.Context, in *eraseFinishIn) (*eraseFini
 	err = s.cfg.Gate.Erase(ctx, p.tenant, d.Erasure, d.Signed...)
 	if errors.Is(err, gate.ErrForbidden) {
 		if len(d.Signed) > 1 {
-			out.Body.Waiting = "A signature does not count yet: roles and passkeys of new staff count after their waiting time. Somebody else may sign."
+			out.Body.Waiting = slowSignature
 		}
 		return out, s.cfg.Store.Update(ctx, p.tenant, func(tx ledger.Tx) error {
-			return ledger.Write(ctx, tx, &ledger.Record{Kind: kindErasure, ID: string(in.ID), Version: version, Sort: d.At.UnixNano()}, d)
+			return keep(ctx, tx, kindErasure, string(in.ID), version, d)
 		})
 	}
 	if err != nil {
@@ -179,13 +164,5 @@ func (s *Server) signErasure(ctx context.Context, in *eraseFinishIn) (*eraseFini
 	}
 	out.Body.Done = true
 	ctx = context.WithoutCancel(ctx)
-	return out, s.cfg.Store.Update(ctx, p.tenant, func(tx ledger.Tx) error { return dropErasure(ctx, tx, in.ID) })
-}
-
-func dropErasure(ctx context.Context, tx ledger.Tx, id ringfence.SubjectID) error {
-	rec, err := tx.Get(ctx, kindErasure, string(id))
-	if err != nil {
-		return err
-	}
-	return tx.Delete(ctx, kindErasure, string(id), rec.Version)
+	return out, s.cfg.Store.Update(ctx, p.tenant, func(tx ledger.Tx) error { return dropProposal(ctx, tx, kindErasure, string(in.ID)) })
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/gate"
@@ -13,15 +14,14 @@ import (
 	"github.com/ringfence/ringfence/web/importer"
 )
 
+func (d importRow) made() time.Time { return d.At }
+
 // importDraft reads an import that waits, and the message that its signatures
 // are over.
 func (s *Server) importDraft(ctx context.Context, id string) (d importRow, version int64, body importBody, msg [32]byte, err error) {
 	p := who(ctx)
 	err = s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) (err error) {
-		if d, version, err = ledger.Read[importRow](ctx, tx, kindImport, id); err == nil && tx.Now().Sub(d.At) > draftLife {
-			err = ledger.ErrNotFound
-		}
-		if err == nil {
+		if d, version, err = waiting[importRow](ctx, tx, kindImport, id); err == nil {
 			body, _, err = ledger.Read[importBody](ctx, tx, kindImportBody, id)
 		}
 		return err
@@ -50,11 +50,10 @@ func (s *Server) signImport(ctx context.Context, in *importFinishIn) (*importFin
 	err = s.cfg.Gate.Import(ctx, p.tenant, body.Import, d.Signed...)
 	if errors.Is(err, gate.ErrForbidden) {
 		if len(d.Signed) > 1 {
-			out.Body.Waiting = "A signature does not count yet: roles and passkeys of new staff count after their waiting time. Somebody else may sign."
+			out.Body.Waiting = slowSignature
 		}
 		return out, s.cfg.Store.Update(ctx, p.tenant, func(tx ledger.Tx) error {
-			rec := ledger.Record{Kind: kindImport, ID: in.ID, Version: version, Sort: d.At.UnixNano()}
-			return ledger.Write(ctx, tx, &rec, d)
+			return keep(ctx, tx, kindImport, in.ID, version, d)
 		})
 	}
 	if err != nil {
@@ -71,18 +70,10 @@ func (s *Server) signImport(ctx context.Context, in *importFinishIn) (*importFin
 
 // dropImport deletes an import that waits, with its secrets.
 func dropImport(ctx context.Context, tx ledger.Tx, id string) error {
-	rec, err := tx.Get(ctx, kindImport, id)
-	if err != nil {
+	if err := dropProposal(ctx, tx, kindImport, id); err != nil {
 		return err
 	}
-	if err := tx.Delete(ctx, kindImport, id, rec.Version); err != nil {
-		return err
-	}
-	rec, err = tx.Get(ctx, kindImportBody, id)
-	if err != nil {
-		return err
-	}
-	return tx.Delete(ctx, kindImportBody, id, rec.Version)
+	return dropProposal(ctx, tx, kindImportBody, id)
 }
 
 // sample shows the first subjects of an import as far as comparing them with

@@ -145,25 +145,11 @@ func (s *Server) listImports(ctx context.Context, _ *struct{}) (*importsOut, err
 		if err != nil {
 			return err
 		}
-		rows, err := tx.List(ctx, kindImport, ledger.Query{Limit: maxImports})
-		if err != nil {
-			return err
-		}
-		for _, rec := range rows {
-			d, _, err := ledger.Read[importRow](ctx, tx, kindImport, rec.ID)
-			if err != nil {
-				return err
-			}
-			if tx.Now().Sub(d.At) > draftLife {
-				continue
-			}
-			v := importView{ID: rec.ID, By: names[d.By], At: d.At, Source: d.Source, SHA256: d.SHA256, Report: d.Report, Sample: d.Sample, Signed: []string{}}
-			for _, sig := range d.Signed {
-				v.Signed, v.Mine = append(v.Signed, names[sig.Person]), v.Mine || sig.Person == p.person.ID
-			}
+		return eachWaiting(ctx, tx, kindImport, maxImports, func(id string, d importRow) {
+			v := importView{ID: id, By: names[d.By], At: d.At, Source: d.Source, SHA256: d.SHA256, Report: d.Report, Sample: d.Sample}
+			v.Signed, v.Mine = signers(d.Signed, names, p.person.ID)
 			out.Body.Imports = append(out.Body.Imports, v)
-		}
-		return nil
+		})
 	})
 }
 
@@ -190,24 +176,15 @@ func (s *Server) tryImport(ctx context.Context, in *importIn) (*importOut, error
 		Sample: s.sample(p.tenant, parsed)}
 	out.Body.ID = ringfence.NewID[string]("imp")
 	return out, s.cfg.Store.Update(ctx, p.tenant, func(tx ledger.Tx) error {
-		rows, err := tx.List(ctx, kindImport, ledger.Query{Limit: maxImports})
+		n, err := sweepProposals(ctx, tx, kindImport, maxImports, func(id string) error { return dropImport(ctx, tx, id) })
 		if err != nil {
 			return err
 		}
-		waiting := len(rows)
-		for _, rec := range rows {
-			if tx.Now().UnixNano()-rec.Sort > int64(draftLife) {
-				if err := dropImport(ctx, tx, rec.ID); err != nil {
-					return err
-				}
-				waiting--
-			}
-		}
-		if waiting >= maxImports {
-			return problem.New(problem.Conflict, fmt.Sprintf("%d imports wait already. Sign or drop one first.", waiting))
+		if n >= maxImports {
+			return problem.New(problem.Conflict, fmt.Sprintf("%d imports wait already. Sign or drop one first.", n))
 		}
 		d.At = tx.Now()
-		if err := ledger.Write(ctx, tx, &ledger.Record{Kind: kindImport, ID: out.Body.ID, Sort: d.At.UnixNano()}, d); err != nil {
+		if err := keep(ctx, tx, kindImport, out.Body.ID, 0, d); err != nil {
 			return err
 		}
 		return ledger.Write(ctx, tx, &ledger.Record{Kind: kindImportBody, ID: out.Body.ID, Sort: d.At.UnixNano()}, body)

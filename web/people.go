@@ -21,8 +21,8 @@ import (
 // kindDraft holds personDraft until two persons have signed it.
 const kindDraft ledger.Kind = "person_draft"
 
-// draftLife is how long a proposal waits for its second signature.
-const draftLife = 7 * 24 * time.Hour
+// maxDrafts is how many may wait at a time.
+const maxDrafts = 200
 
 // personDraft is a proposal to add or change a member of staff, with the
 // signatures it has so far. The gate judges them; here they only wait.
@@ -160,25 +160,11 @@ func (s *Server) listPeople(ctx context.Context, _ *struct{}) (*peopleOut, error
 		slices.SortFunc(out.Body.People, func(a, b personView) int {
 			return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(string(a.ID), string(b.ID)))
 		})
-		rows, err = tx.List(ctx, kindDraft, ledger.Query{Limit: 200})
-		if err != nil {
-			return err
-		}
-		for _, rec := range rows {
-			d, _, err := ledger.Read[personDraft](ctx, tx, kindDraft, rec.ID)
-			if err != nil {
-				return err
-			}
-			if tx.Now().Sub(d.At) > draftLife {
-				continue
-			}
-			v := draftView{Person: viewPerson(d.Person), By: known[d.By], At: d.At, Signed: []string{}}
-			for _, sig := range d.Signed {
-				v.Signed, v.Mine = append(v.Signed, known[sig.Person]), v.Mine || sig.Person == p.person.ID
-			}
+		return eachWaiting(ctx, tx, kindDraft, maxDrafts, func(_ string, d personDraft) {
+			v := draftView{Person: viewPerson(d.Person), By: known[d.By], At: d.At}
+			v.Signed, v.Mine = signers(d.Signed, known, p.person.ID)
 			out.Body.Drafts = append(out.Body.Drafts, v)
-		}
-		return nil
+		})
 	})
 }
 
@@ -218,23 +204,25 @@ func (s *Server) proposePerson(ctx context.Context, in *draftIn) (*draftOut, err
 				return err
 			}
 		}
-		old, err := tx.Get(ctx, kindDraft, string(d.Person.ID))
-		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		n, err := sweepProposals(ctx, tx, kindDraft, maxDrafts, func(id string) error { return dropProposal(ctx, tx, kindDraft, id) })
+		if err != nil {
 			return err
 		}
-		d.At = tx.Now() // a new proposal has no signatures
-		rec := ledger.Record{Kind: kindDraft, ID: string(d.Person.ID), Version: old.Version, Sort: d.At.UnixNano()}
-		return ledger.Write(ctx, tx, &rec, d)
+		if n >= maxDrafts {
+			return problem.New(problem.Conflict, "As many proposals wait as may. Sign or drop one first.")
+		}
+		d.At = tx.Now()
+		return keepAnew(ctx, tx, kindDraft, string(d.Person.ID), d)
 	})
 }
+
+func (d personDraft) made() time.Time { return d.At }
 
 // draft reads a proposal and the message that its signatures are over.
 func (s *Server) draft(ctx context.Context, id ringfence.PersonID) (d personDraft, version int64, msg [32]byte, err error) {
 	p := who(ctx)
 	err = s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) (err error) {
-		if d, version, err = ledger.Read[personDraft](ctx, tx, kindDraft, string(id)); err == nil && tx.Now().Sub(d.At) > draftLife {
-			err = ledger.ErrNotFound
-		}
+		d, version, err = waiting[personDraft](ctx, tx, kindDraft, string(id))
 		return err
 	})
 	if err == nil {
@@ -266,8 +254,7 @@ func (s *Server) signPerson(ctx context.Context, in *draftFinishIn) (*draftFinis
 		if out.Body.Done {
 			return tx.Delete(ctx, kindDraft, string(in.ID), version)
 		}
-		rec := ledger.Record{Kind: kindDraft, ID: string(in.ID), Version: version, Sort: d.At.UnixNano()}
-		return ledger.Write(ctx, tx, &rec, d)
+		return keep(ctx, tx, kindDraft, string(in.ID), version, d)
 	})
 }
 

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -39,9 +38,9 @@ func (s *Server) peopleEndAPI(a huma.API) {
 		Description: "Another keeper signs it within seven days. The reason is kept in the ledger for ever, so it holds no numbers of people."},
 		func(ctx context.Context, in *resetIn) (*nothing, error) {
 			p := who(ctx)
-			why := strings.TrimSpace(plainWords(in.Body.Why, 200))
-			if why == "" || holdsNumber(why) {
-				return nil, problem.New(problem.Unprocessable, "Say why, without telephone or account numbers: the ledger keeps it for ever.")
+			why, err := forLedger(in.Body.Why)
+			if err != nil {
+				return nil, err
 			}
 			return nil, s.cfg.Gate.AskStaffReset(ctx, p.tenant, in.ID, p.person.ID, why)
 		})

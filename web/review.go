@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -45,10 +44,7 @@ type (
 	}
 )
 
-var (
-	errTookPart = problem.New(problem.Forbidden, "Somebody with role risk who took no part in this has to decide it.")
-	errNoWhy    = problem.New(problem.Unprocessable, "Say what you found, in plain words.")
-)
+var errTookPart = problem.New(problem.Forbidden, "Somebody with role risk who took no part in this has to decide it.")
 
 // reviewAPI lets people with role risk look at what is held, and decide. The
 // gate lets nobody decide who opened, approved or talked.
@@ -77,9 +73,10 @@ func (s *Server) reviewAPI(a huma.API) {
 // reviewed takes a decision with the words that it rests on.
 func (s *Server) reviewed(ctx context.Context, in *reviewIn,
 	decide func(context.Context, ringfence.TenantID, ringfence.ReleaseID, ringfence.PersonID, string) (gate.Release, error)) (*releaseOut, error) {
-	p, why := who(ctx), strings.TrimSpace(plainWords(in.Body.Why, 200))
-	if why == "" {
-		return nil, errNoWhy
+	p := who(ctx)
+	why, err := forLedger(in.Body.Why)
+	if err != nil {
+		return nil, err
 	}
 	if _, err := s.release(ctx, in.ID); err != nil {
 		return nil, err

@@ -68,6 +68,7 @@ func TestReviewsAreRefused(t *testing.T) {
 			"whoever opened it":    {priya, path, words, http.StatusForbidden},
 			"a supervisor":         {s.person("Sam", ringfence.RoleSupervisor), path, words, http.StatusForbidden},
 			"without words":        {rita, path, map[string]any{"why": " \u202e "}, http.StatusUnprocessableEntity},
+			"somebody's number":    {rita, path, map[string]any{"why": "rang +44 20 7946 0991"}, http.StatusUnprocessableEntity},
 			"no action":            {rita, "/v1/releases/rel_nothing/" + what, words, http.StatusNotFound},
 			"somebody not on file": {ringfence.Person{}, path, words, http.StatusUnauthorized},
 		} {

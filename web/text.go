@@ -3,6 +3,8 @@ package web
 import (
 	"strings"
 	"unicode"
+
+	"github.com/ringfence/ringfence/web/problem"
 )
 
 // inert reports whether a rune only ever shows itself: no control, no format
@@ -29,6 +31,19 @@ func plainWords(text string, most int) string {
 		}
 	}
 	return out.String()
+}
+
+// forLedger is what a person says that the ledger keeps for ever: at least one
+// printable character and at most 200, and no number of anybody's.
+func forLedger(text string) (string, error) {
+	says := strings.TrimSpace(plainWords(text, 200))
+	switch {
+	case says == "":
+		return "", problem.New(problem.Unprocessable, "Say what you found or did, in plain words.")
+	case holdsNumber(says):
+		return "", problem.New(problem.Unprocessable, "Leave telephone and account numbers out: the ledger keeps this for ever.")
+	}
+	return says, nil
 }
 
 // reference brings a call reference as people write it, in groups and any
