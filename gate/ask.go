@@ -181,6 +181,14 @@ func (g *Gate) Attach(ctx context.Context, tenant ringfence.TenantID, id ringfen
 	})
 }
 
+// Any reports whether a release was opened on a traversal, however it stands
+// now: whether TraversalEnded can have anything to do. It asks in the caller's
+// transaction.
+func Any(ctx context.Context, tx ledger.Tx, traversal ringfence.TraversalID) (bool, error) {
+	recs, err := tx.List(ctx, KindRelease, ledger.Query{Key: "traversal", Value: string(traversal), Limit: 1})
+	return len(recs) > 0, err
+}
+
 // TraversalEnded cancels what was still waiting for evidence on a traversal,
 // except actions that outlive their call. From pending_approval on a release
 // lives on.

@@ -190,6 +190,13 @@ func (v *Verifier) CancelAll(ctx context.Context, tenant ringfence.TenantID, tra
 	return v.sweep(ctx, tenant, Query{Key: "traversal", Value: string(traversal), Limit: 1000}, StateCancelled, whyLeft)
 }
 
+// Any reports whether a traversal has had a challenge, open or not: whether
+// CancelAll can have anything to do. It asks in the caller's transaction.
+func Any(ctx context.Context, tx Tx, traversal ringfence.TraversalID) (bool, error) {
+	recs, err := tx.List(ctx, KindChallenge, Query{Key: "traversal", Value: string(traversal), Limit: 1})
+	return len(recs) > 0, err
+}
+
 // CancelRelease ends every open challenge of a release that is no longer open.
 func (v *Verifier) CancelRelease(ctx context.Context, tenant ringfence.TenantID, release ringfence.ReleaseID) error {
 	return v.sweep(ctx, tenant, Query{Key: "release", Value: string(release), Limit: 1000}, StateCancelled, whyRelease)

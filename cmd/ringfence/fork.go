@@ -31,18 +31,24 @@ type callSignal struct {
 // forkMoment copies a call's audio to the services of its line.
 func (a *app) forkMoment(ctx context.Context, m runner.Moment) {
 	for _, f := range a.cfg.Media.Forks {
-		a.copyTo(m, "fork/"+f.Name, f.Lines, func(tap *rtp.Tap, _ <-chan talk) {
-			a.wentOut(ctx, m, "recording.started", "fork/"+f.Name, "")
-			cfg := fork.Config{URL: f.URL, Token: ringfence.Secret(f.Token.Reveal()), Scores: f.Signals}
-			err := fork.Run(ctx, cfg, fork.Call{Reference: m.Reference, Leg: m.Caller.ID()}, tap, func(s fork.Score) { a.scored(ctx, m, f, s) })
-			why := ""
-			if err != nil {
-				why = "the service stopped listening"
-				a.log.Warn("a service stopped listening", "fork", f.Name, "traversal", string(m.Traversal), "err", err)
-			}
-			a.wentOut(ctx, m, "recording.ended", "fork/"+f.Name, why)
-		})
+		a.forkTo(ctx, m, f)
 	}
+}
+
+// forkTo is a function of its own so that a call without forks does not pay for
+// what it captures.
+func (a *app) forkTo(ctx context.Context, m runner.Moment, f config.Fork) {
+	a.copyTo(m, "fork/"+f.Name, f.Lines, func(tap *rtp.Tap, _ <-chan talk) {
+		a.wentOut(ctx, m, "recording.started", "fork/"+f.Name, "")
+		cfg := fork.Config{URL: f.URL, Token: ringfence.Secret(f.Token.Reveal()), Scores: f.Signals}
+		err := fork.Run(ctx, cfg, fork.Call{Reference: m.Reference, Leg: m.Caller.ID()}, tap, func(s fork.Score) { a.scored(ctx, m, f, s) })
+		why := ""
+		if err != nil {
+			why = "the service stopped listening"
+			a.log.Warn("a service stopped listening", "fork", f.Name, "traversal", string(m.Traversal), "err", err)
+		}
+		a.wentOut(ctx, m, "recording.ended", "fork/"+f.Name, why)
+	})
 }
 
 // scored keeps a score of a service that listens over a WebSocket.

@@ -21,10 +21,23 @@ const (
 // call can be looked up by, and its trace. Its zero value is ready.
 type later struct {
 	mu    sync.Mutex // guards everything below
-	notes map[ringfence.TenantID][]laterNote
+	notes map[ringfence.TenantID]*laterNotes
 }
 
-// laterNote is one thing to write. write may run more than once.
+// laterNotes are a tenant's that wait.
+type laterNotes struct {
+	list  []laterNote
+	brief map[laterKey]int // place in list of the brief one
+}
+
+// laterKey tells notes that take each other's place from others.
+type laterKey struct {
+	what      string
+	traversal ringfence.TraversalID
+}
+
+// laterNote is one thing to write. write may run more than once; nil = another
+// has taken its place.
 type laterNote struct {
 	what      string // it failed, for the log
 	brief     bool   // not worth writing when another of this kind and traversal follows
@@ -37,17 +50,30 @@ type laterNote struct {
 func (l *later) add(a *app, tenant ringfence.TenantID, n laterNote) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.notes == nil {
-		l.notes = map[ringfence.TenantID][]laterNote{}
-	}
 	waiting, running := l.notes[tenant]
-	waiting = slices.DeleteFunc(waiting, func(old laterNote) bool {
-		return old.brief && old.traversal == n.traversal && old.what == n.what
-	})
-	l.notes[tenant] = append(waiting, n)
 	if !running {
+		if l.notes == nil {
+			l.notes = map[ringfence.TenantID]*laterNotes{}
+		}
+		waiting = &laterNotes{brief: map[laterKey]int{}}
+		l.notes[tenant] = waiting
 		a.work.Go(func() { l.run(a, tenant) })
 	}
+	waiting.add(n)
+}
+
+// add puts a note behind the others and takes a brief one away that it makes
+// useless.
+func (w *laterNotes) add(n laterNote) {
+	key := laterKey{what: n.what, traversal: n.traversal}
+	if i, ok := w.brief[key]; ok {
+		w.list[i].write = nil
+		delete(w.brief, key)
+	}
+	if n.brief {
+		w.brief[key] = len(w.list)
+	}
+	w.list = append(w.list, n)
 }
 
 // run writes a tenant's notes until there are none.
@@ -73,12 +99,14 @@ func (l *later) run(a *app, tenant ringfence.TenantID) {
 func (l *later) take(tenant ringfence.TenantID) []laterNote {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	notes := l.notes[tenant]
-	if len(notes) == 0 {
+	waiting := l.notes[tenant]
+	if waiting == nil || len(waiting.list) == 0 {
 		delete(l.notes, tenant)
 		return nil
 	}
-	l.notes[tenant] = nil
+	notes := slices.DeleteFunc(waiting.list, func(n laterNote) bool { return n.write == nil })
+	waiting.list = nil
+	clear(waiting.brief)
 	return notes
 }
 

@@ -15,12 +15,18 @@ import (
 // siprecMoment begins a recording session with each recorder of the line.
 func (a *app) siprecMoment(ctx context.Context, m runner.Moment) {
 	for _, r := range a.cfg.Media.Recorders {
-		a.copyTo(m, "recorder/"+r.Name, r.Lines, func(tap *rtp.Tap, news <-chan talk) {
-			if why := a.recordSession(ctx, r, m, tap, news); why != "" {
-				a.log.Warn("a recorder has no session any more", "recorder", r.Name, "traversal", string(m.Traversal), "why", why)
-			}
-		})
+		a.siprecTo(ctx, m, r)
 	}
+}
+
+// siprecTo is a function of its own so that a call without recorders does not
+// pay for what it captures.
+func (a *app) siprecTo(ctx context.Context, m runner.Moment, r config.Recorder) {
+	a.copyTo(m, "recorder/"+r.Name, r.Lines, func(tap *rtp.Tap, news <-chan talk) {
+		if why := a.recordSession(ctx, r, m, tap, news); why != "" {
+			a.log.Warn("a recorder has no session any more", "recorder", r.Name, "traversal", string(m.Traversal), "why", why)
+		}
+	})
 }
 
 // recordSession sends a call to a recorder until either ends. It says why the

@@ -309,6 +309,7 @@ func (t *traversal) storeJob(ctx context.Context) error {
 		}
 		job.State, job.Session, job.Console, job.Release, job.By = state, t.session.number, t.session.console, t.session.release, t.session.by
 	}
+	defer func() { t.stored = true }() // also when that is in doubt
 	return t.r.cfg.Store.Update(ctx, t.tenant, func(tx ledger.Tx) error {
 		_, version, err := ledger.Read[storedJob](ctx, tx, kindJob, string(t.id))
 		if err != nil && err != ledger.ErrNotFound {

@@ -183,6 +183,7 @@ func (r *Runner) resume(ctx context.Context, job storedJob, line Line) {
 	if t == nil {
 		return // stopping, or live already
 	}
+	t.stored = true
 	t.live.Reference, t.live.State, t.live.Owner = job.Reference, "suspended", job.Owner
 	t.start(ctx, func(ctx context.Context) {
 		if err := t.restore(ctx, job); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ringfence/ringfence"
@@ -61,6 +62,7 @@ type Runner struct {
 	once sync.Once // closes stop
 	wg   sync.WaitGroup
 	lag  lag
+	ends atomic.Uint64 // of traversals
 
 	mu       sync.Mutex
 	draining bool

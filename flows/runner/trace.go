@@ -18,8 +18,10 @@ const kindTrace ledger.Kind = "trace"
 const (
 	// traceLife is how long a trace is kept.
 	traceLife = 30 * 24 * time.Hour
-	// traceSweep is how many old traces each new one takes away.
-	traceSweep = 8
+	// traceSweep is how many old traces are taken away at once, with every
+	// traceEvery-th new one.
+	traceSweep = 128
+	traceEvery = 16
 )
 
 // Recording is what is kept of a traversal's flows: outcomes and cells, no
@@ -129,21 +131,26 @@ func (t *traversal) endTape() {
 	})
 }
 
-// keepTrace writes the recording and takes some old ones away.
+// keepTrace writes the recording. What this process began and never stored is
+// not looked for.
 func (t *traversal) keepTrace(ctx context.Context, tx ledger.Tx) error {
 	runs := t.runs()
 	if len(runs) == 0 {
 		return nil
 	}
 	rec := ledger.Record{Kind: kindTrace, ID: string(t.id), Subject: t.knownSubject(), Sort: tx.Now().UnixNano()}
-	old, err := tx.Get(ctx, kindTrace, rec.ID)
-	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
-		return err
+	if t.stored {
+		old, err := tx.Get(ctx, kindTrace, rec.ID)
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return err
+		}
+		rec.Version = old.Version
 	}
-	rec.Version = old.Version
-	if err := ledger.Write(ctx, tx, &rec, Recording{Traversal: t.id, Reference: t.live.Reference, Line: t.line.Name, Runs: runs}); err != nil {
-		return err
-	}
+	return ledger.Write(ctx, tx, &rec, Recording{Traversal: t.id, Reference: t.live.Reference, Line: t.line.Name, Runs: runs})
+}
+
+// sweepTraces takes some old recordings away.
+func sweepTraces(ctx context.Context, tx ledger.Tx) error {
 	past, err := tx.List(ctx, kindTrace, ledger.Query{To: tx.Now().Add(-traceLife).UnixNano(), Limit: traceSweep})
 	if err != nil {
 		return err
@@ -160,9 +167,15 @@ func (t *traversal) keepTrace(ctx context.Context, tx ledger.Tx) error {
 // that cannot be kept does not keep the entry out.
 func (t *traversal) writeEnd(ctx context.Context) {
 	entry := ledger.Entry{Event: "traversal.ended", Traversal: t.id, Subject: t.knownSubject()}
+	sweeps := t.r.ends.Add(1)%traceEvery == 1
 	err := t.r.cfg.Store.Update(ctx, t.tenant, func(tx ledger.Tx) error {
 		if err := t.keepTrace(ctx, tx); err != nil {
 			return err
+		}
+		if sweeps {
+			if err := sweepTraces(ctx, tx); err != nil {
+				return err
+			}
 		}
 		for _, e := range append(t.owed[:len(t.owed):len(t.owed)], entry) {
 			if _, err := tx.Append(ctx, e); err != nil {

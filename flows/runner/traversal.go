@@ -9,6 +9,7 @@ import (
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/flows"
+	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/verify"
 )
@@ -64,6 +65,7 @@ type traversal struct {
 	owed      []ledger.Entry           // written with the end of the traversal, or once it is known that it goes on
 	legs      []ringfence.LegID        // all that it had
 	placed    bool                     // a call was placed whose reference can be checked
+	stored    bool                     // a recording of it may be in the store
 	stopping  bool                     // the process stops: what is suspended goes on elsewhere
 
 	live  ringfence.LiveCall
@@ -306,13 +308,32 @@ func (t *traversal) finish(ctx context.Context, cancelWork context.CancelFunc) {
 
 // closeOpen ends what is durable of a traversal that is over.
 func (t *traversal) closeOpen(ctx context.Context) {
-	if err := t.r.cfg.Verify.CancelAll(ctx, t.tenant, t.id); err != nil {
-		t.r.cfg.Log.Error("challenges left open", "traversal", string(t.id), "err", err)
+	challenged, asked := t.opened(ctx)
+	if challenged {
+		if err := t.r.cfg.Verify.CancelAll(ctx, t.tenant, t.id); err != nil {
+			t.r.cfg.Log.Error("challenges left open", "traversal", string(t.id), "err", err)
+		}
 	}
-	if err := t.r.cfg.Gate.TraversalEnded(ctx, t.tenant, t.id); err != nil {
-		t.r.cfg.Log.Error("releases left open", "traversal", string(t.id), "err", err)
+	if asked {
+		if err := t.r.cfg.Gate.TraversalEnded(ctx, t.tenant, t.id); err != nil {
+			t.r.cfg.Log.Error("releases left open", "traversal", string(t.id), "err", err)
+		}
 	}
 	t.writeEnd(ctx)
+}
+
+// opened reports whether the traversal may have challenges and releases, by
+// whomever they were opened: one look for the many calls that have neither. Not
+// finding out means that it may.
+func (t *traversal) opened(ctx context.Context) (challenged, asked bool) {
+	err := t.r.cfg.Store.View(ctx, t.tenant, func(tx ledger.Tx) (err error) {
+		if challenged, err = verify.Any(ctx, tx, t.id); err != nil {
+			return err
+		}
+		asked, err = gate.Any(ctx, tx, t.id)
+		return err
+	})
+	return challenged || err != nil, asked || err != nil
 }
 
 // knownSubject is the subject's id, or nothing for a made-up one.
