@@ -201,7 +201,9 @@ func validIBAN(s string) bool {
 			return false
 		}
 	}
-	return rest == 1 && digits(s[2:4])
+	// 00, 01 and 99 leave the same rest as 97, 98 and 02: they would be a second
+	// way to write an account (ISO 7064: check digits are 02 to 98).
+	return rest == 1 && digits(s[2:4]) && s[2:4] >= "02" && s[2:4] <= "98"
 }
 
 // payeeOf returns the account that an action pays to, "" when it pays nobody.

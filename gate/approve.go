@@ -157,7 +157,7 @@ func passkeyCounts(all []ringfence.Authenticator, a ringfence.Authenticator, now
 // it, or was on any leg of its traversal (invariant 13): whoever stands in an
 // entry of either but for approving, lifting or raising an alarm.
 func (t *turn) tookPart(person ringfence.PersonID) (bool, error) {
-	if person == "" || person == t.r.Opener.Person {
+	if person == "" || t.r.Opener.Knows(person) {
 		return true, nil
 	}
 	for _, q := range []ledger.EntryQuery{{Release: t.r.ID}, {Traversal: t.r.Traversal}} {
@@ -194,8 +194,8 @@ func tookPartBy(e ledger.Entry) bool {
 }
 
 // approvals reads the approvals that count: bound to this release as it is, not
-// withdrawn, and at the move out of pending_approval not expired and of nobody
-// who was suspended.
+// withdrawn, of somebody who still could give it with the same passkey, and at the
+// move out of pending_approval not expired.
 func (t *turn) approvals() ([]policy.Approval, error) {
 	if t.r.EvidenceHash.Zero() {
 		return nil, nil // none can be bound to it yet
@@ -208,12 +208,11 @@ func (t *turn) approvals() ([]policy.Approval, error) {
 	for _, a := range rows {
 		open := t.r.State == StatePendingApproval || t.r.State == StateHeld
 		expired := open && !t.now.Before(a.ExpiresAt)
-		if by, err := t.personNamed(a.Person); err != nil {
+		groups, err := t.stands(a)
+		if err != nil {
 			return nil, err
-		} else if open && by.Status != ringfence.StatusActive {
-			continue // was stopped meanwhile
 		}
-		if a.Digest != t.r.Digest || a.Policy != t.r.Policy || a.EvidenceHash != t.r.EvidenceHash || !a.Withdrawn.IsZero() || expired {
+		if len(groups) == 0 || a.Digest != t.r.Digest || a.Policy != t.r.Policy || a.EvidenceHash != t.r.EvidenceHash || !a.Withdrawn.IsZero() || expired {
 			continue
 		}
 		took, err := t.tookPart(a.Person)
@@ -221,10 +220,28 @@ func (t *turn) approvals() ([]policy.Approval, error) {
 			return nil, err
 		}
 		if !took {
-			out = append(out, policy.Approval{ID: a.ID, Person: a.Person, Groups: a.Groups})
+			out = append(out, policy.Approval{ID: a.ID, Person: a.Person, Groups: groups})
 		}
 	}
 	return out, nil
+}
+
+// stands lists the groups for which an approval still stands: none when whoever
+// gave it was suspended since, or the passkey that signed it was taken away. A
+// stolen one may have signed before anybody noticed.
+func (t *turn) stands(a Approval) ([]string, error) {
+	by, err := t.personNamed(a.Person)
+	if err != nil || by.Status != ringfence.StatusActive {
+		return nil, err
+	}
+	key, _, err := ledger.Read[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, string(a.Authenticator))
+	if err != nil && !missing(err) {
+		return nil, err
+	}
+	if err != nil || key.Status != ringfence.StatusActive || string(key.Subject) != string(a.Person) {
+		return nil, nil
+	}
+	return slices.DeleteFunc(slices.Clone(a.Groups), func(g string) bool { return !slices.Contains(by.Groups, g) }), nil
 }
 
 // RefuseApproval records that a colleague said no; the release is held for

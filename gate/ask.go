@@ -59,6 +59,23 @@ func (g *Gate) List(ctx context.Context, tenant ringfence.TenantID, f Filter) ([
 	return out, err
 }
 
+// all lists every release of a filter that can still be stopped: who opens
+// thousands more hides none behind them.
+func (g *Gate) all(ctx context.Context, tenant ringfence.TenantID, f Filter) (out []Release, err error) {
+	for f.Limit = 1000; ; {
+		page, err := g.List(ctx, tenant, f)
+		for _, r := range page {
+			if r.State.BeforeRedeemed() {
+				out = append(out, r)
+			}
+		}
+		if err != nil || len(page) < f.Limit {
+			return out, err
+		}
+		f.After = &page[len(page)-1]
+	}
+}
+
 // Evaluate says how a release stands now. It changes nothing.
 func (g *Gate) Evaluate(ctx context.Context, tenant ringfence.TenantID, id ringfence.ReleaseID) (Release, Verdict, error) {
 	signals, err := g.signals(ctx, tenant, id)
@@ -193,7 +210,7 @@ func Any(ctx context.Context, tx ledger.Tx, traversal ringfence.TraversalID) (bo
 // except actions that outlive their call. From pending_approval on a release
 // lives on.
 func (g *Gate) TraversalEnded(ctx context.Context, tenant ringfence.TenantID, traversal ringfence.TraversalID) error {
-	open, err := g.List(ctx, tenant, Filter{Traversal: traversal, Limit: 1000})
+	open, err := g.all(ctx, tenant, Filter{Traversal: traversal})
 	var errs []error
 	for _, r := range open {
 		p := g.cfg.Policies.ByHash(tenant, r.Policy)
@@ -260,7 +277,7 @@ func (t *turn) disown(by Actor) error {
 // Lock holds every open release of a subject for 24 hours, as `alert … lock:
 // subject` asks. It locks no method and no other call.
 func (g *Gate) Lock(ctx context.Context, tenant ringfence.TenantID, subject ringfence.SubjectID, by Actor) error {
-	open, err := g.List(ctx, tenant, Filter{Subject: subject, Limit: 1000})
+	open, err := g.all(ctx, tenant, Filter{Subject: subject})
 	errs := []error{err}
 	for _, r := range open {
 		if !r.State.BeforeRedeemed() {

@@ -45,7 +45,7 @@ type Case struct {
 func Decide(p *policy.Policy, c Case, now time.Time) Verdict {
 	c.Ask.Now = now
 	c.Ask.Class = classOf(p, c)
-	c.Ask.FirstPayment = c.Payee != "" && !c.Known && c.AskedBy != AskedEmail && c.AskedBy != AskedLetter
+	c.Ask.FirstPayment = c.Payee != "" && !c.Known && c.inPerson()
 	a := p.Evaluate(c.Ask)
 	v := Verdict{Reasons: a.Reasons, Missing: a.Missing, Ways: a.Ways, Class: a.Class, Approvals: a.Approvals,
 		EvidenceComplete: a.EvidenceComplete, Hold: a.Hold, Used: a.Used, Risks: c.Risks}
@@ -81,6 +81,17 @@ func Decide(p *policy.Policy, c Case, now time.Time) Verdict {
 	}
 	v.Next = sentence(v)
 	return v
+}
+
+// inPerson reports that the person themselves asked: on the call that the release
+// was opened on, or as whoever opened it says. What nobody says is not known.
+func (c Case) inPerson() bool {
+	switch c.AskedBy {
+	case AskedPhone, AskedPerson:
+		return true
+	default:
+		return c.AskedBy == AskedUnsaid && c.Ask.Traversal != ""
+	}
 }
 
 // final reports reasons that no proof mends.

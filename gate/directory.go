@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ringfence/ringfence"
@@ -373,6 +374,9 @@ func (g *Gate) PutPerson(ctx context.Context, tenant ringfence.TenantID, p ringf
 		} else if !errors.Is(err, ledger.ErrNotFound) {
 			return err
 		}
+		if err := d.oneAccount(p); err != nil {
+			return err
+		}
 		out = p
 		if err := d.put(ledger.KindPerson, string(p.ID), version, "", map[string]string{"email": p.Email, "place": p.Place}, p); err != nil {
 			return err
@@ -381,6 +385,34 @@ func (g *Gate) PutPerson(ctx context.Context, tenant ringfence.TenantID, p ringf
 			"since": p.Since.UTC().Format(time.RFC3339), "exempt": fmt.Sprint(exempt)})
 	})
 	return out, err
+}
+
+// oneAccount refuses a second account under the address of another: persons
+// approve, not accounts (invariant 13), and whoever left comes back as who they
+// were.
+func (d desk) oneAccount(p ringfence.Person) error {
+	if p.Email == "" {
+		return nil
+	}
+	for q := (ledger.Query{Limit: 1000}); ; {
+		page, err := d.tx.List(d.ctx, ledger.KindPerson, q)
+		if err != nil {
+			return err
+		}
+		for _, rec := range page {
+			o, _, err := ledger.Read[ringfence.Person](d.ctx, d.tx, ledger.KindPerson, rec.ID)
+			switch {
+			case err != nil:
+				return err
+			case o.ID != p.ID && strings.EqualFold(o.Email, p.Email):
+				return &InvalidError{Field: "email", Says: "is that of another member of staff, who may be suspended: change that account"}
+			}
+		}
+		if len(page) < q.Limit {
+			return nil
+		}
+		q.After, q.AfterID = page[len(page)-1].Sort, page[len(page)-1].ID
+	}
 }
 
 // firstTwo reports that the person may be made without signatures: fewer

@@ -81,6 +81,14 @@ type Actor struct {
 	Person ringfence.PersonID `json:"person,omitempty"`
 	Client string             `json:"client,omitempty"`
 	Flow   string             `json:"flow,omitempty"`
+	// Maker is the member of staff who made the client and was shown its
+	// credential: what it asks, they may have asked.
+	Maker ringfence.PersonID `json:"maker,omitempty"`
+}
+
+// Knows reports whether a person is the actor, or holds its credential.
+func (a Actor) Knows(person ringfence.PersonID) bool {
+	return person != "" && (person == a.Person || person == a.Maker)
 }
 
 // Zero reports whether a is nobody.

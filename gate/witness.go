@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -88,8 +89,8 @@ func ended(ctx context.Context, tx ledger.Tx, id ringfence.TraversalID) (bool, e
 // than whoever opened the action. A team that is not on file is not another one.
 func (t *turn) otherTeam(approvers []ringfence.PersonID) (bool, error) {
 	own := ""
-	if t.r.Opener.Person != "" {
-		p, err := t.personNamed(t.r.Opener.Person)
+	if by := cmp.Or(t.r.Opener.Person, t.r.Opener.Maker); by != "" {
+		p, err := t.personNamed(by)
 		if err != nil {
 			return false, err
 		}

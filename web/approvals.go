@@ -188,7 +188,7 @@ func (s *Server) askedOf(ctx context.Context, p principal) ([]gate.Release, erro
 func (s *Server) isAsked(p principal, r gate.Release) bool {
 	c, _ := s.liveCall(p.tenant, r.Traversal)
 	return r.State == gate.StatePendingApproval && slices.Contains(p.person.Groups, r.Approvals.Group) &&
-		r.Opener.Person != p.person.ID && c.Owner != p.person.ID
+		!r.Opener.Knows(p.person.ID) && c.Owner != p.person.ID
 }
 
 func (s *Server) askedFor(ctx context.Context, id ringfence.ReleaseID) (gate.Release, error) {

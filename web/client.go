@@ -41,10 +41,12 @@ type Client struct {
 	// account proves possession of by DPoP; Certificate that of its client
 	// certificate (x5t#S256). With either set the credential alone opens
 	// nothing; an executor has one of them.
-	Key         string           `json:"key,omitempty"`
-	Certificate string           `json:"certificate,omitempty"`
-	StoredAt    time.Time        `json:"stored_at"`
-	Status      ringfence.Status `json:"status"`
+	Key         string `json:"key,omitempty"`
+	Certificate string `json:"certificate,omitempty"`
+	// By is who made it and was shown its secret; "" = the configuration.
+	By       ringfence.PersonID `json:"by,omitempty"`
+	StoredAt time.Time          `json:"stored_at"`
+	Status   ringfence.Status   `json:"status"`
 	// Dropped: it is removed because the configuration no longer names it, and
 	// comes back when it does. What a person removed stays removed.
 	Dropped bool `json:"dropped,omitempty"`
@@ -71,7 +73,7 @@ func (s *Server) CreateClient(ctx context.Context, tenant ringfence.TenantID, c 
 	if _, err := rand.Read(raw[:]); err != nil {
 		return Client{}, nil, err
 	}
-	c.ID = ringfence.NewID[string](prefixClient)
+	c.ID, c.By = ringfence.NewID[string](prefixClient), by
 	secret := base64.RawURLEncoding.EncodeToString(raw[:])
 	c.SecretHash, c.Status = hashSecret(secret), ringfence.StatusActive
 	err := s.cfg.Store.Update(ctx, tenant, func(tx ledger.Tx) error {

@@ -315,7 +315,7 @@ func (s *Server) liveCall(tenant ringfence.TenantID, id ringfence.TraversalID) (
 // actorOf is under which name the gate records what the principal asks.
 func actorOf(ctx context.Context) gate.Actor {
 	p := who(ctx)
-	return gate.Actor{Person: p.person.ID, Client: p.client.ID}
+	return gate.Actor{Person: p.person.ID, Client: p.client.ID, Maker: p.client.By}
 }
 
 // bodyHash is the SHA-256 of the request's body, which idempotent read before.

@@ -35,7 +35,7 @@ func oweColleagues(ctx context.Context, tx ledger.Tx, e ledger.Entry) error {
 		if err != nil {
 			return err
 		}
-		if !slices.Contains(p.Groups, r.Approvals.Group) || p.Status != ringfence.StatusActive || p.Email == "" || p.ID == r.Opener.Person {
+		if !slices.Contains(p.Groups, r.Approvals.Group) || p.Status != ringfence.StatusActive || p.Email == "" || r.Opener.Knows(p.ID) {
 			continue
 		}
 		row := outboxRow{Person: p.ID, Release: e.Release, Event: e.Event, State: "pending", Next: tx.Now(), At: e.At}
