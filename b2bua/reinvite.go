@@ -195,13 +195,17 @@ func (l *Leg) onUpdate(req *sip.Request, tx sip.ServerTransaction) {
 }
 
 // retarget takes a new Contact (RFC 3261, section 12.2.2) and looks for signs that
-// somebody else is at the far end now: another asserted identity.
+// somebody else is at the far end now: another asserted identity, another From,
+// word of a diversion.
 func (l *Leg) retarget(req *sip.Request) {
 	asserted := value(req, "P-Asserted-Identity")
 	l.mu.Lock()
 	changed := asserted != "" && asserted != l.asserted
 	if changed {
 		l.asserted = asserted
+	}
+	if moved(l.theirUser, req) {
+		changed, l.theirUser = true, userOf(value(req, "From"))
 	}
 	if c := req.Contact(); c != nil {
 		uri := *c.Address.Clone()
