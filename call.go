@@ -179,7 +179,11 @@ type Placement struct {
 	Leg LegID // the identifier the new leg gets; empty = a fresh one
 	// Beside is the leg with which it will talk, so that both have one codec where
 	// they can, and no cap on calls parts them; empty = none yet.
-	Beside   LegID
+	Beside LegID
+	// During is a leg of a call in progress that waits for this one, which does
+	// not talk with it: a call-back by which that caller is to prove something, a
+	// recorder. A small reserve past the caps is for these. Empty = none waits.
+	During   LegID
 	Trunk    string // configured peer to send through; empty with a full URI = the peer whose address it names
 	To       string // SIP URI, or E.164 digits to be sent through Trunk
 	From     string // our own number or user part shown to the called party

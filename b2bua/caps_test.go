@@ -257,3 +257,142 @@ func overload(t *testing.T, ua *b2bua.UA, stop <-chan struct{}, refused *atomic.
 			"Call-ID: over-%d\r\nCSeq: 1 INVITE\r\nContact: <sip:o@127.0.0.1>\r\nContent-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s", n, n, len(body), body))
 	}
 }
+
+// TestCapsOfATenantAndASource: who is one too many is told when to come again,
+// by 486 where only the called tenant is busy; the call in progress goes on, and
+// the place is free when it is over.
+func TestCapsOfATenantAndASource(t *testing.T) {
+	for _, tt := range []struct {
+		of      b2bua.Cap
+		change  func(*b2bua.Config)
+		status  string
+		options string // an OPTIONS of the same source meanwhile
+	}{
+		{b2bua.CapSource, func(c *b2bua.Config) { c.Trunks[0].CallsPerSource = 1 }, "SIP/2.0 503 Service Unavailable", "SIP/2.0 503"},
+		{b2bua.CapTrunk, func(c *b2bua.Config) { c.Trunks[0].Calls = 1 }, "SIP/2.0 503 Service Unavailable", "SIP/2.0 503"},
+		{b2bua.CapTenant, func(c *b2bua.Config) {
+			c.Tenant = func(trunk, called string) (ringfence.TenantID, int) {
+				if trunk != "loop" || called != "4400" {
+					return "", 0
+				}
+				return "a", 1
+			}
+		}, "SIP/2.0 486 Busy Here", "SIP/2.0 200"},
+	} {
+		t.Run(string(tt.of), func(t *testing.T) {
+			legs := make(chan *b2bua.Leg, 1)
+			ua := gateway(t, "udp", answering(legs), tt.change)
+			before := ua.Held()
+			f := newFar(t, ua)
+			ok := f.invite("", sdpBody(1, ""))
+			caller := answered(t, legs)
+			sends := func(method, callID, called, to, body string) {
+				f.send("%s sip:%s@127.0.0.1 SIP/2.0\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%s%s;rport\nMax-Forwards: 70\nFrom: <sip:far@127.0.0.1>;tag=f2\nTo: %s\n"+
+					"Call-ID: %s\nCSeq: 1 %s\nContact: <sip:far@%s>\nContent-Type: application/sdp\nContent-Length: %d\n\n%s", method, called, f.addr(), method, callID, to, callID, method, f.addr(),
+					len(strings.ReplaceAll(body, "\n", "\r\n")), body)
+			}
+			again := func(callID, called string) string {
+				sends("INVITE", callID, called, "<sip:4400@127.0.0.1>", sdpBody(1, ""))
+				for {
+					res := f.next("SIP/2.0 ")
+					if line(res, "Call-ID") != callID || strings.HasPrefix(res, "SIP/2.0 100") {
+						continue
+					}
+					sends("ACK", callID, called, line(res, "To"), "")
+					return res
+				}
+			}
+			ends := func(leg *b2bua.Leg) {
+				leg.Hangup(ringfence.EndHangup)
+				f.answer(f.next("BYE"), "200 OK", "", "", "")
+			}
+			if res := again("c2", "4400"); !strings.HasPrefix(res, tt.status) || line(res, "Retry-After") == "" {
+				t.Errorf("one more: %s", res)
+			}
+			if got := ua.Refused(); got[tt.of] != 1 || len(got) != 1 {
+				t.Errorf("refused: %v", got)
+			}
+			f.request("OPTIONS", 9, "", "", "")
+			if res := f.next("SIP/2.0 "); !strings.HasPrefix(res, tt.options) {
+				t.Errorf("OPTIONS: %s", res)
+			}
+			if tt.of == b2bua.CapTenant {
+				if res := again("c3", "4401"); !strings.HasPrefix(res, "SIP/2.0 200") {
+					t.Errorf("a call of nobody's: %s", res)
+				}
+				ends(answered(t, legs))
+			}
+			f.request("INFO", 20, line(ok, "To"), "", "") // the call is still there
+			if res := f.next("SIP/2.0 "); !strings.HasPrefix(res, "SIP/2.0 200") || line(res, "CSeq") != "20 INFO" {
+				t.Errorf("in the call: %s", res)
+			}
+			f.request("BYE", 21, line(ok, "To"), "", "")
+			await(t, caller, ringfence.LegEnded)
+			if res := again("c4", "4400"); !strings.HasPrefix(res, "SIP/2.0 200") {
+				t.Errorf("after it: %s", res)
+			}
+			ends(answered(t, legs))
+			settles(t, "callers or tenants", before["callers"]+before["tenants"], func() int { h := ua.Held(); return h["callers"] + h["tenants"] })
+		})
+	}
+}
+
+// TestACallBackHasAReserve: strangers who fill the cap with calls, or a drain,
+// keep no caller from the call-back by which they prove who they are, nor a call
+// from its recorder; and the reserve is no way round the cap.
+func TestACallBackHasAReserve(t *testing.T) {
+	legs := make(chan *b2bua.Leg, 1)
+	ua := gateway(t, "udp", answering(legs), func(c *b2bua.Config) { c.Limits.Calls, c.Limits.Reserve = 1, 2 })
+	f, customer := newFar(t, ua), newFar(t, nil)
+	ok := f.invite("", sdpBody(1, ""))
+	caller := answered(t, legs)
+	callBack := func(during ringfence.LegID) (*b2bua.Leg, error) {
+		return ua.Place(t.Context(), ringfence.Placement{To: "sip:7@" + customer.addr().String(), During: during, Contact: true})
+	}
+	record := func() (*b2bua.Leg, error) {
+		return ua.PlaceRecording(t.Context(), ringfence.Placement{To: "sip:r@" + customer.addr().String(), During: caller.ID()},
+			b2bua.Recorder{Metadata: []byte("<x/>"), Streams: [2]b2bua.Source{&hum{clip: tone(500, time.Second)}, &hum{clip: tone(900, time.Second)}}})
+	}
+	want := b2bua.ErrFull
+	for _, draining := range []bool{false, true} {
+		if draining {
+			want = b2bua.ErrDraining
+			short, cancel := context.WithCancel(t.Context())
+			cancel()
+			_ = ua.Drain(short)
+		}
+		var placed []*b2bua.Leg
+		for _, nobody := range []ringfence.LegID{"", "leg_of_nobody"} {
+			if _, err := callBack(nobody); !errors.Is(err, want) {
+				t.Errorf("draining %v: for %q: %v, want %v", draining, nobody, err, want)
+			}
+		}
+		for _, place := range []func() (*b2bua.Leg, error){record, func() (*b2bua.Leg, error) { return callBack(caller.ID()) }} {
+			leg, err := place()
+			if err != nil {
+				t.Fatalf("draining %v: %v", draining, err)
+			}
+			placed = append(placed, leg)
+			if _, err := record(); !errors.Is(err, b2bua.ErrFull) {
+				t.Errorf("draining %v: a second recorder: %v", draining, err)
+			}
+		}
+		if _, err := callBack(caller.ID()); !errors.Is(err, b2bua.ErrFull) {
+			t.Errorf("draining %v: past the reserve: %v", draining, err)
+		}
+		for seen := map[string]bool{}; len(seen) < len(placed); {
+			if inv := customer.next("INVITE"); !seen[line(inv, "Call-ID")] { // not a copy
+				seen[line(inv, "Call-ID")] = true
+				customer.answer(inv, "486 Busy Here", "t", "", "")
+			}
+		}
+		for _, leg := range placed {
+			await(t, leg, ringfence.LegEnded)
+		}
+	}
+	f.request("BYE", 21, line(ok, "To"), "", "")
+	await(t, caller, ringfence.LegEnded)
+	if held := ua.Held(); held["reserved"] != 0 || held["recording"] != 0 {
+		t.Errorf("held after it: %v", held)
+	}
+}

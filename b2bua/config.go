@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/b2bua/rtp"
 	"github.com/ringfence/ringfence/b2bua/sdp"
 	"github.com/ringfence/ringfence/b2bua/trace"
@@ -45,6 +46,11 @@ type Config struct {
 	// DSCP marks the signalling that leaves. Zero means 24, negative none; media
 	// has its own mark.
 	DSCP int
+	// Tenant says whose call one to called over a trunk is, and how many of its
+	// callers there may be at once; more are told that it is busy. Zero means no
+	// cap, an empty tenant nobody's call. Nil means that there are no tenants. It
+	// must not block.
+	Tenant func(trunk, called string) (tenant ringfence.TenantID, most int)
 	// Emergency are the numbers that Phones may call at any time, digits only.
 	Emergency []string
 	// CDR is given the record of each leg when it is over. Nil means nobody is.
@@ -130,6 +136,13 @@ type Trunk struct {
 	// Calls caps the calls in progress with this trunk, both directions. Zero
 	// means the cap of all.
 	Calls int
+	// Kept is how many of Calls are kept for legs that calls in progress wait for,
+	// as call-backs, where the trunk is Outbound. Zero means a tenth, at least one
+	// of four or more; negative means none.
+	Kept int
+	// CallsPerSource caps the calls in progress that came from one address of the
+	// trunk, of IPv6 from one /64. Zero means no cap of its own.
+	CallsPerSource int
 	// Bare sends numbers without the leading plus.
 	Bare bool
 	// Ping is how often each of Addrs is asked with OPTIONS whether it takes
@@ -152,6 +165,7 @@ type Trunk struct {
 // defaults written beside them.
 type Limits struct {
 	Calls         int           // calls in progress, both directions: 1000
+	Reserve       int           // legs past Calls that calls in progress wait for, half of it for recorders: a tenth of Calls, at least 8
 	CallRate      int           // new calls a second that come in, past which they get 503: no bound
 	Setups        int           // calls being set up at once, past which new ones get 503; fewer while the process is late: 400
 	TrunkRate     int           // messages a second from one trunk address: 2000, or 20 for each of CallRate if that is more
@@ -179,6 +193,7 @@ func (l Limits) withDefaults() Limits {
 		}
 	}
 	set(&l.Calls, 1000)
+	set(&l.Reserve, max(8, l.Calls/10))
 	set(&l.Setups, 400)
 	// A bridged call is six messages of one address, twice that with provisional
 	// answers and copies; below that a trunk's burst would meet silence, not 503.
@@ -345,6 +360,9 @@ func (t *Trunk) check() error {
 	}
 	if t.From != "" && !isUser(t.From) {
 		return fmt.Errorf("from %q: use digits, or letters, dots and dashes", t.From)
+	}
+	if err := t.checkCaps(); err != nil {
+		return err
 	}
 	return t.checkPeer()
 }

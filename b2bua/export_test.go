@@ -18,6 +18,7 @@ func (u *UA) Held() map[string]int {
 	u.intake.mu.Unlock()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	held["active"], held["trunks"], held["dialogs"], held["legs"], held["sources"] = u.active, len(u.perTrunk), len(u.dialogs), len(u.legs), len(u.streams)
+	held["active"], held["trunks"], held["dialogs"], held["legs"], held["sources"] = u.slots.active, len(u.slots.trunks), len(u.dialogs), len(u.legs), len(u.streams)
+	held["reserved"], held["recording"], held["callers"], held["tenants"] = u.slots.reserved, u.slots.recording, len(u.slots.sources), len(u.slots.tenants)
 	return held
 }

@@ -2,6 +2,7 @@ package b2bua
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"net/netip"
@@ -33,13 +34,20 @@ type fence struct {
 
 // gate is what the fence must know of the calls in progress.
 type gate interface {
-	// admits says whether a new INVITE may start a call now. known is true for
+	// admits says why a new INVITE may not start a call now. known is true for
 	// one that already has: a retransmission.
-	admits(t *Trunk, key string) (ok, known bool)
+	admits(t *Trunk, i invited) (err error, known bool)
 	// urgent says whether a call of user is an emergency call of our own phone.
 	urgent(t *Trunk, user string) bool
-	// available says whether a call of the trunk would be taken now.
-	available(t *Trunk) bool
+	// available says whether a call of the trunk from there would be taken now.
+	available(t *Trunk, from netip.Addr) bool
+}
+
+// invited is a new INVITE as the gate judges it.
+type invited struct {
+	key    string // message.key
+	from   netip.Addr
+	called string
 }
 
 // result is what the fence makes of one message.
@@ -135,7 +143,7 @@ func (f *fence) message(m *message, r *refusal, source netip.AddrPort, t *Trunk,
 	case m.method == "":
 		r = f.response(m)
 	default:
-		r = f.request(m, t)
+		r = f.request(m, t, source.Addr())
 	}
 	if r == nil && t != nil {
 		out := m.render()
@@ -156,7 +164,7 @@ func (f *fence) message(m *message, r *refusal, source netip.AddrPort, t *Trunk,
 }
 
 // request applies what depends on the calls in progress.
-func (f *fence) request(m *message, t *Trunk) *refusal {
+func (f *fence) request(m *message, t *Trunk, from netip.Addr) *refusal {
 	if tag := m.to.tag(); tag != "" {
 		if m.method == "ACK" && tag == f.tag(m) {
 			return refuse(0, "ACK of a refusal of ours")
@@ -165,7 +173,7 @@ func (f *fence) request(m *message, t *Trunk) *refusal {
 	}
 	switch m.method {
 	case "OPTIONS": // RFC 3261, section 11.2: as an INVITE would be answered
-		if !f.gate.available(t) {
+		if !f.gate.available(t, from) {
 			return f.unavailable()
 		}
 		return &refusal{code: 200, reason: "OK", headers: []field{allowField, {"Accept", "application/sdp"},
@@ -174,8 +182,9 @@ func (f *fence) request(m *message, t *Trunk) *refusal {
 		if f.gate.urgent(t, userOfURI(m.uri)) {
 			return nil
 		}
-		if ok, known := f.gate.admits(t, m.key()); !ok && !known {
-			return f.unavailable()
+		i := invited{key: m.key(), from: from, called: t.called(userOfURI(m.uri), userOfURI(m.to.uri))}
+		if err, known := f.gate.admits(t, i); err != nil && !known {
+			return f.noRoom(err)
 		}
 	case "BYE", "UPDATE", "INFO", "PRACK":
 		return refuse(481, "Call/Transaction Does Not Exist")
@@ -186,6 +195,17 @@ func (f *fence) request(m *message, t *Trunk) *refusal {
 func (f *fence) unavailable() *refusal {
 	return &refusal{code: 503, reason: "Service Unavailable",
 		headers: []field{{"Retry-After", strconv.Itoa(int(f.limits.RetryAfter / time.Second))}}}
+}
+
+// noRoom refuses a call. One tenant's cap is no reason for the trunk to send us
+// nobody's calls, as it may after 503 (RFC 3261, section 21.5.4): the called
+// side alone is busy (section 21.4.24).
+func (f *fence) noRoom(why error) *refusal {
+	r := f.unavailable()
+	if errors.Is(why, fullError{CapTenant}) {
+		r.code, r.reason = 486, "Busy Here"
+	}
+	return r
 }
 
 // response lets pass what answers a request of ours (RFC 3261, section 18.1.2):

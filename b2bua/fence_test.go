@@ -14,9 +14,14 @@ import (
 // fakeGate is the state of the calls as the fence asks for it.
 type fakeGate struct{ full, known bool }
 
-func (g fakeGate) admits(*Trunk, string) (ok, known bool) { return !g.full, g.known }
-func (g fakeGate) urgent(t *Trunk, user string) bool      { return user == "112" }
-func (g fakeGate) available(*Trunk) bool                  { return !g.full }
+func (g fakeGate) admits(*Trunk, invited) (err error, known bool) {
+	if g.full {
+		err = ErrFull
+	}
+	return err, g.known
+}
+func (g fakeGate) urgent(t *Trunk, user string) bool { return user == "112" }
+func (g fakeGate) available(*Trunk, netip.Addr) bool { return !g.full }
 
 var trunkAddr = netip.MustParseAddrPort("192.0.2.10:5060")
 

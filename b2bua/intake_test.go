@@ -147,28 +147,32 @@ func TestFullIntakeIsToldBeforehand(t *testing.T) {
 	}
 	u.started = true
 	trunk := &u.cfg.Trunks[0]
-	if ok, known := u.admits(trunk, "a"); !ok || known {
+	admits := func(key string) (ok, known bool) {
+		err, known := u.admits(trunk, invited{key: key, from: trunkAddr.Addr(), called: "1"})
+		return err == nil, known
+	}
+	if ok, known := admits("a"); !ok || known {
 		t.Fatalf("the first call: %v, known %v", ok, known)
 	}
-	if ok, known := u.admits(trunk, "a"); !ok || !known {
+	if ok, known := admits("a"); !ok || !known {
 		t.Errorf("its copy: %v, known %v", ok, known)
 	}
-	if ok, _ := u.admits(trunk, "b"); ok || u.available(trunk) {
+	if ok, _ := admits("b"); ok || u.available(trunk, trunkAddr.Addr()) {
 		t.Error("a second call is taken, or said to be")
 	}
 	u.intake.done("a")
-	if ok, _ := u.admits(trunk, "c"); !ok {
+	if ok, _ := admits("c"); !ok {
 		t.Error("no room after the first")
 	}
 	u.intake.done("c")
 	u.attempts["old"], u.attempts["new"] = &attempt{until: time.Now().Add(-time.Second)}, &attempt{until: time.Now().Add(time.Minute)}
-	if ok, known := u.admits(trunk, "new"); !ok || !known {
+	if ok, known := admits("new"); !ok || !known {
 		t.Errorf("a copy of a call that just ended: %v, known %v", ok, known)
 	}
-	if ok, known := u.admits(trunk, "old"); ok || known {
+	if ok, known := admits("old"); ok || known {
 		t.Errorf("an INVITE like one long ago passes the rate: %v, known %v", ok, known)
 	}
-	if ok, _ := u.admits(trunk, "d"); ok || !u.intake.room() {
+	if ok, _ := admits("d"); ok || !u.intake.room() {
 		t.Error("past the rate: taken, or a place is kept for it")
 	}
 }

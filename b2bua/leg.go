@@ -38,7 +38,8 @@ type Leg struct {
 	call  signalling
 	rec   *recorderLeg // what a leg to a recorder has beside others; else nil
 
-	beside bool // it was placed to talk with a call in progress
+	claim    claim // on the caps; set before it enters
+	reserved bool  // its place is one of the reserve; guarded by UA.mu
 
 	mail    mail
 	ctx     context.Context // ends with the leg

@@ -31,7 +31,7 @@ func mailed(t *testing.T) *Leg {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := &UA{log: slog.New(slog.DiscardHandler), perTrunk: map[*Trunk]int{}, changed: make(chan struct{})}
+	u := &UA{log: slog.New(slog.DiscardHandler), slots: newSlots(), changed: make(chan struct{})}
 	t.Cleanup(u.wg.Wait)
 	l := &Leg{u: u, trunk: &Trunk{}, media: media, settled: make(chan struct{}), acked: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancelCause(t.Context())

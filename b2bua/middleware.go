@@ -84,10 +84,11 @@ func (s *side) admit(req *sip.Request, tx sip.ServerTransaction, next sipgo.Requ
 	l, err := s.newLeg(trunk, s.inboundInfo(req, from, trunk), s.u.ctx)
 	if err != nil {
 		s.u.log.Warn("no media for a call", "error", err)
-		s.busy(req, tx)
+		s.busy(req, tx, err)
 		return
 	}
 	l.media.Hush()
+	l.claim = s.u.claimOf(trunk, from.Addr(), l.info.Called)
 	in := &inbound{l: l, key: key}
 	l.call = in
 	if err := s.u.enter(l, key, req.Via().Params.GetOr("branch", "")); err != nil {
@@ -96,7 +97,7 @@ func (s *side) admit(req *sip.Request, tx sip.ServerTransaction, next sipgo.Requ
 		if errors.Is(err, errMerged) {
 			respond(req, tx, 482, "Loop Detected")
 		} else {
-			s.busy(req, tx)
+			s.busy(req, tx, err)
 		}
 		return
 	}
@@ -116,10 +117,10 @@ func (s *side) admit(req *sip.Request, tx sip.ServerTransaction, next sipgo.Requ
 	}
 }
 
-// busy answers 503 with Retry-After.
-func (s *side) busy(req *sip.Request, tx sip.ServerTransaction) {
-	f := s.f.unavailable().headers[0]
-	respond(req, tx, 503, "Service Unavailable", sip.NewHeader(f.name, f.value))
+// busy answers as the fence does a call for which there is no room.
+func (s *side) busy(req *sip.Request, tx sip.ServerTransaction, why error) {
+	r := s.f.noRoom(why)
+	respond(req, tx, r.code, r.reason, sip.NewHeader(r.headers[0].name, r.headers[0].value))
 }
 
 func (s *side) inboundInfo(req *sip.Request, from netip.AddrPort, t *Trunk) ringfence.LegInfo {
@@ -130,9 +131,7 @@ func (s *side) inboundInfo(req *sip.Request, from netip.AddrPort, t *Trunk) ring
 		Diversion: append(values(req, "Diversion"), values(req, "History-Info")...), UUI: value(req, "User-to-User"),
 		CallID: text(req.CallID()), ReceivedAt: time.Now(),
 	}
-	if t.Register != nil && info.Called == t.Register.User {
-		info.Called = req.To().Address.User // the registrar has written our Contact over what was called
-	}
+	info.Called = t.called(info.Called, req.To().Address.User)
 	if info.Emergency = s.u.cfg.urgent(t, req.Recipient.User); info.Emergency {
 		info.Location = location(req)
 	}
@@ -146,6 +145,15 @@ func (s *side) inboundInfo(req *sip.Request, from netip.AddrPort, t *Trunk) ring
 		info.PAI[i] = stirshaken.StripVerstat(info.PAI[i])
 	}
 	return info
+}
+
+// called is the number that was called, of the users of Request-URI and To: where
+// we are registered, the registrar has written our Contact over what was called.
+func (t *Trunk) called(user, to string) string {
+	if t.Register != nil && user == t.Register.User {
+		return to
+	}
+	return user
 }
 
 // serveDialog is diago's handler: it runs the leg's whole life, and the dialog

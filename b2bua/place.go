@@ -57,9 +57,9 @@ func (u *UA) place(ctx context.Context, p ringfence.Placement, headers [][2]stri
 	info := ringfence.LegInfo{ID: p.Leg, Direction: ringfence.Outbound, Trunk: trunk.Name, Listener: s.l.Name, Transport: s.l.Transport,
 		Source: addrs[0], TrustedIDs: trunk.TrustIdentity, Called: user, RequestURI: o.uri(s, addrs[0]).String(), UUI: p.UUI,
 		CallID: o.callID, ReceivedAt: time.Now(), Emergency: p.Purpose == "emergency"}
-	beside := u.inProgress(p.Beside)
+	asks := claim{trunk: trunk, need: u.needOf(p, rec != nil)}
 	u.mu.Lock()
-	parent, running := u.ctx, u.started && !u.closed && (!u.draining || beside || info.Emergency)
+	parent, running := u.ctx, u.started && !u.closed && (!u.draining || asks.need != needCall || info.Emergency)
 	_, taken := u.legs[p.Leg]
 	u.mu.Unlock()
 	if !running {
@@ -72,7 +72,7 @@ func (u *UA) place(ctx context.Context, p ringfence.Placement, headers [][2]stri
 	if err != nil {
 		return nil, err
 	}
-	l.call, o.l, l.beside = o, l, beside
+	l.call, o.l, l.claim = o, l, asks
 	if !u.hasOpus(p.Beside) {
 		l.withoutOpus() // nobody could hear it untouched
 	}

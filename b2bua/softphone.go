@@ -198,9 +198,9 @@ func (s *Softphones) Hold(user string, leg ringfence.LegID, on bool) error {
 
 // placeBrowser places a leg to a browser.
 func (u *UA) placeBrowser(ctx context.Context, p ringfence.Placement) (*Leg, error) {
-	beside := u.inProgress(p.Beside)
+	asks := claim{trunk: &u.soft.trunk, need: u.needOf(p, false)}
 	u.mu.Lock()
-	parent, running := u.ctx, u.started && !u.closed && (!u.draining || beside)
+	parent, running := u.ctx, u.started && !u.closed && (!u.draining || asks.need != needCall)
 	_, taken := u.legs[p.Leg]
 	u.mu.Unlock()
 	if !running {
@@ -209,11 +209,11 @@ func (u *UA) placeBrowser(ctx context.Context, p ringfence.Placement) (*Leg, err
 	if taken {
 		return nil, errors.New("webrtc: place: leg identifier in use")
 	}
-	return u.soft.place(ctx, p, parent, beside)
+	return u.soft.place(ctx, p, parent, asks)
 }
 
 // place rings a browser. What comes of it comes as events.
-func (s *Softphones) place(ctx context.Context, p ringfence.Placement, parent context.Context, beside bool) (*Leg, error) {
+func (s *Softphones) place(ctx context.Context, p ringfence.Placement, parent context.Context, asks claim) (*Leg, error) {
 	user := strings.TrimPrefix(p.To, BrowserPlace)
 	if user == "" || len(user) > maxFieldBytes {
 		return nil, errors.New("webrtc: place: nobody is named")
@@ -226,7 +226,7 @@ func (s *Softphones) place(ctx context.Context, p ringfence.Placement, parent co
 	if info.ID == "" {
 		info.ID = ringfence.NewID[ringfence.LegID](ringfence.PrefixLeg)
 	}
-	l := &Leg{u: s.u, trunk: &s.trunk, info: info, media: media, beside: beside,
+	l := &Leg{u: s.u, trunk: &s.trunk, info: info, media: media, claim: asks,
 		settled: make(chan struct{}), acked: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancelCause(parent)
 	b := &browser{l: l, p: p, user: user}

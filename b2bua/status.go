@@ -32,7 +32,7 @@ func (u *UA) Trunks() []TrunkStatus {
 		one := TrunkStatus{Name: t.Name}
 		addrs := t.targets() // may wait for a look-up's own lock: not under ours
 		u.mu.Lock()
-		one.Calls = u.perTrunk[t]
+		one.Calls = u.slots.trunks[t]
 		for _, at := range addrs {
 			p := PeerStatus{Addr: at, TakesCalls: ringfence.Unknown}
 			if down, asked := u.down[at]; asked && t.Ping > 0 {

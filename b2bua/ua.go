@@ -31,9 +31,6 @@ func (f HandlerFunc) HandleLeg(ctx context.Context, leg *Leg) { f(ctx, leg) }
 // ErrDraining is returned by Place while the UA is draining or closed.
 var ErrDraining = errors.New("sip: no new calls: stopping")
 
-// ErrFull is returned by Place when a cap on calls is reached.
-var ErrFull = errors.New("sip: no new calls: as many as allowed are in progress")
-
 // UA is the telephone edge: listeners, trunks and the legs in progress. Start it
 // once, Drain it, Close it; Close waits for everything it started.
 type UA struct {
@@ -57,14 +54,13 @@ type UA struct {
 	dialogs  map[string]*Leg // by Call-ID and our tag
 	legs     map[ringfence.LegID]*Leg
 	attempts map[string]*attempt // by message.key
-	perTrunk map[*Trunk]int
+	slots    slots
 	streams  map[netip.AddrPort]int  // legs by the far end's address
 	down     map[netip.AddrPort]bool // trunk addresses that took no calls when last asked
 	bindings map[*Trunk]*binding     // at registrars; set by Start, not changed after it
-	active   int
-	calls    bucket        // of new calls a second
-	changed  chan struct{} // closed and replaced when active falls
-	drained  chan struct{} // closed when draining begins
+	calls    bucket                  // of new calls a second
+	changed  chan struct{}           // closed and replaced when fewer are in progress
+	drained  chan struct{}           // closed when draining begins
 }
 
 // attempt is an INVITE that was admitted, kept for as long as copies of it may
@@ -100,7 +96,7 @@ func New(cfg Config, h Handler, log *slog.Logger) (*UA, error) {
 	}
 	stack()
 	u := &UA{cfg: cfg, h: h, log: log, dialogs: map[string]*Leg{}, legs: map[ringfence.LegID]*Leg{}, attempts: map[string]*attempt{},
-		perTrunk: map[*Trunk]int{}, streams: map[netip.AddrPort]int{}, down: map[netip.AddrPort]bool{}, bindings: map[*Trunk]*binding{},
+		slots: newSlots(), streams: map[netip.AddrPort]int{}, down: map[netip.AddrPort]bool{}, bindings: map[*Trunk]*binding{},
 		changed: make(chan struct{}), drained: make(chan struct{})}
 	u.strange.tell = cfg.Banned
 	u.soft = newSoftphones(u)
@@ -179,7 +175,7 @@ func (u *UA) Drain(ctx context.Context) error {
 		u.draining = true
 		close(u.drained)
 	}
-	for u.active > 0 {
+	for u.slots.active > 0 {
 		wait := u.changed
 		u.mu.Unlock()
 		select {
@@ -242,11 +238,12 @@ func (u *UA) Close() error {
 	return nil
 }
 
-// available implements gate.
-func (u *UA) available(t *Trunk) bool {
+// available implements gate. Whose call it would be OPTIONS does not tell.
+func (u *UA) available(t *Trunk, from netip.Addr) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.roomLocked(t, false) == nil && u.intake.room()
+	_, err := u.roomLocked(claim{trunk: t, source: SourceOf(from)})
+	return err == nil && u.intake.room()
 }
 
 // urgent implements gate.
@@ -254,43 +251,38 @@ func (u *UA) urgent(t *Trunk, user string) bool { return u.cfg.urgent(t, user) }
 
 // admits implements gate: the fence's cheap look before the stack spends
 // anything on an INVITE.
-func (u *UA) admits(t *Trunk, key string) (ok, known bool) {
+func (u *UA) admits(t *Trunk, i invited) (err error, known bool) {
+	c := u.claimOf(t, i.from, i.called)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	now := time.Now()
-	if u.attempts[key].live(now) {
-		return u.roomLocked(t, false) == nil, true
+	_, err = u.roomLocked(c)
+	if u.attempts[i.key].live(now) {
+		return err, true
 	}
-	if u.roomLocked(t, false) != nil {
-		return false, false
+	var full fullError
+	if errors.As(err, &full) {
+		u.slots.refused[full.of]++
 	}
-	if ok, known = u.intake.take(key, now); !ok || known {
-		return ok, known
+	if err != nil {
+		return err, false
+	}
+	ok, known := u.intake.take(i.key, now)
+	if known {
+		return nil, true
+	}
+	if !ok {
+		return errBusy, false
 	}
 	if u.calls.take(u.cfg.Limits.CallRate, now) {
-		return true, false
+		return nil, false
 	}
-	u.intake.back(key, now)
-	return false, false
+	u.intake.back(i.key, now)
+	return errBusy, false
 }
 
-// roomLocked reports why one more leg may not be. A leg that is placed beside a
-// call in progress completes it and begins none: who fills the cap with calls,
-// and who drains us, keeps nobody already here from a person. Every call may so
-// have one leg over the cap.
-func (u *UA) roomLocked(t *Trunk, beside bool) error {
-	most := u.cfg.Limits.Calls
-	if beside {
-		most *= 2
-	}
-	switch {
-	case u.closed || !u.started || u.draining && !beside:
-		return ErrDraining
-	case u.active >= most, t.Calls > 0 && u.perTrunk[t] >= t.Calls:
-		return ErrFull
-	}
-	return nil
-}
+// errBusy says that too many calls are being set up.
+var errBusy = errors.New("sip: too many calls are being set up")
 
 // errMerged says that the same INVITE came by two ways (RFC 3261, section
 // 8.2.2.2).
@@ -306,15 +298,16 @@ func (u *UA) enter(l *Leg, key, branch string) error {
 			return errMerged
 		}
 	}
-	if err := u.roomLocked(l.trunk, l.beside); err != nil && (!l.info.Emergency || u.closed) {
+	reserved, err := u.roomLocked(l.claim)
+	if err != nil && (!l.info.Emergency || u.closed) {
 		return err
 	}
 	if key != "" {
 		u.pruneLocked()
 		u.attempts[key] = &attempt{branch: branch}
 	}
-	u.active++
-	u.perTrunk[l.trunk]++
+	l.reserved = reserved
+	u.slots.take(l.claim, reserved)
 	u.streams[l.info.Source]++
 	u.wg.Add(1) // given back by leave
 	return nil
@@ -342,10 +335,7 @@ func (u *UA) vacate(l *Leg) {
 		return
 	}
 	l.vacated = true
-	u.active--
-	if u.perTrunk[l.trunk]--; u.perTrunk[l.trunk] == 0 {
-		delete(u.perTrunk, l.trunk)
-	}
+	u.slots.give(l.claim, l.reserved)
 	if in := inboundOf(l); in != nil {
 		u.intake.done(in.key)
 	}

@@ -15,7 +15,7 @@ import (
 // edgeConfig turns the configuration of SIP and media into the edge's.
 func edgeConfig(cfg config.Config) (b2bua.Config, error) {
 	out := b2bua.Config{Media: rtp.Config{PortMin: cfg.Media.PortMin, PortMax: cfg.Media.PortMax, DeadAfter: cfg.SIP.Limits.SilentAfter},
-		Limits: b2bua.Limits{Calls: cfg.SIP.Limits.Calls, CallTime: cfg.SIP.Limits.MaxDuration, Setups: cfg.SIP.Limits.Setups,
+		Limits: b2bua.Limits{Calls: cfg.SIP.Limits.Calls, Reserve: cfg.SIP.Limits.Reserve, CallTime: cfg.SIP.Limits.MaxDuration, Setups: cfg.SIP.Limits.Setups,
 			CallRate: cfg.SIP.Limits.PerSecond, StrangerRate: cfg.SIP.Limits.PerSource}, Strangers: b2bua.StrangersDrop, Emergency: cfg.SIP.Emergency.Numbers}
 	if cfg.SIP.Limits.AnswerStranger {
 		out.Strangers = b2bua.StrangersRefuse
@@ -39,7 +39,9 @@ func edgeConfig(cfg config.Config) (b2bua.Config, error) {
 		}
 		out.Listeners = append(out.Listeners, listener)
 	}
+	out.Tenant = tenantOfCall(cfg)
 	for _, t := range cfg.SIP.Trunks {
+		t.PerAddress = cmp.Or(t.PerAddress, cfg.SIP.Limits.PerAddress)
 		trunk, err := edgeTrunk(t)
 		if err != nil {
 			return out, fmt.Errorf("sip.trunks.%s: %w", t.Name, err)
@@ -53,7 +55,7 @@ func edgeConfig(cfg config.Config) (b2bua.Config, error) {
 func edgeTrunk(t config.Trunk) (b2bua.Trunk, error) {
 	out := b2bua.Trunk{Name: t.Name, Addrs: t.Addrs, Host: t.Host, Proxy: t.Proxy, Transport: t.Transport, Sources: t.Sources,
 		Username: t.Username, Password: t.Password.Reveal(), Realm: t.Realm, PeerName: t.PeerName, TrustIdentity: t.Trusted, SRTP: t.SRTP,
-		Codecs: t.Codecs, From: t.From, Outbound: t.Outbound || t.Agents, Calls: t.Calls, Bare: t.Bare, Ping: t.Every(), DelayedOffer: t.Delayed, Phones: t.Agents}
+		Codecs: t.Codecs, From: t.From, Outbound: t.Outbound || t.Agents, Calls: t.Calls, Kept: t.Kept, CallsPerSource: t.PerAddress, Bare: t.Bare, Ping: t.Every(), DelayedOffer: t.Delayed, Phones: t.Agents}
 	if t.Register {
 		user := t.Username
 		if user == "" {

@@ -22,5 +22,20 @@ func (a *app) joinIntake(edge *b2bua.Config) {
 			Help: "Calls that got 503 because as many as could be were being set up."}, func() float64 {
 			_, refused := a.ua.Setups()
 			return float64(refused)
-		}))
+		}), callsRefused{a})
+}
+
+// callsRefused shows how many calls met a cap on calls in progress.
+type callsRefused struct{ a *app }
+
+var callsRefusedDesc = prometheus.NewDesc("ringfence_sip_calls_refused_total",
+	"Calls that were refused because as many as a cap allows were in progress, by the cap.", []string{"cap"}, nil)
+
+func (callsRefused) Describe(ch chan<- *prometheus.Desc) { ch <- callsRefusedDesc }
+
+func (c callsRefused) Collect(ch chan<- prometheus.Metric) {
+	refused := c.a.ua.Refused()
+	for _, of := range []b2bua.Cap{b2bua.CapAll, b2bua.CapTrunk, b2bua.CapSource, b2bua.CapTenant} {
+		ch <- prometheus.MustNewConstMetric(callsRefusedDesc, prometheus.CounterValue, float64(refused[of]), string(of))
+	}
 }

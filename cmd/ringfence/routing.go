@@ -89,6 +89,14 @@ func (r *routing) line(l config.Line) runner.Line {
 
 // Line implements runner.Directory.
 func (r *routing) Line(trunk, called string) (runner.Line, bool) {
+	if l, ok := r.find(trunk, called); ok {
+		return r.line(l), true
+	}
+	return runner.Line{}, false
+}
+
+// find is the configuration of the line that a number called over a trunk is of.
+func (r *routing) find(trunk, called string) (config.Line, bool) {
 	number := digitsOf(called)
 	for _, l := range r.cfg.Lines {
 		if len(l.Trunks) > 0 && !slices.Contains(l.Trunks, trunk) || len(l.Trunks) == 0 && r.agents(trunk) {
@@ -96,11 +104,11 @@ func (r *routing) Line(trunk, called string) (runner.Line, bool) {
 		}
 		for _, n := range l.Numbers {
 			if digitsOf(n) == number && number != "" {
-				return r.line(l), true
+				return l, true
 			}
 		}
 	}
-	return runner.Line{}, false
+	return config.Line{}, false
 }
 
 // agents reports whether a trunk is for agents' places only: calls from there

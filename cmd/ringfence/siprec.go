@@ -47,7 +47,7 @@ func (a *app) recordSession(ctx context.Context, r config.Recorder, m runner.Mom
 		user = "recorder"
 	}
 	var caller, agent siprec.Queue
-	leg, err := a.ua.PlaceRecording(ctx, ringfence.Placement{To: user, Trunk: r.Trunk, UUI: m.Reference, Purpose: "recording"},
+	leg, err := a.ua.PlaceRecording(ctx, ringfence.Placement{To: user, Trunk: r.Trunk, UUI: m.Reference, During: m.Caller.ID(), Purpose: "recording"},
 		b2bua.Recorder{Metadata: text, Streams: [2]b2bua.Source{&caller, &agent}})
 	if err != nil {
 		return err.Error()

@@ -129,6 +129,9 @@ func (t *traversal) dial(ctx context.Context, c *challenge, s *slot, d dialing) 
 	ctx, c.dropCall = context.WithCancel(ctx)
 	trunk, from := t.r.cfg.Directory.Outbound(t.tenant)
 	p := ringfence.Placement{Leg: leg, Trunk: trunk, To: string(number), From: from, Ring: callback.Ring, Contact: true, Purpose: "callback"}
+	if s := t.slots[0]; s != nil && s.up {
+		p.During = s.leg.ID()
+	}
 	if t.r.cfg.Sign != nil {
 		p.Identity = t.r.cfg.Sign(ctx, from, string(number))
 	}

@@ -92,6 +92,11 @@ func TestBusyNumberIsRungLater(t *testing.T) {
 		if n := len(w.calls); n != 4 {
 			t.Errorf("rung %d times, want once held and 3 times later", n)
 		}
+		for n := 0; len(w.calls) > 0; n++ { // only the first is one that a caller waits for
+			if p := (<-w.calls).p; (p.During == caller.ID()) != (n == 0) || n > 0 && p.During != "" {
+				t.Errorf("call-back %d is placed during %q", n, p.During)
+			}
+		}
 	})
 }
 
@@ -101,7 +106,7 @@ func TestHeldCallBackSatisfied(t *testing.T) {
 		rel := w.stepUp(v, "step-up-call-back", "bank_change")
 		told := carry(caller.hears("Whoever answers must enter this code"))
 		placed := w.placed()
-		if placed.p.To != string(mobile) || !placed.p.Contact {
+		if placed.p.To != string(mobile) || !placed.p.Contact || placed.p.During != caller.ID() || placed.p.Beside != "" {
 			t.Fatalf("have %+v", placed.p)
 		}
 		placed.keys(digitsIn(placed.hears("Now key these two digits")) + told)

@@ -23,6 +23,7 @@ func (c *Config) Check() error {
 	c.checkRecording(p)
 	c.checkTelemetry(p)
 	c.checkLimits(p)
+	c.checkCaps(p)
 	c.checkProofing(p)
 	c.checkSignals(p)
 	c.checkForks(p)

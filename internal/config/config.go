@@ -44,6 +44,9 @@ type Tenant struct {
 	Name     string `koanf:"name"` // how callers know the firm
 	Language string `koanf:"language"`
 	Host     string `koanf:"host"` // of its web pages, when there are several tenants
+	// Calls is how many of its callers there may be at once. 0 = all of
+	// sip.limits.calls for the only tenant, half of it where there are several.
+	Calls int `koanf:"calls"`
 }
 
 // SIP is the signalling edge.
@@ -97,6 +100,8 @@ type Trunk struct {
 // SIPLimits bounds what strangers may ask. Zero means the default named.
 type SIPLimits struct {
 	Calls          int           `koanf:"calls"`            // calls in progress; 1,000
+	Reserve        int           `koanf:"reserve"`          // past them, for call-backs and recorders of calls in progress; a tenth, at least 8
+	PerAddress     int           `koanf:"calls_per_source"` // calls in progress from one address of a trunk; no cap of its own
 	PerSecond      int           `koanf:"per_second"`       // new calls a second; 100
 	Setups         int           `koanf:"setups"`           // calls being set up at once, fewer while the process is late; 400
 	PerSource      int           `koanf:"per_source"`       // messages a second from one address that is no trunk; 20

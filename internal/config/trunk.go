@@ -11,20 +11,20 @@ import (
 type TrunkPeer struct {
 	// Host is the peer's SIP domain. Without addrs its servers are found by DNS
 	// (NAPTR, SRV, addresses).
-	Host     string        `koanf:"host"`
-	Proxy    bool          `koanf:"proxy"` // addrs are an outbound proxy for host
-	Username string        `koanf:"username"`
-	Password Secret        `koanf:"password"`
-	Realm    string        `koanf:"realm"`     // the only one that password is given to
-	PeerName string        `koanf:"peer_name"` // DNS name that its client certificate must carry
-	Cert     string        `koanf:"cert"`      // our client certificate
-	Key      string        `koanf:"key"`
-	Register bool          `koanf:"register"` // keep a binding at its registrar
-	Expires  time.Duration `koanf:"expires"`  // of the binding; 1h
-	Ping     time.Duration `koanf:"ping"`     // between OPTIONS to each address; 30s for a trunk with outbound, -1s = never
-	Calls    int           `koanf:"calls"`    // in progress with it; 0 = the limit of all
-	Bare     bool          `koanf:"bare"`     // numbers without a leading plus
-	Delayed  bool          `koanf:"delayed_offer"`
+	Host      string        `koanf:"host"`
+	Proxy     bool          `koanf:"proxy"` // addrs are an outbound proxy for host
+	Username  string        `koanf:"username"`
+	Password  Secret        `koanf:"password"`
+	Realm     string        `koanf:"realm"`     // the only one that password is given to
+	PeerName  string        `koanf:"peer_name"` // DNS name that its client certificate must carry
+	Cert      string        `koanf:"cert"`      // our client certificate
+	Key       string        `koanf:"key"`
+	Register  bool          `koanf:"register"` // keep a binding at its registrar
+	Expires   time.Duration `koanf:"expires"`  // of the binding; 1h
+	Ping      time.Duration `koanf:"ping"`     // between OPTIONS to each address; 30s for a trunk with outbound, -1s = never
+	TrunkCaps `koanf:",squash"`
+	Bare      bool `koanf:"bare"` // numbers without a leading plus
+	Delayed   bool `koanf:"delayed_offer"`
 }
 
 // Every is how often the peer is asked whether it takes calls; 0 is never.
@@ -47,6 +47,7 @@ func (c *Config) checkPeers(p *problems) {
 			p.add("%s.password: set realm to what the carrier's challenges name, so that the password is given to nobody else", key)
 		}
 		c.checkTransfer(p, key, t)
+		t.TrunkCaps.check(p, key)
 		if (t.Cert == "") != (t.Key == "") {
 			p.add("%s: a client certificate needs both cert and key", key)
 		}
