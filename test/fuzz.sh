@@ -11,7 +11,7 @@ cache=$(go env GOCACHE)/fuzz
 
 fuzz() { # fuzz TIME PACKAGE TARGET
 	cd "$2"
-	"$bins/$2/fuzz.test" -test.run '^$' -test.fuzz "^$3\$" -test.fuzztime "$1" -test.parallel 1 -test.timeout 0 \
+	"$bins/$2/fuzz.test" -test.run '^$' -test.fuzz "^$3\$" -test.fuzztime "$1" -test.parallel 1 -test.timeout 0 -test.fuzzminimizetime 10x \
 		-test.fuzzcachedir "$cache/$module/$2"
 }
 cut_short() { # the tool sometimes takes its own end of time for a failure; a finding names its input

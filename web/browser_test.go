@@ -252,9 +252,11 @@ func (b *tab) with(c *http.Cookie) {
 	}
 }
 
-// forget removes the session.
+// forget removes the session. It leaves the page first: one that finds its
+// session gone would go to the login beside what the test visits next.
 func (b *tab) forget() {
 	b.t.Helper()
+	b.do(chromedp.Navigate("about:blank"))
 	b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, network.ClearBrowserCookies, cdp.Empty{})
 		return err

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -41,29 +39,21 @@ func (c *epochCmd) Run(ctx context.Context) error {
 	return c.run(ctx, cfg)
 }
 
-func (c *epochCmd) run(ctx context.Context, cfg config.Config) (err error) {
-	a, err := newApp(ctx, cfg, appOptions{Tool: true})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, a.store.Close()) }()
-	tenant := ringfence.TenantID(c.Tenant)
-	who, err := c.signer(ctx, &counter{store: a.store, tenant: tenant})
-	if err != nil {
-		return err
-	}
-	now, err := a.epochNow(ctx, tenant)
-	if err != nil {
-		return err
-	}
-	raw, err := os.ReadFile(c.File)
-	if errors.Is(err, os.ErrNotExist) {
-		return c.first(now, who, tenant)
-	}
-	if err != nil {
-		return err
-	}
-	return c.second(ctx, a, raw, now, who, tenant)
+func (c *epochCmd) run(ctx context.Context, cfg config.Config) error {
+	return c.withSigner(ctx, cfg, func(a *app, who signer) error {
+		now, err := a.epochNow(ctx, ringfence.TenantID(c.Tenant))
+		if err != nil {
+			return err
+		}
+		raw, err := os.ReadFile(c.File)
+		if errors.Is(err, os.ErrNotExist) {
+			return c.first(now, who)
+		}
+		if err != nil {
+			return err
+		}
+		return c.second(ctx, a, raw, now, who)
+	})
 }
 
 // epochNow is what there is to sign.
@@ -83,37 +73,26 @@ func (a *app) epochNow(ctx context.Context, tenant ringfence.TenantID) (e gate.E
 	return gate.Epoch{Store: string(store), Outside: string(outside)}, err
 }
 
-func (c *epochCmd) first(e gate.Epoch, who signer, tenant ringfence.TenantID) error {
+func (c *epochCmd) first(e gate.Epoch, who signer) error {
+	tenant := ringfence.TenantID(c.Tenant)
 	if e.Reason = c.Reason; e.Reason == "" {
 		return &exitError{2, "--reason: say why the store was restored"}
 	}
-	p := pendingEpoch{Tenant: tenant, Epoch: e}
 	msg, err := gate.EpochMessage(tenant, e)
 	if err != nil {
 		return err
 	}
-	p.Signature = keySignature(who, msg)
-	raw, err := json.MarshalIndent(p, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(c.File, raw, 0o600); err != nil {
+	if err := putPending(c.File, pendingEpoch{tenant, e, keySignature(who, msg)}); err != nil {
 		return err
 	}
 	fmt.Printf("signed. A second person reads %s and signs:\n  ringfence epoch %s --as EMAIL --key FILE\n", c.File, c.File)
 	return nil
 }
 
-func keySignature(who signer, msg [32]byte) gate.Signature {
-	over := who.over(msg)
-	return gate.Signature{Person: over.Person, Key: over.Key, Assertion: over.Signature}
-}
-
-func (c *epochCmd) second(ctx context.Context, a *app, raw []byte, now gate.Epoch, who signer, tenant ringfence.TenantID) error {
+func (c *epochCmd) second(ctx context.Context, a *app, raw []byte, now gate.Epoch, who signer) error {
+	tenant := ringfence.TenantID(c.Tenant)
 	var p pendingEpoch
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&p); err != nil {
+	if err := readPending(raw, &p); err != nil {
 		return &exitError{2, c.File + " is no epoch: " + err.Error()}
 	}
 	if p.Tenant != tenant || p.Epoch.Store != now.Store || p.Epoch.Outside != now.Outside {

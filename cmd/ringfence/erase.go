@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -38,28 +36,21 @@ func (c *eraseCmd) Run(ctx context.Context) error {
 	return c.run(ctx, cfg)
 }
 
-func (c *eraseCmd) run(ctx context.Context, cfg config.Config) (err error) {
-	a, err := newApp(ctx, cfg, appOptions{Tool: true})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, a.store.Close()) }()
-	tenant := ringfence.TenantID(c.Tenant)
-	who, err := c.signer(ctx, &counter{store: a.store, tenant: tenant})
-	if err != nil {
-		return err
-	}
-	raw, err := os.ReadFile(c.File)
-	if errors.Is(err, os.ErrNotExist) {
-		return c.first(ctx, a, who, tenant)
-	}
-	if err != nil {
-		return err
-	}
-	return c.second(ctx, a, raw, who, tenant)
+func (c *eraseCmd) run(ctx context.Context, cfg config.Config) error {
+	return c.withSigner(ctx, cfg, func(a *app, who signer) error {
+		raw, err := os.ReadFile(c.File)
+		if errors.Is(err, os.ErrNotExist) {
+			return c.first(ctx, a, who)
+		}
+		if err != nil {
+			return err
+		}
+		return c.second(ctx, a, raw, who)
+	})
 }
 
-func (c *eraseCmd) first(ctx context.Context, a *app, who signer, tenant ringfence.TenantID) error {
+func (c *eraseCmd) first(ctx context.Context, a *app, who signer) error {
+	tenant := ringfence.TenantID(c.Tenant)
 	e := gate.Erasure{Subject: ringfence.SubjectID(c.Subject), Reason: c.Reason}
 	if e.Subject == "" || e.Reason == "" {
 		return &exitError{2, "--subject and --reason: say who is to be erased, and why"}
@@ -71,22 +62,17 @@ func (c *eraseCmd) first(ctx context.Context, a *app, who signer, tenant ringfen
 	if err != nil {
 		return err
 	}
-	raw, err := json.MarshalIndent(pendingErasure{tenant, e, keySignature(who, msg)}, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(c.File, raw, 0o600); err != nil {
+	if err := putPending(c.File, pendingErasure{tenant, e, keySignature(who, msg)}); err != nil {
 		return err
 	}
 	fmt.Printf("signed. Nothing is erased yet. A second person reads %s and signs:\n  ringfence erase %s --as EMAIL --key FILE\n", c.File, c.File)
 	return nil
 }
 
-func (c *eraseCmd) second(ctx context.Context, a *app, raw []byte, who signer, tenant ringfence.TenantID) error {
+func (c *eraseCmd) second(ctx context.Context, a *app, raw []byte, who signer) error {
+	tenant := ringfence.TenantID(c.Tenant)
 	var p pendingErasure
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&p); err != nil {
+	if err := readPending(raw, &p); err != nil {
 		return &exitError{2, c.File + " is no erasure: " + err.Error()}
 	}
 	if p.Tenant != tenant || c.Subject != "" && c.Subject != string(p.Erasure.Subject) {
