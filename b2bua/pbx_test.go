@@ -11,6 +11,8 @@ import (
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/b2bua"
+
+	"github.com/ringfence/ringfence/test/port"
 )
 
 // secured carries SIP over TCP on to a TLS listener, for a SIPp without TLS. It
@@ -84,7 +86,7 @@ func TestPBX(t *testing.T) {
 			case "tls":
 				target = secured(t, target, client)
 			}
-			pbx := sipp(t, within(t), "pbx.xml", "-p", strconv.Itoa(freePort(t)), "-m", "1", "-s", "4400", "-t", mode, target)
+			pbx := sipp(t, within(t), "pbx.xml", "-p", strconv.Itoa(port.Free(t)), "-m", "1", "-s", "4400", "-t", mode, target)
 			leg := answered(t, legs)
 			for _, back := range []bool{false, true, false, true} {
 				if e := await(t, leg, ringfence.LegHeld); e.Whole != back {

@@ -3,7 +3,6 @@ package b2bua_test
 import (
 	"bytes"
 	"context"
-	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -11,6 +10,8 @@ import (
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/b2bua"
+
+	"github.com/ringfence/ringfence/test/port"
 )
 
 // sipp runs a scenario of testdata/sipp and reports its output when it fails.
@@ -43,17 +44,6 @@ func sipp(t *testing.T, ctx context.Context, scenario string, args ...string) <-
 
 func tail(b []byte) []byte { return b[max(0, len(b)-3000):] }
 
-// freePort is a UDP and TCP port nobody listens on now.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // TestSIPp is a foreign stack at both ends: SIPp calls, keys 12#9 by INFO and is
 // connected to SIPp.
 func TestSIPp(t *testing.T) {
@@ -66,7 +56,7 @@ func TestSIPp(t *testing.T) {
 	for transport, mode := range map[string]string{"udp": "u1", "tcp": "t1"} {
 		t.Run(transport, func(t *testing.T) {
 			const calls = 20
-			agentPort := freePort(t)
+			agentPort := port.Free(t)
 			outcomes := make(chan string, 2*calls) // digits and how the agent's leg ended
 			var ua *b2bua.UA
 			started := make(chan struct{})
@@ -109,7 +99,7 @@ func TestSIPp(t *testing.T) {
 			ctx := within(t)
 			n := strconv.Itoa(calls)
 			agent := sipp(t, ctx, "agent.xml", "-p", strconv.Itoa(agentPort), "-m", n, "-t", mode)
-			caller := sipp(t, ctx, "caller.xml", "-p", strconv.Itoa(freePort(t)), "-m", n, "-r", "20", "-s", "4400", "-t", mode,
+			caller := sipp(t, ctx, "caller.xml", "-p", strconv.Itoa(port.Free(t)), "-m", n, "-r", "20", "-s", "4400", "-t", mode,
 				ua.Addrs()["main"].String())
 			if err := <-caller; err != nil {
 				t.Fatalf("caller: %v", err)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/b2bua"
+
+	"github.com/ringfence/ringfence/test/port"
 )
 
 // agentOf is a leg that we placed to a hand-made phone, answered, and the INVITE
@@ -210,7 +212,7 @@ func TestSIPpTransfers(t *testing.T) {
 		t.Skip("sipp is not installed")
 	}
 	ua := gateway(t, "udp", nil)
-	ctx, port := within(t), freePort(t)
+	ctx, port := within(t), port.Free(t)
 	agent := sipp(t, ctx, "transfer.xml", "-p", strconv.Itoa(port), "-m", "1", "-t", "u1")
 	leg, err := ua.Place(ctx, ringfence.Placement{To: fmt.Sprintf("sip:agent@127.0.0.1:%d", port), MayTransfer: true})
 	if err != nil {

@@ -190,6 +190,7 @@ func TestUnknownNumberIsRefused(t *testing.T) {
 // TestAccountsLineReachesTheClerk calls a line, is put through to the agent,
 // hears them and is heard, and ends with the agent's BYE.
 func TestAccountsLineReachesTheClerk(t *testing.T) {
+	t.Parallel()
 	agents := newPeer(t, "agents")
 	ringing := make(chan *peer.Call, 1)
 	agents.Serve(func(ctx context.Context, c *peer.Call) {

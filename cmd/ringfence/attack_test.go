@@ -16,6 +16,7 @@ import (
 // TestAttacks is a battery of attacks on a running ringfence, all from outside.
 // At the end its own records say that nothing went twice or unasked.
 func TestAttacks(t *testing.T) {
+	t.Parallel()
 	b := newBattlefield(t)
 	for _, family := range []struct {
 		name string

@@ -113,6 +113,7 @@ func (o *office) moved(change func(*config.Config)) *office {
 // TestBackupComesBackFrozenUntilAnEpoch copies a store in use, loses what came
 // after, and goes on only after two persons have signed.
 func TestBackupComesBackFrozenUntilAnEpoch(t *testing.T) {
+	t.Parallel()
 	places := map[string]func(*config.Config){"sqlite": func(*config.Config) {}}
 	if at := os.Getenv("TEST_POSTGRES"); at != "" {
 		places["postgres"] = func(c *config.Config) { c.Store = config.Store{Kind: "postgres", Postgres: emptyDatabase(t, at)} }
@@ -175,6 +176,7 @@ func (o *office) frozenUntilSigned() {
 
 // TestChangedBackupsAreRefused changes a backup in each of its parts.
 func TestChangedBackupsAreRefused(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t)
 	for name, c := range map[string]struct {
 		do   func(dir string) error

@@ -23,6 +23,7 @@ import (
 // A running ringfence takes up what another process publishes, and keeps what
 // calls began with.
 func TestServeTakesUpAPublication(t *testing.T) {
+	t.Parallel()
 	a := started(t, newPeer(t, "phones"))
 	old := a.shelf.Current(ringfence.DefaultTenant)
 	rita, err := a.gate.PutPerson(t.Context(), ringfence.DefaultTenant, ringfence.Person{ID: ringfence.NewID[ringfence.PersonID](ringfence.PrefixPerson),

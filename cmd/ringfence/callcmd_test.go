@@ -15,6 +15,7 @@ import (
 // TestCallCommand: a test call tells a line that speaks from one that is silent
 // and from one that refuses.
 func TestCallCommand(t *testing.T) {
+	t.Parallel()
 	hum := make(ringfence.Clip, 8000)
 	for i := range hum {
 		hum[i] = 8000 * int16(1-2*(i/8%2))

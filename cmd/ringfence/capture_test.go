@@ -33,6 +33,7 @@ func packetsIn(t *testing.T, file []byte) (out [][]byte) {
 // The packets of a live call leave for a reason and to who asked, with no number,
 // no key that was pressed and no audio in them.
 func TestPacketsOfACallAreTakenForAReason(t *testing.T) {
+	t.Parallel()
 	agents := newPeer(t, "agents")
 	ringing := answering(t, agents)
 	a := started(t, agents)

@@ -18,6 +18,7 @@ import (
 // The demo is the proof of the main job: every call of it, on real SIP, real
 // RTP and real HTTP, with every outcome as it should be.
 func TestDemoOnce(t *testing.T) {
+	t.Parallel()
 	var story, answer bytes.Buffer
 	err := (&demoCmd{Once: true, JSON: true}).play(t.Context(), &story, &answer)
 	if err != nil {
@@ -62,6 +63,7 @@ func TestDemoTellsFailure(t *testing.T) {
 
 // What stays up after the calls: a login that works, once.
 func TestDemoStaysUp(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	story := &watched{found: make(chan string, 1), want: regexp.MustCompile(`http://localhost:\d+/invite#\S+`)}

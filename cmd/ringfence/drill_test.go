@@ -45,6 +45,7 @@ func named(t *testing.T, names ...string) []attack {
 // What is shipped stops what is tried against it. The longest calls, which take
 // minutes between them, are left to the command.
 func TestDrillStopsEverything(t *testing.T) {
+	t.Parallel()
 	long := []string{"guessed-pin", "unknown-customer", "pin-sprayed", "callback-voicemail", "callback-star", "guessed-code", "permit"}
 	chosen := slices.DeleteFunc(slices.Clone(attacks), func(a attack) bool { return slices.Contains(long, a.Name) || slices.Contains(long, a.stageName) })
 	var story bytes.Buffer
@@ -85,6 +86,7 @@ func weakBundle(t *testing.T) *flows.Bundle {
 // without a proof, a caller who is told what nobody vouches for, and a record
 // of something that nobody approved are found.
 func TestDrillFindsWhatGetsThrough(t *testing.T) {
+	t.Parallel()
 	told := caller("told", "stirshaken", "is the victim", "pin", func(ctx context.Context, w *drillWorld) (verdict, error) {
 		return w.asksBalance(ctx, "told", func(v *customer, to string) (lab.Dial, error) {
 			own, err := w.authority.Sign(ringfence.AttestFull, v.Number, to)
@@ -120,6 +122,7 @@ func TestDrillFindsWhatGetsThrough(t *testing.T) {
 // What the configuration has not is not attacked, and a run that stopped
 // nothing is not a good one.
 func TestDrillSaysWhatDoesNotApply(t *testing.T) {
+	t.Parallel()
 	cfg := shippedConfig(t)
 	cfg.Lines = nil
 	r := runDrill(t.Context(), cfg, drillOptions{Tenant: ringfence.DefaultTenant, Attacks: named(t, "guessed-pin", "permit-forged"), Story: newTranscript(&bytes.Buffer{})})
@@ -178,6 +181,7 @@ func TestChooseRefuses(t *testing.T) {
 
 // Staff start a drill of what is in force and read what came of it.
 func TestDrillByStaff(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	d, err := newDemo(ctx, newTranscript(&bytes.Buffer{}), false)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 // A service listens to a call whose caller was told; what it says is a Signal
 // of that call with where it came from, and of no other call.
 func TestAServiceListensAndScores(t *testing.T) {
+	t.Parallel()
 	heard := make(chan bool, 1)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _, _, err := ws.UpgradeHTTP(r, w)

@@ -65,6 +65,7 @@ func (l *logged) Write(b []byte) (int, error) {
 // Two persons put a subject on file over HTTP; one is not enough. The secrets
 // that were made stand in no log and in no file, before and after.
 func TestImportedSecretsAreNowhere(t *testing.T) {
+	t.Parallel()
 	agents := newPeer(t, "agents")
 	log := &logged{}
 	cfg := testConfig(t, agents)

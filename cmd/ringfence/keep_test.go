@@ -12,6 +12,7 @@ import (
 )
 
 func TestKeep(t *testing.T) {
+	t.Parallel()
 	method, err := pin.New(ringfence.Secret("a pepper of thirty-two bytes!!!!"), pin.Cost{})
 	if err != nil {
 		t.Fatal(err)

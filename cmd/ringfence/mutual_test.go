@@ -71,6 +71,7 @@ func TestMutualCheckHasOneNeutralAnswer(t *testing.T) {
 
 // Somebody who was rung calls the line, keys, and hears which call was ours.
 func TestMutualCheckByTelephone(t *testing.T) {
+	t.Parallel()
 	a := checkLine(t)
 	rang(t, a, "K7M2P9QX", time.Time{})
 	call, err := newPeer(t, "caller").Call(t.Context(), peer.Invite{To: "sip:442079460005@" + a.ua.Addrs()["carrier"].String(), FromTN: "447700900117"})

@@ -85,6 +85,7 @@ func (a *app) recordingsOf(t *testing.T) []web.Recording {
 // A call of a line that records is kept, encrypted; a supervisor hears it for a
 // reason, whole and in parts; an agent does not.
 func TestARecordedCallIsHeardForAReason(t *testing.T) {
+	t.Parallel()
 	agents := newPeer(t, "agents")
 	ringing := answering(t, agents)
 	a := started(t, agents, recorded)
@@ -126,6 +127,7 @@ func TestARecordedCallIsHeardForAReason(t *testing.T) {
 }
 
 func TestWhoDeclinesIsNotRecorded(t *testing.T) {
+	t.Parallel()
 	agents := newPeer(t, "agents")
 	ringing := answering(t, agents)
 	a := started(t, agents, recorded, func(c *config.Config) {
@@ -147,6 +149,7 @@ func TestWhoDeclinesIsNotRecorded(t *testing.T) {
 }
 
 func TestNothingIsRecordedByDefault(t *testing.T) {
+	t.Parallel()
 	agents := newPeer(t, "agents")
 	ringing := answering(t, agents)
 	a := started(t, agents)

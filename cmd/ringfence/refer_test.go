@@ -147,6 +147,7 @@ func sits(t *testing.T, a *app, email string, phone *deskPhone) ringfence.Person
 // colleague, the entries say so, and the phone that asked hears how it went. What
 // the configuration does not name is refused and is an alert.
 func TestAPhoneTransfersACall(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ name, refer, replaces string }{
 		{"blind", "<sip:bo@127.0.0.1>", ""},
 		{"attended", "<sip:bo@127.0.0.1?Replaces=other%40call%3Bto-tag%3Da%3Bfrom-tag%3Db>", "other@call;to-tag=a;from-tag=b"},

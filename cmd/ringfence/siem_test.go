@@ -18,6 +18,7 @@ import (
 // TestTheSIEMIsToldEachEntryInOrder: what failed is sent again, what was sent is
 // not, and no subject leaves.
 func TestTheSIEMIsToldEachEntryInOrder(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	a := started(t, newPeer(t, "agents"), func(c *config.Config) { c.Telemetry.SIEM = []config.SIEM{{Name: "file", File: path}} })
 	enter := func(subject ringfence.SubjectID) {

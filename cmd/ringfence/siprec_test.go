@@ -111,6 +111,7 @@ func (r *recordingServer) use(c *config.Config) {
 
 // TestARecorderGetsBothSides: a session beside the call, which ends with it.
 func TestARecorderGetsBothSides(t *testing.T) {
+	t.Parallel()
 	r := newRecordingServer(t, "200 OK")
 	agents := newPeer(t, "agents")
 	ringing := answering(t, agents)
@@ -165,6 +166,7 @@ func wentOut(t *testing.T, a *app, id ringfence.TraversalID, to string) {
 // TestARecorderThatFailsEndsNoCall: a recorder that refuses leaves the call as
 // it is.
 func TestARecorderThatFailsEndsNoCall(t *testing.T) {
+	t.Parallel()
 	r := newRecordingServer(t, "500 Disk Full")
 	agents := newPeer(t, "agents")
 	ringing := answering(t, agents)
@@ -195,6 +197,7 @@ func ulaw(b []byte) (pcm []int16) {
 // both streams are inactive, and hears on when the secret is over. It learns who
 // holds whom.
 func TestARecorderIsPausedForASecret(t *testing.T) {
+	t.Parallel()
 	r := newRecordingServer(t, "200 OK")
 	agents := newPeer(t, "agents")
 	ringing := answering(t, agents)

@@ -66,6 +66,7 @@ func speaks(t *testing.T, freq float64, speaker *peer.Call, others ...*peer.Call
 // A supervisor listens, whispers and barges in, each as an entry; the agent is
 // told; nobody else gets in.
 func TestASupervisorInACall(t *testing.T) {
+	t.Parallel()
 	agents := newPeer(t, "agents")
 	ringing := answering(t, agents)
 	a := started(t, agents)
@@ -136,6 +137,7 @@ func TestASupervisorInACall(t *testing.T) {
 }
 
 func TestASupervisorLeavesWithTheCall(t *testing.T) {
+	t.Parallel()
 	agents := newPeer(t, "agents")
 	ringing := answering(t, agents)
 	a := started(t, agents)

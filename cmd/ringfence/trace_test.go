@@ -16,6 +16,7 @@ import (
 // The ladder and the quality of a call are there while it lasts and afterwards,
 // for who may see them, and a capture server gets masked copies.
 func TestHowACallWent(t *testing.T) {
+	t.Parallel()
 	server, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)

@@ -43,6 +43,7 @@ func credentialOf(t *testing.T, a *app, scope web.Scope) string {
 // Bans and packets can be had on the command line, by an account that may, and
 // the audit record names it.
 func TestTheWireFromTheCommandLine(t *testing.T) {
+	t.Parallel()
 	agents := newPeer(t, "agents")
 	ringing := answering(t, agents)
 	a := started(t, agents)

@@ -21,6 +21,7 @@ import (
 // TestBadInput sends what is malformed to every door of the program. Each gets
 // what it is owed, and a call that comes after it goes as any other.
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	needs(t, "sipp", "sip-tester")
 	ctx := within(t, 3*time.Minute)
 	c := newCarrier(t)

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/ringfence/ringfence/test/port"
 )
 
 // baresip is one running baresip: a telephone that plays back whatever it
@@ -34,8 +36,8 @@ func startBaresip(ctx context.Context, t testing.TB, s phoneSettings) *baresip {
 	t.Helper()
 	needs(t, "baresip", "baresip-core")
 	dir := t.TempDir()
-	p := &baresip{t: t, port: freePort(t), out: &bytes.Buffer{}}
-	keyboard := freePort(t)
+	p := &baresip{t: t, port: port.Free(t), out: &bytes.Buffer{}}
+	keyboard := port.Free(t)
 	source := "aubridge,loop"
 	if s.Sine {
 		source = "ausine,440"

@@ -17,6 +17,7 @@ const (
 // the prompts, keys account and PIN by RFC 4733, and is put through to a
 // foreign PBX; each side counts the other's audio.
 func TestSIPpKeysItsPINAndIsBridged(t *testing.T) {
+	t.Parallel()
 	needs(t, "sipp", "sip-tester")
 	ctx := within(t, 3*time.Minute)
 	deskAudio, callerAudio := newMedia(t, agentOctet), newMedia(t, callerOctet)

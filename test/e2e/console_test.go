@@ -24,6 +24,7 @@ import (
 // passkey link, has the number on file rung, and releases; the bank redeems
 // once and is refused twice.
 func TestConsole(t *testing.T) {
+	t.Parallel()
 	ctx := within(t, 5*time.Minute)
 	c := newCarrier(t)
 	carrierLeaf := c.leaf(c.ca, "good")

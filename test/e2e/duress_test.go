@@ -41,6 +41,7 @@ type forced struct {
 // the caller and the executor's list cannot tell the two apart, nothing is
 // permitted under duress, and risk is alerted. Neither leaves a secret anywhere.
 func TestDuressOverTheWire(t *testing.T) {
+	t.Parallel()
 	var free, under *forced
 	t.Run("calls", func(t *testing.T) {
 		t.Run("free", func(t *testing.T) { t.Parallel(); free = playForced(t, rightPIN) })

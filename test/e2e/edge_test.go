@@ -11,21 +11,23 @@ import (
 	"testing"
 	"text/template"
 	"time"
+
+	"github.com/ringfence/ringfence/test/port"
 )
 
-// startEdge runs Kamailio, which listens at port and sends every call on to
+// startEdge runs Kamailio, which listens at a port and sends every call on to
 // the gateway, and rtpengine, which relays its media.
-func startEdge(ctx context.Context, t testing.TB, port int, gateway string) {
+func startEdge(ctx context.Context, t testing.TB, sip int, gateway string) {
 	t.Helper()
 	needs(t, "kamailio", "kamailio")
 	needs(t, "rtpengine", "rtpengine-daemon")
-	dir, control, first := t.TempDir(), freePort(t), mediaPorts(t)
+	dir, control, first := t.TempDir(), port.Free(t), port.Row(t, 10)
 	text, err := template.ParseFiles("testdata/kamailio.cfg")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var config bytes.Buffer
-	if err := text.Execute(&config, map[string]any{"Port": port, "Gateway": gateway, "Control": control, "Modules": kamailioModules(t)}); err != nil {
+	if err := text.Execute(&config, map[string]any{"Port": sip, "Gateway": gateway, "Control": control, "Modules": kamailioModules(t)}); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "kamailio.cfg")
@@ -36,7 +38,7 @@ func startEdge(ctx context.Context, t testing.TB, port int, gateway string) {
 		fmt.Sprintf("--listen-ng=127.0.0.1:%d", control), fmt.Sprintf("--port-min=%d", first), fmt.Sprintf("--port-max=%d", first+9), "--pidfile="+filepath.Join(dir, "rtpengine.pid"))
 	until(ctx, t, "rtpengine listens", func() bool { return taken(control) })
 	background(t, "kamailio", "-f", path, "-DD", "-E", "-m", "32", "-M", "8", "-Y", dir, "-P", filepath.Join(dir, "kamailio.pid"))
-	until(ctx, t, "Kamailio answers", func() bool { return answersOptions(port) })
+	until(ctx, t, "Kamailio answers", func() bool { return answersOptions(sip) })
 }
 
 // background runs a program until the test ends.
@@ -58,14 +60,14 @@ func background(t testing.TB, name string, args ...string) {
 }
 
 // answersOptions reports whether a SIP server answers at port.
-func answersOptions(port int) bool {
-	c, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", port))
+func answersOptions(sip int) bool {
+	c, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", sip))
 	if err != nil {
 		return false
 	}
 	defer c.Close()
 	msg := fmt.Sprintf("OPTIONS sip:127.0.0.1:%d SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK-up\r\nFrom: <sip:e2e@127.0.0.1>;tag=1\r\n"+
-		"To: <sip:127.0.0.1>\r\nCall-ID: up\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 0\r\nContent-Length: 0\r\n\r\n", port, c.LocalAddr())
+		"To: <sip:127.0.0.1>\r\nCall-ID: up\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 0\r\nContent-Length: 0\r\n\r\n", sip, c.LocalAddr())
 	if _, err := c.Write([]byte(msg)); err != nil {
 		return false
 	}

@@ -17,6 +17,7 @@ import (
 // TestDiskFull: while nothing can be written, callers reach a person and nothing
 // is released; when there is room again, all is as before, and the ledger whole.
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	needs(t, "prlimit", "util-linux")
 	ctx := within(t, time.Minute)
 	desk, err := peer.New(peer.Config{Name: "desk"})

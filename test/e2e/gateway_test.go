@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"text/template"
+
+	"github.com/ringfence/ringfence/test/port"
 )
 
 // settings are what tests set of a configuration; the rest of it is in
@@ -62,9 +64,9 @@ func newGateway(t testing.TB, set settings) *gateway {
 		set.Mode = "mark"
 	}
 	if set.Carrier == "" {
-		set.Carrier = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+		set.Carrier = fmt.Sprintf("127.0.0.1:%d", port.Free(t))
 	}
-	set.Staff, set.Public, set.SIP, set.Phones, set.TLS = freePort(t), freePort(t), freePort(t), freePort(t), freePort(t)
+	set.Staff, set.Public, set.SIP, set.Phones, set.TLS = port.Free(t), port.Free(t), port.Free(t), port.Free(t), port.Free(t)
 	set.Cert, set.Key = filepath.Join(set.Dir, "sip.crt"), filepath.Join(set.Dir, "sip.key")
 	writeCertificate(t, set.Cert, set.Key)
 	g := &gateway{t: t, set: set}

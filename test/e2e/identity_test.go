@@ -82,6 +82,7 @@ const (
 // transport; where the operator rejects, each gets the status that RFC 8224
 // owes.
 func TestIdentity(t *testing.T) {
+	t.Parallel()
 	needs(t, "sipp", "sip-tester")
 	ctx := within(t, 2*time.Minute)
 	c := newCarrier(t)
@@ -150,6 +151,7 @@ func TestIdentity(t *testing.T) {
 // TestIdentityMarked lets a call go on whose signature failed, and tells the
 // network why in the answer (RFC 9410).
 func TestIdentityMarked(t *testing.T) {
+	t.Parallel()
 	needs(t, "sipp", "sip-tester")
 	ctx := within(t, time.Minute)
 	c := newCarrier(t)

@@ -43,6 +43,7 @@ func (g *gateway) addClient(ctx context.Context, c web.Client) {
 // TestIntegrateWithCurl runs the commands of docs/integrate.md as they stand
 // there, against the real program.
 func TestIntegrateWithCurl(t *testing.T) {
+	t.Parallel()
 	needs(t, "curl", "curl")
 	needs(t, "openssl", "openssl")
 	ctx := within(t, 2*time.Minute)
@@ -98,6 +99,7 @@ func (b booking) Performed(context.Context, executor.Action) (executor.Outcome, 
 
 // TestOurExecutor runs the library against the real program.
 func TestOurExecutor(t *testing.T) {
+	t.Parallel()
 	ctx := within(t, 2*time.Minute)
 	var hook atomic.Pointer[http.Handler]
 	announced := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -150,6 +152,7 @@ func TestOurExecutor(t *testing.T) {
 // TestReconcile redeems and tells nobody what came of it, and brings a journal
 // with an act that nobody released.
 func TestReconcile(t *testing.T) {
+	t.Parallel()
 	ctx := within(t, 2*time.Minute)
 	g := newGateway(t, settings{})
 	d := g.seed(ctx)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/ringfence/ringfence/test/port"
 )
 
 // accountsLine connects to the clerk without a question.
@@ -33,7 +35,7 @@ func TestBaresipCalls(t *testing.T) {
 			c.s.User, c.s.CA = "+"+mobile, g.set.Cert
 			var line *wire
 			if c.s.Security != "" {
-				c.s.Media = mediaPorts(t)
+				c.s.Media = port.Row(t, 10)
 				ports := []int{g.set.TLS}
 				for i := range 10 {
 					ports = append(ports, c.s.Media+i)
@@ -62,7 +64,7 @@ func TestBaresipSpeaksOpus(t *testing.T) {
 	desk := startBaresip(ctx, t, phoneSettings{User: "desk", Codec: both, Sine: true})
 	g := newGateway(t, settings{Queue: desk.uri(), Codecs: "opus, PCMU"})
 	g.start(ctx)
-	media := mediaPorts(t)
+	media := port.Row(t, 10)
 	ports := make([]int, 10)
 	for i := range ports {
 		ports[i] = media + i
@@ -76,23 +78,6 @@ func TestBaresipSpeaksOpus(t *testing.T) {
 	})
 	phone.command("hangup")
 	g.stop(ctx)
-}
-
-// mediaPorts is the first of ten ports that nobody uses, below those that the
-// system hands out.
-func mediaPorts(t testing.TB) int {
-	t.Helper()
-	for first := 21000; first < 29000; first += 10 {
-		free := true
-		for i := range 10 {
-			free = free && !taken(first+i)
-		}
-		if free {
-			return first
-		}
-	}
-	t.Fatal("no ten ports in a row are free")
-	return 0
 }
 
 // TestBaresipAnswers is a foreign telephone as the clerk's.
@@ -119,7 +104,7 @@ func TestKamailioAndRTPEngineInFront(t *testing.T) {
 	ctx := within(t, 2*time.Minute)
 	deskAudio, audio := newMedia(t, agentOctet), newMedia(t, callerOctet)
 	desk := runSIPp(ctx, t, "agent.xml", scenario{Media: deskAudio.port()}, "")
-	proxy := freePort(t)
+	proxy := port.Free(t)
 	g := newGateway(t, settings{Queue: fmt.Sprintf("sip:desk@127.0.0.1:%d", desk.port), Carrier: fmt.Sprintf("127.0.0.1:%d", proxy)})
 	g.start(ctx)
 	startEdge(ctx, t, proxy, g.sip())

@@ -50,6 +50,7 @@ type order struct {
 // permitted and redeemed. Nothing that was acknowledged is lost, and nothing
 // happens twice.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	rounds := roundsOr(t, 20)
 	ctx := within(t, time.Duration(rounds)*20*time.Second)
 	deadly, remove, err := binary.Build("../..", "failpoints")

@@ -16,6 +16,7 @@ import (
 // TestLedgerOfACopiedFolder changes copies of a data folder as somebody with
 // the disk could, and wants the offline verifier to name the place.
 func TestLedgerOfACopiedFolder(t *testing.T) {
+	t.Parallel()
 	ctx := within(t, 3*time.Minute)
 	g := newGateway(t, settings{})
 	k := &killing{t: t, g: g, d: g.seed(ctx)}

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/ringfence/ringfence/test/port"
 )
 
 // linphone is one running linphone: a telephone that says one file and writes
@@ -31,7 +33,7 @@ func startLinphone(ctx context.Context, t testing.TB, s phoneSettings, octet byt
 	if err := os.MkdirAll(filepath.Join(home, ".local/share/linphone"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	p := &linphone{t: t, port: freePort(t), heard: filepath.Join(home, "heard.wav")}
+	p := &linphone{t: t, port: port.Free(t), heard: filepath.Join(home, "heard.wav")}
 	said := filepath.Join(home, "said.wav")
 	for name, text := range map[string][]byte{"rc": []byte(p.config(s)), "said.wav": constantWAV(linear(octet), 10*time.Second)} {
 		if err := os.WriteFile(filepath.Join(home, name), text, 0o600); err != nil {

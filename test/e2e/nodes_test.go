@@ -110,6 +110,7 @@ func (c *cluster) race(ctx context.Context, t *testing.T, o *order, tries int, m
 // when the primary dies under orders at both, and the standby is promoted,
 // nothing that was acknowledged is lost and nothing happens twice.
 func TestTwoNodes(t *testing.T) {
+	t.Parallel()
 	ctx := within(t, 8*time.Minute)
 	c := newCluster(ctx, t)
 	first, second := c.nodes[0], c.nodes[1]
@@ -204,6 +205,7 @@ func (c *cluster) failOver(ctx context.Context, t *testing.T) {
 // TestKillOnPostgres is TestKill on PostgreSQL: the failpoints stand in its
 // writer too.
 func TestKillOnPostgres(t *testing.T) {
+	t.Parallel()
 	rounds := roundsOr(t, 4)
 	ctx := within(t, time.Duration(rounds)*30*time.Second)
 	deadly, remove, err := binary.Build("../..", "failpoints")

@@ -14,6 +14,8 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/ringfence/ringfence/internal/lab"
+
+	"github.com/ringfence/ringfence/test/port"
 )
 
 var (
@@ -26,12 +28,13 @@ var (
 // file, its buttons, its call. Only the ports are others, so that it can run
 // beside anything.
 func TestReadme(t *testing.T) {
+	t.Parallel()
 	ctx := within(t, 4*time.Minute)
 	readme, err := os.ReadFile("../../README.md")
 	must(t, err)
 	ports := map[string]string{}
 	for _, p := range []string{"5070", "5072", "5080", "8443", "8444", "5090", "5091"} {
-		ports[p] = fmt.Sprint(freePort(t))
+		ports[p] = fmt.Sprint(port.Free(t))
 	}
 	office := exchange(t, "office", nil) // Ada's softphone
 	ports["5090"] = fmt.Sprint(office.Addr().Port())

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"text/template"
+
+	"github.com/ringfence/ringfence/test/port"
 )
 
 // scenario is what the templates of testdata/*.xml are filled with.
@@ -51,7 +53,7 @@ func runSIPp(ctx context.Context, t testing.TB, file string, s scenario, target 
 		t.Fatal(err)
 	}
 	ctx, fail := context.WithCancelCause(ctx)
-	p := &sipp{ctx: ctx, t: t, what: file, port: freePort(t), done: make(chan error, 1)}
+	p := &sipp{ctx: ctx, t: t, what: file, port: port.Free(t), done: make(chan error, 1)}
 	p.callID = fmt.Sprintf("e2e-%d", p.port)
 	args = append([]string{"-trace_err", "-trace_msg", "-sf", path, "-m", "1", "-i", "127.0.0.1", "-p", fmt.Sprint(p.port), "-nostdin", "-cid_str", p.callID,
 		"-timeout", "90s", "-timeout_error"}, args...)

@@ -20,6 +20,7 @@ import (
 // hangs up. No call fails, and what the process holds does not grow. It takes
 // $E2E_SOAK, five seconds by default; `make soak HOURS=8` is the real one.
 func TestSoak(t *testing.T) {
+	t.Parallel()
 	lasts := 5 * time.Second
 	if text := os.Getenv("E2E_SOAK"); text != "" {
 		var err error

@@ -56,6 +56,7 @@ const packets = `(async () => {
 // call outlives a reload of the page, and on hold the caller does not hear the
 // agent.
 func TestSoftphone(t *testing.T) {
+	t.Parallel()
 	ctx := within(t, 5*time.Minute)
 	outside := exchange(t, "carrier", nil)
 	g := newGateway(t, settings{Carrier: outside.Addr().String()})

@@ -13,6 +13,7 @@ import (
 // built-in telephone that a PIN verifies. But for the two links, which the
 // machine makes, nothing but browsers is used.
 func TestFirstRun(t *testing.T) {
+	t.Parallel()
 	ctx := within(t, 5*time.Minute)
 	g := newGateway(t, settings{})
 	link, code := g.run("user", "invite", "--email", "owner@localhost", "--name", "Owner", "--role", "admin,risk,agent")

@@ -13,6 +13,7 @@ import (
 // TestWatchFromAnotherMachine follows a running log, rolls the store back
 // under it, and wants the alarm.
 func TestWatchFromAnotherMachine(t *testing.T) {
+	t.Parallel()
 	ctx := within(t, 3*time.Minute)
 	g := newGateway(t, settings{})
 	d := g.seed(ctx)

@@ -5,8 +5,6 @@ package pgcluster
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -17,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ringfence/ringfence/test/port"
 )
 
 // patience bounds every start, stop and promotion on a loaded machine.
@@ -133,7 +133,7 @@ func prepare(t testing.TB, settings []string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{t: t, dir: dir, bin: filepath.Dir(slices.Max(found)), set: settings, Port: freePort(t)}
+	s := &Server{t: t, dir: dir, bin: filepath.Dir(slices.Max(found)), set: settings, Port: port.Free(t)}
 	t.Cleanup(s.remove)
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -216,19 +216,4 @@ func (s *Server) processes() []int {
 		}
 	}
 	return out
-}
-
-// freePort is a port above the ephemeral range of Linux that nobody listens on.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 100 {
-		port := 61000 + rand.IntN(4500)
-		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			ln.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
 }
