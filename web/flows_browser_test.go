@@ -82,7 +82,7 @@ func TestOpsEditAFlow(t *testing.T) {
 	b.see("As it was when it last loaded.")
 	b.until(`!!`+editorText+`.querySelector(".error")`, "the place is not underlined")
 	b.looks("flows-problem")
-	b.do(chromedp.KeyEvent(kb.Backspace))
+	b.typeAt("- go: menux", kb.Backspace)
 	b.see("Every property is proved")
 	b.see("Saved, 0 files changed")
 

@@ -36,7 +36,7 @@ func startBaresip(ctx context.Context, t testing.TB, s phoneSettings) *baresip {
 	t.Helper()
 	needs(t, "baresip", "baresip-core")
 	dir := t.TempDir()
-	p := &baresip{t: t, port: port.Free(t), out: &bytes.Buffer{}}
+	p := &baresip{t: t, port: port.Row(t, 2), out: &bytes.Buffer{}}
 	keyboard := port.Free(t)
 	source := "aubridge,loop"
 	if s.Sine {

@@ -91,11 +91,17 @@ func (b *tab) press(text string) {
 	// stands still.
 	b.until(`(e => { if (!e) return false; e.scrollIntoView({block: "center"}); const r = e.getBoundingClientRect(), at = r.x + " " + r.y, still = window.stoodAt === at;`+
 		` window.stoodAt = at; return still && e.contains(document.elementFromPoint(r.x + r.width/2, r.y + r.height/2)) })(`+find+`)`, "what says "+text+" does not stand still")
-	at, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]float64](`(e => { e.scrollIntoView({block: "center"}); const r = e.getBoundingClientRect(); return [r.x + r.width/2, r.y + r.height/2] })(`+find+`)`))
+	at, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]float64](`(e => { e.scrollIntoView({block: "center"}); const r = e.getBoundingClientRect(); window.pressing = "aimed";`+
+		` document.addEventListener("click", c => { if (e.contains(c.target) || `+find+`?.contains(c.target)) window.pressing = "hit" }, {capture: true, once: true});`+
+		` return [r.x + r.width/2, r.y + r.height/2] })(`+find+`)`))
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	b.do(chromedp.MouseClickXY(at[0], at[1]))
+	// It moved just then, and the click went past it. A page that is gone was hit.
+	if missed, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](`window.pressing === "aimed"`)); err == nil && missed {
+		b.press(text)
+	}
 }
 
 // fill types into an input.
