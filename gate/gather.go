@@ -21,11 +21,18 @@ func list[T any](ctx context.Context, tx ledger.Tx, kind ledger.Kind, q ledger.Q
 	}
 	out := make([]T, len(recs))
 	for i, rec := range recs {
-		if err := json.Unmarshal(rec.Body, &out[i]); err != nil {
-			return nil, fmt.Errorf("%w: %s %s: %v", errRead, kind, rec.ID, err)
+		if err := decode(rec, &out[i]); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
+}
+
+func decode[T any](rec ledger.Record, into *T) error {
+	if err := json.Unmarshal(rec.Body, into); err != nil {
+		return fmt.Errorf("%w: %s %s: %v", errRead, rec.Kind, rec.ID, err)
+	}
+	return nil
 }
 
 // gather reads everything a verdict depends on.
@@ -123,6 +130,7 @@ func bySubject[T ~string](id T) ledger.Query {
 // ages of what it came from; once judged, only the frozen set.
 func (t *turn) proofs(c *Case, points []ringfence.ContactPoint, judged bool) error {
 	var rows []ringfence.Evidence
+	seen := map[string]bool{}
 	var gone voids // of what is not frozen yet
 	if !judged {
 		var err error
@@ -134,13 +142,20 @@ func (t *turn) proofs(c *Case, points []ringfence.ContactPoint, judged bool) err
 		if value == "" {
 			continue
 		}
-		found, err := list[ringfence.Evidence](t.ctx, t.tx, ledger.KindEvidence, ledger.Query{Key: key, Value: value, Limit: 1000, Desc: true})
+		found, err := t.tx.List(t.ctx, ledger.KindEvidence, ledger.Query{Key: key, Value: value, Limit: 1000, Desc: true})
 		if err != nil {
 			return err
 		}
-		for _, e := range found {
-			known := slices.ContainsFunc(rows, func(o ringfence.Evidence) bool { return o.ID == e.ID })
-			if !known && (!judged || slices.Contains(t.r.Evidence, e.ID)) && (e.Release == "" || e.Release == t.r.ID) && !gone.voidFor(e) {
+		for _, rec := range found {
+			if seen[rec.ID] {
+				continue // most are about the release and its traversal
+			}
+			seen[rec.ID] = true
+			var e ringfence.Evidence
+			if err := decode(rec, &e); err != nil {
+				return err
+			}
+			if (!judged || slices.Contains(t.r.Evidence, e.ID)) && (e.Release == "" || e.Release == t.r.ID) && !gone.voidFor(e) {
 				rows = append(rows, e)
 			}
 		}

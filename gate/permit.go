@@ -305,24 +305,27 @@ func (g *Gate) Redeem(ctx context.Context, tenant ringfence.TenantID, executor, 
 // an older copy of one is sealed as well; whoever puts one back would redeem a
 // permit twice.
 func (t *turn) newest(p permit) error {
-	last, err := t.tx.Entries(t.ctx, ledger.EntryQuery{Release: t.r.ID, Desc: true, Limit: lastMoves})
-	if err != nil {
-		return err
-	}
-	for _, e := range last {
-		if to := e.Data["to"]; to != "" {
-			if to == string(StatePermitted) && e.Data["permit"] == string(p.ID) {
-				return nil
+	for _, limit := range lastMoves {
+		last, err := t.tx.Entries(t.ctx, ledger.EntryQuery{Release: t.r.ID, Desc: true, Limit: limit})
+		if err != nil {
+			return err
+		}
+		for _, e := range last {
+			if to := e.Data["to"]; to != "" {
+				if to == string(StatePermitted) && e.Data["permit"] == string(p.ID) {
+					return nil
+				}
+				return ledger.ErrTampered
 			}
-			break
 		}
 	}
 	return ledger.ErrTampered
 }
 
 // lastMoves is among how many of the newest entries of a release its last move
-// is looked for: holds and alarms may have come after it.
-const lastMoves = 100
+// is looked for: mostly it is the newest, but holds and alarms may have come
+// after it.
+var lastMoves = [...]int{1, 100}
 
 // redeemable judges time, use and everything that may have stopped the
 // release since the permit was minted.

@@ -2,9 +2,7 @@ package gate
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/ringfence/ringfence"
@@ -43,18 +41,17 @@ const (
 // the gate's own records say.
 func (t *turn) risks(c *Case, points []ringfence.ContactPoint) error {
 	own := []Risk{t.newPayee(*c), t.outOfHours(), t.changedContact(points)}
-	recent, err := t.tx.List(t.ctx, KindRelease, ledger.Query{Key: "subject", Value: string(t.r.Subject), Limit: riskRows, Desc: true,
+	recs, err := t.tx.List(t.ctx, KindRelease, ledger.Query{Key: "subject", Value: string(t.r.Subject), Limit: riskRows, Desc: true,
 		From: t.now.Add(-sumWindow).UnixNano()})
 	if err != nil {
 		return err
 	}
-	recent = slices.DeleteFunc(recent, func(r ledger.Record) bool { return r.ID == string(t.r.ID) })
+	recent, err := t.others(nil, recs)
+	if err != nil {
+		return err
+	}
 	for _, r := range t.also {
-		body, err := json.Marshal(r)
-		if err != nil {
-			return err
-		}
-		recent = append(recent, ledger.Record{ID: string(r.ID), Body: body})
+		recent = append(recent, row{Release: r})
 	}
 	own = append(own, velocity(recent), refusals(*c, recent))
 	for _, r := range own {
@@ -106,18 +103,17 @@ func (t *turn) changedContact(points []ringfence.ContactPoint) Risk {
 	return r
 }
 
-func velocity(recent []ledger.Record) Risk {
+func velocity(recent []row) Risk {
 	n := len(recent) + 1
 	return Risk{Name: "velocity", Value: yesIf(n >= velocityCount), Says: fmt.Sprintf("%d actions were asked for about this subject within a day.", n)}
 }
 
 // refusals counts what went wrong about the subject in a day: somebody said it
 // was not them, or a release was refused or held. Duress is not told.
-func refusals(c Case, recent []ledger.Record) Risk {
+func refusals(c Case, recent []row) Risk {
 	n := c.Rejects
-	for _, rec := range recent {
-		var r row
-		if json.Unmarshal(rec.Body, &r) == nil && (r.State == StateDenied || r.State == StateHeld) {
+	for _, r := range recent {
+		if r.State == StateDenied || r.State == StateHeld {
 			n++
 		}
 	}

@@ -22,8 +22,9 @@ type turn struct {
 	r       *row
 	now     time.Time
 	signals []ringfence.Signal
-	also    []Release // made up for the same nobody before
-	says    string    // of a reviewer, for the log
+	also    []Release      // made up for the same nobody before
+	says    string         // of a reviewer, for the log
+	read    map[string]row // other releases of the subject, by id, as far as they were looked at
 }
 
 // changeJudging is change for what decides anew: signals are asked for first,

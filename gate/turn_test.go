@@ -236,14 +236,14 @@ func TestOutOfHours(t *testing.T) {
 // are counted to the one.
 func TestRiskNumbers(t *testing.T) {
 	for n, want := range map[int]ringfence.Tri{0: ringfence.No, 3: ringfence.No, 4: ringfence.Yes, 5: ringfence.Yes} {
-		r := velocity(make([]ledger.Record, n))
+		r := velocity(make([]row, n))
 		if r.Value != want || !strings.HasPrefix(r.Says, fmt.Sprint(n+1, " actions")) {
 			t.Errorf("%d others: %+v", n, r)
 		}
 	}
-	recs := []ledger.Record{{Body: []byte(`{"state":"denied"}`)}, {Body: []byte(`{"state":"held"}`)}, {Body: []byte(`{"state":"executed"}`)}, {Body: []byte(`{`)}}
+	rows := []row{{Release: Release{State: StateDenied}}, {Release: Release{State: StateHeld}}, {Release: Release{State: StateExecuted}}}
 	for rejects, want := range map[int]string{0: "2 requests", 1: "3 requests", 2: "4 requests"} {
-		r := refusals(Case{Rejects: rejects}, recs)
+		r := refusals(Case{Rejects: rejects}, rows)
 		if !strings.HasPrefix(r.Says, want) || (r.Value == ringfence.Yes) != (rejects >= 1) {
 			t.Errorf("%d rejects: %+v", rejects, r)
 		}

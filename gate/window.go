@@ -61,19 +61,44 @@ func (t *turn) windowed(subject ringfence.SubjectID, action string, d time.Durat
 	}
 	for _, q := range queries {
 		q.Limit = 1000
-		rows, err := list[row](t.ctx, t.tx, KindRelease, q)
+		recs, err := t.tx.List(t.ctx, KindRelease, q)
 		if err != nil {
 			return nil, false, err
 		}
-		full = full || len(rows) >= q.Limit-1 // one of them is this release
-		out = append(out, rows...)
+		full = full || len(recs) >= q.Limit-1 // one of them is this release
+		if out, err = t.others(out, recs); err != nil {
+			return nil, false, err
+		}
 	}
 	for _, r := range t.also {
 		if r.Type == action {
 			out = append(out, row{Release: r})
 		}
 	}
-	return slices.DeleteFunc(out, func(o row) bool { return !o.counts() || o.ID == t.r.ID || !o.within(d, t.now) }), full, nil
+	return slices.DeleteFunc(out, func(o row) bool { return !o.counts() || !o.within(d, t.now) }), full, nil
+}
+
+// others appends the releases among recs but for this one. Each is read once a
+// turn: the same one counts in a window, as open and as one of the day.
+func (t *turn) others(out []row, recs []ledger.Record) ([]row, error) {
+	for _, rec := range recs {
+		if rec.ID == string(t.r.ID) {
+			continue
+		}
+		o, known := t.read[rec.ID]
+		if !known || o.Version != rec.Version {
+			o = row{}
+			if err := decode(rec, &o); err != nil {
+				return nil, err
+			}
+			if t.read == nil {
+				t.read = map[string]row{}
+			}
+			t.read[rec.ID] = o
+		}
+		out = append(out, o)
+	}
+	return out, nil
 }
 
 // alike lists the amounts that the subject's actions of other types moved or may
