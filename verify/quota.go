@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,8 @@ type Prefix struct {
 	Digits  string
 	PerHour int // messages and calls to the prefix; 0 means 300; negative forbids it
 }
+
+func (p Prefix) hourly() int { return cmp.Or(p.PerHour, 300) }
 
 // spacing is how long the nth message of a release waits for the one before.
 var spacing = [...]time.Duration{30 * time.Second, 60 * time.Second, 120 * time.Second}
@@ -81,11 +84,7 @@ func (v *Verifier) windows(r row, s Spec, contact ringfence.ContactPoint) []wind
 		list = append(list, window{at, l.PerContactHour, time.Hour}, window{at, l.PerContactDay, 24 * time.Hour})
 	}
 	if p, ok := v.prefix(contact); ok && !r.Decoy {
-		most := p.PerHour
-		if most == 0 {
-			most = 300
-		}
-		list = append(list, window{"prefix/" + p.Digits, most, time.Hour})
+		list = append(list, window{"prefix/" + p.Digits, p.hourly(), time.Hour})
 	}
 	if r.By != "" {
 		list = append(list, window{"person/" + string(r.By), l.PerAgentMinute, time.Minute})
@@ -106,6 +105,18 @@ func (v *Verifier) prefix(c ringfence.ContactPoint) (best Prefix, ok bool) {
 // take counts r in all its windows or in none. retry, when set, is when the
 // request may be made again.
 func (v *Verifier) take(ctx context.Context, tx Tx, r *row, s Spec, contact ringfence.ContactPoint) (retry time.Time, err error) {
+	var release []string
+	if !s.Calls {
+		release = []string{releaseQuota(*r)}
+	}
+	names, retry, _, err := v.takeAll(ctx, tx, v.windows(*r, s, contact), release)
+	r.Quotas = append(r.Quotas, names...)
+	return retry, err
+}
+
+// takeAll counts one message or call in all windows, and in those of releases, or
+// in none. names are the rows it stands in, over the one that was full the longest.
+func (v *Verifier) takeAll(ctx context.Context, tx Tx, windows []window, releases []string) (names []string, retry time.Time, over string, err error) {
 	now := tx.Now()
 	rows, versions := map[string]used{}, map[string]int64{}
 	read := func(name string) (used, error) {
@@ -117,35 +128,36 @@ func (v *Verifier) take(ctx context.Context, tx Tx, r *row, s Spec, contact ring
 		rows[name], versions[name] = u, version
 		return u, err
 	}
-	for _, w := range v.windows(*r, s, contact) {
+	wait := func(name string, at time.Time) {
+		if at.After(retry) {
+			retry, over = at, name
+		}
+	}
+	for _, w := range windows {
 		u, err := read(w.name)
 		if err != nil {
-			return time.Time{}, err
+			return nil, time.Time{}, "", err
 		}
-		if at := full(u.At, w, now); at.After(retry) {
-			retry = at
-		}
+		wait(w.name, full(u.At, w, now))
 	}
-	if !s.Calls {
-		u, err := read(releaseQuota(*r))
+	for _, name := range releases {
+		u, err := read(name)
 		if err != nil {
-			return time.Time{}, err
+			return nil, time.Time{}, "", err
 		}
-		if at := spaced(u.At, v.cfg.Limits.PerRelease, now); at.After(retry) {
-			retry = at
-		}
+		wait(name, spaced(u.At, v.cfg.Limits.PerRelease, now))
 	}
 	if !retry.IsZero() {
-		return retry, nil
+		return nil, retry, over, nil
 	}
 	for name, u := range rows {
 		u.At = append(u.At, now.UnixNano())
 		if err := save(ctx, tx, KindQuota, name, versions[name], "", u); err != nil {
-			return time.Time{}, err
+			return nil, time.Time{}, "", err
 		}
-		r.Quotas = append(r.Quotas, name)
+		names = append(names, name)
 	}
-	return time.Time{}, nil
+	return names, time.Time{}, "", nil
 }
 
 // releaseQuota names the row that counts the messages of one release.

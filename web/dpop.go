@@ -6,8 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
+	"net"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -35,6 +39,9 @@ var errNoProof = problem.New(problem.Unauthenticated, "The credential needs proo
 type proofs struct {
 	// elsewhere knows what other nodes have seen; nil: there are none.
 	elsewhere Once
+	// names are the hosts under which we are reached; none takes the request's
+	// word for it.
+	names []string
 
 	mu   sync.Mutex
 	seen map[string]time.Time // guarded by mu: hash of key and jti -> until when
@@ -88,7 +95,7 @@ func (ps *proofs) holds(r *http.Request, c Client, credential string, now time.T
 		return false
 	}
 	at, err := url.Parse(claims.URL)
-	if err != nil || claims.Method != r.Method || at.Host != r.Host || at.Path != r.URL.Path {
+	if err != nil || claims.Method != r.Method || !ps.here(at.Host, r) || at.Path != r.URL.Path {
 		return false
 	}
 	if age := now.Sub(time.Unix(claims.IssuedAt, 0)); age > proofLife || age < -proofLife {
@@ -99,6 +106,33 @@ func (ps *proofs) holds(r *http.Request, c Client, credential string, now time.T
 		return false
 	}
 	return claims.ID != "" && ps.first(r.Context(), hashSecret(c.ID+"\x00"+claims.ID), now)
+}
+
+// here reports whether a proof was made for this server: under a name of ours, or
+// the address that was connected to. The Host field alone says nothing: whoever
+// got a proof that was made for them would write their own name into it.
+func (ps *proofs) here(host string, r *http.Request) bool {
+	if host != r.Host {
+		return false
+	}
+	if len(ps.names) == 0 || slices.Contains(ps.names, host) {
+		return true
+	}
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	name, port, err := net.SplitHostPort(host)
+	if !ok || err != nil || port != strconv.Itoa(local.Port) {
+		return false
+	}
+	return name == "localhost" && local.IP.IsLoopback() || local.IP.Equal(net.ParseIP(name))
+}
+
+// names are the hosts under which the staff listener is reached.
+func (c Config) names() []string {
+	names := slices.Collect(maps.Keys(c.Hosts))
+	if c.StaffURL != "" {
+		names = append(names, hostOf(c.StaffURL))
+	}
+	return names
 }
 
 // first notes the id of a proof and reports whether no node has seen it.

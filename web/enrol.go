@@ -19,8 +19,13 @@ import (
 	"github.com/ringfence/ringfence/web/problem"
 )
 
-// LinkPost sends a link to a contact point on file.
-type LinkPost func(ctx context.Context, tenant ringfence.TenantID, to ringfence.ContactPoint, link ringfence.Secret) error
+// LinkPost sends a link to a contact point on file, for a member of staff. A cap
+// that is reached is ErrTooManyMessages.
+type LinkPost func(ctx context.Context, tenant ringfence.TenantID, to ringfence.ContactPoint, by ringfence.PersonID, link ringfence.Secret) error
+
+// ErrTooManyMessages refuses a message for now: to this contact point, to numbers
+// like it, by this person or in all.
+var ErrTooManyMessages = errors.New("web: too many messages")
 
 type (
 	subjectInviteIn struct {
@@ -86,7 +91,10 @@ func (s *Server) inviteSubject(ctx context.Context, in *subjectInviteIn) (*subje
 	if out.Body.Sent = sent; to.ID == "" {
 		return out, nil // nobody is there to get it
 	}
-	if err := s.cfg.PostLink(ctx, p.tenant, to, ringfence.Secret(link)); err != nil {
+	switch err := s.cfg.PostLink(ctx, p.tenant, to, p.person.ID, ringfence.Secret(link)); {
+	case errors.Is(err, ErrTooManyMessages):
+		return nil, problem.New(problem.TooMany, "As many messages went out as may for now. Try again later.")
+	case err != nil:
 		return nil, problem.New(problem.Unavailable, "The link could not be sent. Try another number or address on file.")
 	}
 	return out, nil

@@ -40,7 +40,7 @@ func newEnrolling(t *testing.T) *enrolling {
 		t.Fatal(err)
 	}
 	e.Server.cfg.Passkeys = func(ringfence.TenantID) Passkeys { return Passkeys{Enrol: reg} }
-	e.Server.cfg.PostLink = func(_ context.Context, _ ringfence.TenantID, to ringfence.ContactPoint, link ringfence.Secret) error {
+	e.Server.cfg.PostLink = func(_ context.Context, _ ringfence.TenantID, to ringfence.ContactPoint, _ ringfence.PersonID, link ringfence.Secret) error {
 		e.links = append(e.links, to.Value+" "+string([]byte(link)))
 		return nil
 	}

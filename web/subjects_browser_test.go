@@ -90,7 +90,7 @@ func TestInvitationFromTheSubjectsPage(t *testing.T) {
 	}
 	d.cfg.Passkeys = func(ringfence.TenantID) Passkeys { return Passkeys{Enrol: reg} }
 	sent := make(chan string, 1)
-	d.cfg.PostLink = func(_ context.Context, _ ringfence.TenantID, to ringfence.ContactPoint, link ringfence.Secret) error {
+	d.cfg.PostLink = func(_ context.Context, _ ringfence.TenantID, to ringfence.ContactPoint, _ ringfence.PersonID, link ringfence.Secret) error {
 		sent <- to.Value + " " + string([]byte(link))
 		return nil
 	}

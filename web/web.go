@@ -156,7 +156,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Store == nil || cfg.Calls == nil || cfg.Gate == nil || cfg.Policies == nil {
 		return nil, errors.New("web: a store, calls, a gate and its policies are needed")
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, proofs: proofs{elsewhere: cfg.Proofs}, boards: boards{calls: cfg.Calls}, decoys: newDecoys(),
+	s := &Server{cfg: cfg, log: cfg.Log, proofs: proofs{elsewhere: cfg.Proofs, names: cfg.names()}, boards: boards{calls: cfg.Calls}, decoys: newDecoys(),
 		tries: cfg.limit("tries", 6*time.Second, 5), lookups: cfg.limit("lookups", time.Second, 20), loads: cfg.limit("loads", 5*time.Second, 10),
 		scores: cfg.limit("scores", 200*time.Millisecond, 20), stirs: cfg.limit("stirs", 5*time.Millisecond, 400), checks: cfg.limit("checks", 3*time.Minute, 5),
 		refs: cfg.limit("check-refs", 90*time.Second, 10), lines: cfg.limit("check-lines", 2*time.Second, 60),

@@ -43,6 +43,7 @@ func attackProofs(t *testing.T, b *battlefield) {
 		"of another path":              {by: &b.bank, dpop: map[string]any{"htu": b.staff + "/v1/releases/"}},
 		"of another host":              {by: &b.bank, dpop: map[string]any{"htu": "https://evil.example" + url}},
 		"of a host in front of ours":   {by: &b.bank, dpop: map[string]any{"htu": strings.Replace(at, "://", "://evil.example@x.", 1)}},
+		"of a host that says it is us": {by: &b.bank, dpop: map[string]any{"htu": "https://evil.example" + url}, header: map[string]string{"Host": "evil.example"}},
 		"of no address":                {by: &b.bank, dpop: map[string]any{"htu": nil}},
 		"of a path only":               {by: &b.bank, dpop: map[string]any{"htu": url}},
 		"of two minutes ago":           {by: &b.bank, dpop: map[string]any{"iat": now.Add(-2 * time.Minute).Unix()}},

@@ -24,7 +24,7 @@ import (
 // the rows off with growing pauses. A crash sends a notice twice at worst.
 const (
 	kindCursor ledger.Kind = "cursor"
-	kindOutbox ledger.Kind = "outbox" // keys: state (pending, sent, failed)
+	kindOutbox ledger.Kind = "outbox" // keys: state (pending, sent, told, failed)
 
 	noticeTail    = 500 * time.Millisecond
 	noticeTries   = 8
@@ -177,7 +177,7 @@ func (a *app) sendDue(ctx context.Context, tenant ringfence.TenantID) error {
 	var all []due
 	if err := a.store.View(ctx, tenant, func(tx ledger.Tx) error {
 		all = nil
-		recs, err := tx.List(ctx, kindOutbox, ledger.Query{Key: "state", Value: "pending", Limit: 50})
+		recs, err := tx.List(ctx, kindOutbox, ledger.Query{Key: "state", Value: "pending", Limit: 50, To: tx.Now().UnixNano() + 1})
 		if err != nil {
 			return err
 		}
@@ -212,22 +212,53 @@ func (a *app) sendDue(ctx context.Context, tenant ringfence.TenantID) error {
 		free <- struct{}{}
 		sending.Go(func() {
 			defer func() { <-free }()
-			sent := d.row.Person != "" && d.mail.To == "" // nobody is asked any more
-			if d.mail.To != "" {
-				sent = a.carry(ctx, d.mail, d.row)
-			} else if !sent {
-				sent = a.sendNotice(ctx, tenant, d.row, d.to)
+			var became fate
+			switch {
+			case d.row.Person == "":
+				became, failed[i] = a.sendNotice(ctx, tenant, d.row, d.to)
+			case d.mail.To == "": // nobody is asked any more
+				became.sent = true
+			default:
+				became.sent = a.carry(ctx, d.mail, d.row)
 			}
-			failed[i] = a.settle(ctx, tenant, d.rec, d.row, sent)
+			failed[i] = errors.Join(failed[i], a.settle(ctx, tenant, d.rec, d.row, became))
 		})
 	}
 	sending.Wait()
 	return errors.Join(failed...)
 }
 
-// sendNotice hands one notice to its carrier and reports whether it need not be
-// tried again.
-func (a *app) sendNotice(ctx context.Context, tenant ringfence.TenantID, row outboxRow, to ringfence.ContactPoint) bool {
+// repeated are the events that somebody can cause again and again without proving
+// anything. Of each a contact point hears as often as its caps allow; more of the
+// same would only bury what else it has to be told.
+var repeated = map[ledger.Event]bool{"release.held": true, "authenticator.changed": true}
+
+// fate is what became of a notice. The zero fate is tried again.
+type fate struct {
+	sent  bool
+	told  bool      // the same was said as often as may
+	later time.Time // it may leave then
+}
+
+// sendNotice hands one notice to its carrier, within the caps.
+func (a *app) sendNotice(ctx context.Context, tenant ringfence.TenantID, row outboxRow, to ringfence.ContactPoint) (became fate, err error) {
+	p := verify.Post{Contact: to, Notice: true}
+	if repeated[row.Event] {
+		p.Same = string(row.Event)
+	}
+	may := false
+	err = a.store.Update(ctx, tenant, func(tx ledger.Tx) (err error) {
+		may, became.told, became.later, err = a.verify.verifier.Post(ctx, tx, p)
+		return err
+	})
+	if err == nil && may && became == (fate{}) {
+		became.sent = a.writeNotice(ctx, tenant, row, to)
+	}
+	return became, err
+}
+
+// writeNotice words a notice and reports whether its carrier took it.
+func (a *app) writeNotice(ctx context.Context, tenant ringfence.TenantID, row outboxRow, to ringfence.ContactPoint) bool {
 	text := noticed[row.Event]
 	if strings.Contains(text, "%s") {
 		says := "do something for you"
@@ -256,21 +287,26 @@ func (a *app) carry(ctx context.Context, m verify.Message, row outboxRow) bool {
 	return err == nil && receipt.Delivery != verify.DeliveryRefused
 }
 
-// settle books what became of a notice.
-func (a *app) settle(ctx context.Context, tenant ringfence.TenantID, rec ledger.Record, row outboxRow, sent bool) error {
+// settle books what became of a notice. One that waits stands where its time is, so
+// that those which fail keep none back that is due.
+func (a *app) settle(ctx context.Context, tenant ringfence.TenantID, rec ledger.Record, row outboxRow, became fate) error {
 	return a.store.Update(ctx, tenant, func(tx ledger.Tx) error {
-		r := ledger.Record{Kind: kindOutbox, ID: rec.ID, Version: rec.Version, Subject: row.Subject, Sort: rec.Sort}
+		r := ledger.Record{Kind: kindOutbox, ID: rec.ID, Version: rec.Version, Subject: row.Subject}
 		out := row
 		out.Tries++
 		switch {
-		case sent:
+		case became.sent:
 			out.State = "sent"
+		case became.told:
+			out.State = "told"
+		case !became.later.IsZero():
+			out.Tries, out.Next = row.Tries, became.later
 		case out.Tries >= noticeTries:
 			out.State = "failed"
 		default:
 			out.Next = tx.Now().Add(time.Second << (2 * out.Tries)) // 4 s, 16 s, … about 4.5 h in the end
 		}
-		r.Keys = map[string]string{"state": out.State}
+		r.Keys, r.Sort = map[string]string{"state": out.State}, out.Next.UnixNano()
 		err := ledger.Write(ctx, tx, &r, out)
 		if errors.Is(err, ledger.ErrConflict) {
 			return nil // another node sent it

@@ -6,14 +6,28 @@ import (
 	"fmt"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/ledger"
 	"github.com/ringfence/ringfence/verify"
+	"github.com/ringfence/ringfence/web"
 )
 
 // postLink sends the link on which somebody makes a passkey or recovery codes to
-// a number or address on file. How many there may be is counted where it is made.
-func (a *app) postLink(ctx context.Context, tenant ringfence.TenantID, to ringfence.ContactPoint, link ringfence.Secret) error {
-	if !a.verify.verifier.Allowed(to) {
-		return errors.New("postlink: the number's prefix is not allowed")
+// a number or address on file, within the same caps as codes.
+func (a *app) postLink(ctx context.Context, tenant ringfence.TenantID, to ringfence.ContactPoint, by ringfence.PersonID, link ringfence.Secret) error {
+	err := a.store.Update(ctx, tenant, func(tx ledger.Tx) error {
+		may, _, retry, err := a.verify.verifier.Post(ctx, tx, verify.Post{Contact: to, By: by})
+		switch {
+		case err != nil:
+			return err
+		case !may:
+			return errors.New("postlink: the number's prefix is not allowed")
+		case !retry.IsZero():
+			return web.ErrTooManyMessages
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	m := verify.Message{Tenant: tenant, Kind: verify.MessageLink, Channel: verify.ChannelEmail, To: to.Value, Subject: "Your link from " + a.company(tenant)}
 	if to.Type == ringfence.ContactMobile {
