@@ -126,7 +126,7 @@ const (
 	LegPlayed   LegEventKind = "played"   // Play: the number Play returned; Whole tells whether it was heard to its end
 	LegRinging  LegEventKind = "ringing"  // an outbound leg: 180 or 183
 	LegAnswered LegEventKind = "answered" // an outbound leg: 200 and media agreed
-	LegDiverted LegEventKind = "diverted" // an outbound leg: 181, 3xx, History-Info or Diversion in an answer; the leg never counts
+	LegDiverted LegEventKind = "diverted" // an outbound leg: 181, 3xx, History-Info or Diversion in an answer, a contact's leg with another number than the one dialled; the leg never counts
 	LegChanged  LegEventKind = "changed"  // the far end is somebody else now: facts of this leg are void
 	LegHeld     LegEventKind = "held"     // the far end put us on media hold, or took us back (Whole = back)
 	LegTransfer LegEventKind = "transfer" // the far end of a leg that may asks that the call goes on elsewhere: Refer
@@ -197,7 +197,8 @@ type Placement struct {
 	Verstat string
 	Ring    time.Duration // zero means 30 s; at most 3 min
 	// Contact reports that this leg is a call-back to a contact point: a 3xx,
-	// 181, Diversion or History-Info ends it as diverted.
+	// 181, Diversion or History-Info ends it as diverted, and so does another
+	// number than To, in an answer or later.
 	Contact bool
 	// Location goes with an emergency call.
 	Location *Location

@@ -131,6 +131,9 @@ type Trunk struct {
 	Codecs        []string // PCMU, PCMA, G722, and opus beside one of them, best first; empty means the first two
 	// From is the number or user part shown when a placement names none.
 	From string
+	// ConnectedAs are numbers that the trunk writes into answers as that of whoever
+	// answers, beside From: they say nothing about who did.
+	ConnectedAs []string
 	// Outbound allows placing calls through this trunk.
 	Outbound bool
 	// Calls caps the calls in progress with this trunk, both directions. Zero

@@ -37,7 +37,7 @@ func (in *inbound) offer(req *sip.Request, tx sip.ServerTransaction) bool {
 	l := in.l
 	in.infoOK = hasToken(req, "Allow", "INFO")
 	in.reliable = hasToken(req, "Require", "100rel")
-	l.asserted, l.theirUser = value(req, "P-Asserted-Identity"), userOf(value(req, "From"))
+	l.knowsLocked(req, partyOf(value(req, "From")))
 	l.theirSeq = req.CSeq().SeqNo
 	l.theirTag = req.From().Params.GetOr("tag", "")
 	if r := l.session.request(req, l.u.cfg.Limits); r != nil {

@@ -65,7 +65,7 @@ type Leg struct {
 	origin     string
 	theirTag   string
 	theirSeq   uint32            // highest CSeq of the far end's requests
-	asserted   string            // PAI of the dialog so far
+	parties    []string          // whom the far end's network says is there, so far
 	theirUser  string            // of the far end's address in the dialog so far
 	contact    *sip.Uri          // the far end's newest; nil = as in the INVITE or its 2xx
 	lastAck    *sip.Request      // of our latest re-INVITE

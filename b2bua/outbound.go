@@ -238,7 +238,7 @@ func (o *outbound) dead() bool {
 // response sees every response before the stack acts on it.
 func (o *outbound) response(res *sip.Response) error {
 	l := o.l
-	if diverted(res) || o.p.Contact && res.StatusCode < 300 && elsewhere(o.user, res) {
+	if diverted(res) || o.p.Contact && res.StatusCode < 300 && l.trunk.elsewhere(o.user, res) {
 		l.emit(ringfence.LegEvent{Kind: ringfence.LegDiverted, Code: res.StatusCode})
 		if o.p.Contact {
 			l.finish(ringfence.EndDiverted, res.StatusCode)
@@ -342,7 +342,7 @@ func (o *outbound) answered(ctx context.Context, cd *diago.DialogClientSession) 
 	res := cd.InviteResponse
 	l.mu.Lock()
 	l.theirTag = res.To().Params.GetOr("tag", "")
-	l.asserted, l.theirUser = value(res, "P-Asserted-Identity"), userOf(value(res, "To"))
+	l.knowsLocked(res, o.user)
 	l.session.response(res, l.u.cfg.Limits)
 	l.answered = true
 	ended := l.ended

@@ -73,6 +73,7 @@ func (u *UA) place(ctx context.Context, p ringfence.Placement, headers [][2]stri
 		return nil, err
 	}
 	l.call, o.l, l.claim = o, l, asks
+	l.parties, l.theirUser = []string{user}, user
 	if !u.hasOpus(p.Beside) {
 		l.withoutOpus() // nobody could hear it untouched
 	}

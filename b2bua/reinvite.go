@@ -194,27 +194,16 @@ func (l *Leg) onUpdate(req *sip.Request, tx sip.ServerTransaction) {
 	}
 }
 
-// retarget takes a new Contact (RFC 3261, section 12.2.2) and looks for signs that
-// somebody else is at the far end now: another asserted identity, another From,
-// word of a diversion.
+// retarget takes a new Contact (RFC 3261, section 12.2.2), and what the request
+// says about who is at the far end.
 func (l *Leg) retarget(req *sip.Request) {
-	asserted := value(req, "P-Asserted-Identity")
-	l.mu.Lock()
-	changed := asserted != "" && asserted != l.asserted
-	if changed {
-		l.asserted = asserted
-	}
-	if moved(l.theirUser, req) {
-		changed, l.theirUser = true, userOf(value(req, "From"))
-	}
 	if c := req.Contact(); c != nil {
 		uri := *c.Address.Clone()
+		l.mu.Lock()
 		l.contact = &uri
+		l.mu.Unlock()
 	}
-	l.mu.Unlock()
-	if changed {
-		l.emit(ringfence.LegEvent{Kind: ringfence.LegChanged})
-	}
+	l.listens(req)
 }
 
 // targetOr is the newest Contact of the far end, or first.
@@ -266,6 +255,7 @@ func (l *Leg) reoffer(ctx context.Context, req *sip.Request) (*sip.Response, err
 		l.contact = &target
 		l.mu.Unlock()
 	}
+	l.listens(res)
 	ack := sip.NewRequest(sip.ACK, target)
 	l.mu.Lock()
 	l.lastAck = ack

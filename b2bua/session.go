@@ -140,7 +140,9 @@ func (l *Leg) refresh() {
 	var res *sip.Response
 	var err error
 	if byUpdate {
-		res, err = l.call.do(ctx, req)
+		if res, err = l.call.do(ctx, req); err == nil && res.IsSuccess() {
+			l.listens(res)
+		}
 	} else {
 		res, err = l.reoffer(ctx, req)
 	}

@@ -56,6 +56,9 @@ func edgeTrunk(t config.Trunk) (b2bua.Trunk, error) {
 	out := b2bua.Trunk{Name: t.Name, Addrs: t.Addrs, Host: t.Host, Proxy: t.Proxy, Transport: t.Transport, Sources: t.Sources,
 		Username: t.Username, Password: t.Password.Reveal(), Realm: t.Realm, PeerName: t.PeerName, TrustIdentity: t.Trusted, SRTP: t.SRTP,
 		Codecs: t.Codecs, From: t.From, Outbound: t.Outbound || t.Agents, Calls: t.Calls, Kept: t.Kept, CallsPerSource: t.PerAddress, Bare: t.Bare, Ping: t.Every(), DelayedOffer: t.Delayed, Phones: t.Agents}
+	for _, n := range t.ConnectedAs {
+		out.ConnectedAs = append(out.ConnectedAs, digitsOf(n))
+	}
 	if t.Register {
 		user := t.Username
 		if user == "" {

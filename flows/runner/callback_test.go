@@ -223,6 +223,30 @@ func TestChangedLegNeverCounts(t *testing.T) {
 	})
 }
 
+// A network may say only after the answer that the call reached another number:
+// it is diverted like any other, and the release is held.
+func TestCallBackThatTurnsOutDiverted(t *testing.T) {
+	inWorld(t, func(w *world) {
+		caller, agent, v := w.talking()
+		rel := w.stepUp(v, "step-up-call-back", "bank_change")
+		told := carry(caller.hears("Whoever answers"))
+		placed := w.placed()
+		keys := digitsIn(placed.hears("Now key these two digits")) + told
+		placed.emit(ringfence.LegEvent{Kind: ringfence.LegDiverted})
+		placed.end(ringfence.EndDiverted)
+		placed.keys(keys)
+		w.back()
+		if count(w.steps(), "challenge.satisfied") != 0 || count(w.steps(), "challenge.diverted") != 1 || count(w.steps(), "leg.diverted") != 1 {
+			t.Errorf("have %v", w.steps())
+		}
+		if s := w.asked(rel.ID); s.State != gate.StateHeld {
+			t.Errorf("the release is %s, want held", s.State)
+		}
+		agent.end(ringfence.EndBye)
+		w.ended()
+	})
+}
+
 // hungUp plays the customer line up to the hang-up and returns the carry code.
 func hungUp(w *world) (told string) {
 	w.t.Helper()

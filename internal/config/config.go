@@ -88,9 +88,11 @@ type Trunk struct {
 	SRTP      string   `koanf:"srtp"`           // required, optional, off; empty = required with TLS
 	Codecs    []string `koanf:"codecs"`
 	From      string   `koanf:"from"` // number shown on calls we place
-	CA        string   `koanf:"ca"`   // roots for its TLS certificate
-	Outbound  bool     `koanf:"outbound"`
-	Agents    bool     `koanf:"agents"` // agents' places may be there
+	// ConnectedAs are numbers that it writes into answers whoever answers.
+	ConnectedAs []string `koanf:"connected_as"`
+	CA          string   `koanf:"ca"` // roots for its TLS certificate
+	Outbound    bool     `koanf:"outbound"`
+	Agents      bool     `koanf:"agents"` // agents' places may be there
 	// Transfer is where phones there may have a call go on (REFER): "agents" for
 	// every agent with a place, and names of queues. Empty = nowhere.
 	Transfer []string `koanf:"transfer"`

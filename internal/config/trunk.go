@@ -54,6 +54,11 @@ func (c *Config) checkPeers(p *problems) {
 		if t.Cert != "" && t.Transport != "tls" {
 			p.add("%s.cert: only tls shows certificates: set transport: tls", key)
 		}
+		for _, n := range t.ConnectedAs {
+			if len(onlyDigits(n)) < 7 {
+				p.add("%s.connected_as: %q is no whole number, such as \"442079460000\"", key, n)
+			}
+		}
 		for _, codec := range t.Codecs {
 			p.oneOf(key+".codecs", codec, "PCMU", "PCMA", "G722", "opus")
 		}
