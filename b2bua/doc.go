@@ -14,7 +14,7 @@
 //
 // The way of an inbound call:
 //
-//	socket ─▶ fence ─▶ sipgo ─▶ middleware ─▶ diago ─▶ Handler.HandleLeg(leg)
+//	socket ─▶ fence ─▶ sipgo ─▶ middleware ─▶ Handler.HandleLeg(leg)
 //	            │ 400 403 405 413 416 420 503 505   │ 481 482 488
 //	            ▼                                   ▼
 //	       Place(ctx, Placement) ─▶ egress ─▶ sipgo ─▶ socket      leg.Join(other) ─▶ rtp relays

@@ -6,7 +6,6 @@ func (u *UA) Held() map[string]int {
 	open, _ := u.pool.InUse()
 	held := map[string]int{"media": open}
 	for _, s := range u.sides {
-		s.pending.Range(func(any, any) bool { held["pending"]++; return true })
 		if s.ln != nil {
 			s.ln.mu.Lock()
 			held["connections"] += len(s.ln.open) + len(s.ln.count) + s.ln.stranger

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/emiago/diago"
+	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/ringfence/ringfence"
@@ -19,7 +20,7 @@ type inbound struct {
 	key    string // of the attempt
 	body   []byte // our description for the 200: an answer, or an offer if they sent none
 	infoOK bool   // they take INFO
-	d      *diago.DialogServerSession
+	d      *sipgo.DialogServerSession
 
 	reliable bool // they require reliable provisional responses
 
@@ -29,6 +30,9 @@ type inbound struct {
 	waiting *reliable  // for its PRACK; nil = none
 	rseq    uint32
 	wg      sync.WaitGroup // its sender, who stays until the ACK; added to under mu
+
+	left   atomic.Int32 // calls of leave that are to come
+	unhook func() bool  // undoes what gone is called by
 }
 
 // offer judges what the INVITE proposes before anybody hears of the call. It
@@ -63,23 +67,41 @@ func (in *inbound) offer(req *sip.Request, tx sip.ServerTransaction) bool {
 	return true
 }
 
-// serve runs the leg until it is over.
-func (in *inbound) serve(d *diago.DialogServerSession) {
+// serve has the leg handled. It returns as soon as the stack needs its goroutine
+// no more: when the ACK has come, or nothing is owed. The leg may live on.
+func (in *inbound) serve(d *sipgo.DialogServerSession) {
 	l := in.l
 	in.d = d
+	in.left.Store(2)
+	defer in.leave()
 	l.u.register(l, text(d.InviteRequest.CallID()), d.InviteRequest.To().Params.GetOr("tag", ""))
 	l.start()
-	stop := context.AfterFunc(d.Context(), func() { in.gone(context.Cause(d.Context())) })
-	defer stop()
-	stopParent := context.AfterFunc(l.u.ctx, func() { l.finish(ringfence.EndShutdown, 0) })
-	defer stopParent()
-	func() {
-		defer l.u.recovered("handler")
-		l.u.h.HandleLeg(l.ctx, l)
-	}()
-	l.finish(ringfence.EndHangup, 0)
-	<-l.settled
-	<-l.ctx.Done() // pump has sent LegEnded
+	l.endWith(l.u.ctx, ringfence.EndShutdown)
+	in.unhook = context.AfterFunc(d.Context(), func() { in.gone(context.Cause(d.Context())) })
+	if !in.handle() {
+		l.finish(ringfence.EndHangup, 0)
+	}
+	select {
+	case <-l.acked:
+	case <-l.settled:
+	}
+}
+
+// handle has the handler lead the leg and reports whether the leg stays when it
+// has returned.
+func (in *inbound) handle() (stays bool) {
+	defer in.l.u.recovered("handler")
+	in.l.u.h.HandleLeg(in.l.ctx, in.l)
+	return in.l.stays.Load()
+}
+
+// leave gives the leg back once it is over and nothing of it is under way: serve
+// and end each call it.
+func (in *inbound) leave() {
+	if in.left.Add(-1) == 0 {
+		in.unhook()
+		in.l.u.leave(in.l, in.key)
+	}
 }
 
 // gone is called when the stack says that the dialog is over.
@@ -270,7 +292,7 @@ func (l *Leg) onAck(req *sip.Request, tx sip.ServerTransaction) {
 	if awaits {
 		if err := l.accept(req.Body(), in.infoOK); err != nil {
 			l.u.log.Info("answer refused", "leg", l.info.ID, "trunk", l.info.Trunk, "error", err)
-			_ = in.d.DialogServerSession.ReadAck(req, tx)
+			_ = in.d.ReadAck(req, tx)
 			l.finish(ringfence.EndFailed, 488)
 			l.ack()
 			return
@@ -279,7 +301,7 @@ func (l *Leg) onAck(req *sip.Request, tx sip.ServerTransaction) {
 		l.offered = false
 		l.mu.Unlock()
 	}
-	_ = in.d.DialogServerSession.ReadAck(req, tx)
+	_ = in.d.ReadAck(req, tx)
 	l.ack()
 }
 
@@ -288,6 +310,7 @@ var refusalOf = map[ringfence.EndCause]int{ringfence.EndBusy: 486, ringfence.End
 	ringfence.EndLimit: 503, ringfence.EndFailed: 500, ringfence.EndMedia: 500}
 
 func (in *inbound) end(cause ringfence.EndCause) {
+	defer in.leave()
 	defer close(in.l.settled)
 	defer in.wg.Wait()
 	in.mu.Lock()
@@ -319,7 +342,7 @@ func (in *inbound) end(cause ringfence.EndCause) {
 		defer cancel()
 		bye := sip.NewRequest(sip.BYE, in.target())
 		bye.SetTransport(in.d.InviteRequest.Transport())
-		l.byeAgain(ctx, in.d.DialogServerSession.WriteBye(ctx, bye))
+		l.byeAgain(ctx, in.d.WriteBye(ctx, bye))
 	}
 }
 
@@ -340,14 +363,14 @@ func (in *inbound) bye(req *sip.Request, tx sip.ServerTransaction) {
 		return
 	}
 	in.l.ack() // whoever sends BYE had our 200
-	_ = in.d.DialogServerSession.ReadBye(req, tx)
+	_ = in.d.ReadBye(req, tx)
 }
 
 func (in *inbound) do(ctx context.Context, req *sip.Request) (*sip.Response, error) {
-	return in.l.trunk.asked(req, func(req *sip.Request) (*sip.Response, error) { return in.d.DialogServerSession.Do(ctx, req) })
+	return in.l.trunk.asked(req, func(req *sip.Request) (*sip.Response, error) { return in.d.Do(ctx, req) })
 }
 
-func (in *inbound) write(req *sip.Request) error { return in.d.DialogServerSession.WriteRequest(req) }
+func (in *inbound) write(req *sip.Request) error { return in.d.WriteRequest(req) }
 
 func (in *inbound) target() sip.Uri {
 	return in.l.targetOr(in.d.InviteRequest.Contact().Address)

@@ -38,8 +38,9 @@ type Leg struct {
 	call  signalling
 	rec   *recorderLeg // what a leg to a recorder has beside others; else nil
 
-	claim    claim // on the caps; set before it enters
-	reserved bool  // its place is one of the reserve; guarded by UA.mu
+	claim    claim       // on the caps; set before it enters
+	reserved bool        // its place is one of the reserve; guarded by UA.mu
+	stays    atomic.Bool // when its handler has returned
 
 	mail    mail
 	ctx     context.Context // ends with the leg
@@ -199,6 +200,10 @@ func (l *Leg) Part() { l.media.Part() }
 // twice is harmless.
 func (l *Leg) Hangup(cause ringfence.EndCause) { l.finish(cause, 0) }
 
+// Stay keeps an inbound leg when its handler returns: it lives on until Hangup or
+// the far end ends it, without the goroutine that the handler ran on.
+func (l *Leg) Stay() { l.stays.Store(true) }
+
 // Context ends with the leg.
 func (l *Leg) Context() context.Context { return l.ctx }
 
@@ -252,10 +257,10 @@ func (l *Leg) after(d time.Duration, f func()) *time.Timer {
 }
 
 // endWith hangs the leg up when ctx ends.
-func (l *Leg) endWith(ctx context.Context) {
+func (l *Leg) endWith(ctx context.Context, cause ringfence.EndCause) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.unbound = context.AfterFunc(ctx, func() { l.finish(ringfence.EndHangup, 0) })
+	l.unbound = context.AfterFunc(ctx, func() { l.finish(cause, 0) })
 }
 
 // unbind undoes endWith: whoever placed the leg may outlive it by far.

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/emiago/diago"
 	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
 
@@ -24,9 +23,10 @@ func respond(req *sip.Request, tx sip.ServerTransaction, code int, reason string
 	_ = tx.Respond(res)
 }
 
-// middleware is the one way by which requests reach legs and diago. The stack
-// calls it on a goroutine of its own for each request, in no order.
-func (s *side) middleware(next sipgo.RequestHandler) sipgo.RequestHandler {
+// middleware is the one way by which requests reach legs: whatever the stack
+// would do with them itself is not called. The stack calls it on a goroutine of
+// its own for each request, in no order.
+func (s *side) middleware(sipgo.RequestHandler) sipgo.RequestHandler {
 	return func(req *sip.Request, tx sip.ServerTransaction) {
 		defer func() {
 			if r := recover(); r != nil {
@@ -38,7 +38,7 @@ func (s *side) middleware(next sipgo.RequestHandler) sipgo.RequestHandler {
 		}()
 		tag := req.To().Params.GetOr("tag", "")
 		if tag == "" {
-			s.outside(req, tx, next)
+			s.outside(req, tx)
 			return
 		}
 		leg := s.u.dialog(text(req.CallID()), tag)
@@ -54,10 +54,10 @@ func (s *side) middleware(next sipgo.RequestHandler) sipgo.RequestHandler {
 
 // outside takes a request that belongs to no dialog. The fence has answered all
 // but INVITE and CANCEL.
-func (s *side) outside(req *sip.Request, tx sip.ServerTransaction, next sipgo.RequestHandler) {
+func (s *side) outside(req *sip.Request, tx sip.ServerTransaction) {
 	switch {
-	case req.IsInvite() && next != nil:
-		s.admit(req, tx, next)
+	case req.IsInvite():
+		s.admit(req, tx)
 	case req.IsAck():
 	case req.IsCancel():
 		respond(req, tx, 481, "Call/Transaction Does Not Exist")
@@ -71,8 +71,8 @@ func inviteKey(req *sip.Request) string {
 	return callKey(text(req.CallID()), req.From().Params.GetOr("tag", ""), req.CSeq().SeqNo)
 }
 
-// admit makes a leg of a new INVITE and lets diago run its dialog.
-func (s *side) admit(req *sip.Request, tx sip.ServerTransaction, next sipgo.RequestHandler) {
+// admit makes a leg of a new INVITE and runs its dialog.
+func (s *side) admit(req *sip.Request, tx sip.ServerTransaction) {
 	key := inviteKey(req)
 	defer s.u.intake.done(key)
 	from := source(req)
@@ -101,19 +101,21 @@ func (s *side) admit(req *sip.Request, tx sip.ServerTransaction, next sipgo.Requ
 		}
 		return
 	}
-	defer s.u.leave(l, key)
+	served := false
+	defer func() {
+		if !served { // refused, or CANCEL or the connection's end was first
+			l.media.Close()
+			l.cancel(ErrEnded)
+			s.u.leave(l, key)
+		}
+	}()
 	respond(req, tx, 100, "Trying")
 	if !in.offer(req, tx) {
-		l.media.Close()
-		l.cancel(ErrEnded)
 		return
 	}
-	s.pending.Store(key, l)
-	defer s.pending.Delete(key)
-	next(req, tx)
-	if in.d == nil { // no dialog came of it: CANCEL or the connection's end was first
-		l.media.Close()
-		l.cancel(ErrEnded)
+	if d, err := s.dialogs.ReadInvite(req, tx); err == nil {
+		served = true
+		in.serve(d)
 	}
 }
 
@@ -154,17 +156,6 @@ func (t *Trunk) called(user, to string) string {
 		return to
 	}
 	return user
-}
-
-// serveDialog is diago's handler: it runs the leg's whole life, and the dialog
-// ends when it returns.
-func (s *side) serveDialog(d *diago.DialogServerSession) {
-	v, ok := s.pending.Load(inviteKey(d.InviteRequest))
-	if !ok {
-		_ = d.Respond(500, "Server Internal Error", nil)
-		return
-	}
-	v.(*Leg).call.(*inbound).serve(d)
 }
 
 // owns reports whether a request inside the dialog really is the far end's: its

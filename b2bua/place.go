@@ -94,7 +94,7 @@ func (u *UA) place(ctx context.Context, p ringfence.Placement, headers [][2]stri
 	}
 	u.register(l, o.callID, o.tag)
 	l.start()
-	l.endWith(ctx)
+	l.endWith(ctx, ringfence.EndHangup)
 	o.left.Store(2)
 	u.goOwned("placement", func() {
 		defer o.leave()

@@ -28,8 +28,8 @@ type side struct {
 	pc      *packetConn     // UDP
 	ln      *streamListener // TCP and TLS
 	ua      *sipgo.UserAgent
-	dg      *diago.Diago
-	pending sync.Map // message key → *Leg, between the middleware and serveDialog
+	dg      *diago.Diago    // of dialogs that we begin
+	dialogs *sipgo.DialogUA // of those that come
 	dialMu  sync.Mutex
 }
 
@@ -148,8 +148,9 @@ func (s *side) start() error {
 		diago.WithServerRequestMiddleware(s.middleware),
 		diago.WithTransport(diago.Transport{ID: transportID, Transport: s.l.Transport, BindHost: s.addr.Addr().String(),
 			BindPort: int(s.addr.Port()), ExternalHost: s.ext.Addr().String(), ExternalPort: int(s.ext.Port()), RewriteContact: true}))
-	s.dg.HandleFunc(s.serveDialog)
+	s.dialogs = &sipgo.DialogUA{Client: client, ContactHDR: *s.contact(), RewriteContact: true}
 	ours := s.middleware(nil)
+	srv.OnInvite(ours) // diago's handler returns, and hangs up, with the call only
 	srv.OnUpdate(ours)
 	srv.OnNoRoute(ours)
 	if s.pc != nil {

@@ -241,7 +241,7 @@ func (s *Softphones) place(ctx context.Context, p ringfence.Placement, parent co
 	s.users[user] = append(s.users[user], b)
 	s.mu.Unlock()
 	l.start()
-	l.endWith(ctx)
+	l.endWith(ctx, ringfence.EndHangup)
 	l.after(p.Ring, func() {
 		if !l.established() {
 			l.finish(ringfence.EndNoAnswer, 480)

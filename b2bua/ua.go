@@ -17,7 +17,7 @@ import (
 
 // Handler takes inbound calls. HandleLeg runs on its own goroutine, once for
 // each admitted INVITE; ctx ends when the leg ends, and the leg is hung up when
-// HandleLeg returns.
+// HandleLeg returns, unless it was told to Stay.
 type Handler interface {
 	HandleLeg(ctx context.Context, leg *Leg)
 }

@@ -77,9 +77,22 @@ func unfinishedCalls(t *testing.T) {
 // handled counts the calls that got as far as a handler.
 var handled atomic.Int64
 
-// half handles a call in one of many ways, not all of them good.
+// half handles a call in one of many ways, not all of them good: on the handler's
+// goroutine or, the leg told to stay, on another.
 func half(ctx context.Context, ua *b2bua.UA, leg *b2bua.Leg, callee string) {
 	handled.Add(1)
+	if rand.N(2) == 0 {
+		halfway(ctx, ua, leg, callee)
+		return
+	}
+	leg.Stay()
+	go func() {
+		halfway(ctx, ua, leg, callee)
+		leg.Hangup(ringfence.EndHangup)
+	}()
+}
+
+func halfway(ctx context.Context, ua *b2bua.UA, leg *b2bua.Leg, callee string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(rand.N(150))*time.Millisecond)
 	defer cancel()
 	switch rand.N(7) {

@@ -23,6 +23,7 @@ func (a *app) inbound(ctx context.Context, leg *b2bua.Leg) {
 	case known && a.isCheckLine(line.Name):
 		a.mutualCheck(ctx, leg, line)
 	default:
+		leg.Stay()
 		a.runner.Inbound(ctx, leg)
 	}
 }

@@ -136,7 +136,7 @@ func (t *traversal) ring(ctx context.Context, p Place, each time.Duration) bool 
 		return false
 	}
 	t.ringing = append(t.ringing, a)
-	t.hear(a.leg, func(ev ringfence.LegEvent) { t.agentEvent(t.ctx, a, ev) }, nil)
+	t.hear(a.leg, func(ev ringfence.LegEvent) { t.agentEvent(t.ctx, a, ev) })
 	return true
 }
 

@@ -147,7 +147,7 @@ func (t *traversal) dial(ctx context.Context, c *challenge, s *slot, d dialing) 
 	t.keepReference(ctx, p.To, c.action)
 	t.note("calling the number on file back", false)
 	s.leg, s.up, s.changed = placed, false, false
-	t.pump(t.ctx, s.at, placed, nil)
+	t.pump(t.ctx, s.at, placed)
 }
 
 // placedAnswered takes the answer of a leg that we placed.

@@ -75,7 +75,7 @@ func (t *traversal) move(ctx context.Context, place Place, h *handover, replaces
 	t.dropMoving(ringfence.EndHangup)
 	t.moving = h
 	t.note("a colleague is rung for this call", false)
-	t.hear(h.agent.leg, func(ev ringfence.LegEvent) { t.movingEvent(t.ctx, h, ev) }, nil)
+	t.hear(h.agent.leg, func(ev ringfence.LegEvent) { t.movingEvent(t.ctx, h, ev) })
 	return true
 }
 

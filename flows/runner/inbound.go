@@ -13,12 +13,12 @@ import (
 
 // inbound begins a traversal with a call that came in: verdict, answer, flow.
 // gone is closed when the caller's leg has ended.
-func (t *traversal) inbound(ctx context.Context, leg Leg, gone chan struct{}) {
+func (t *traversal) inbound(ctx context.Context, leg Leg) {
 	info := leg.Info()
 	t.first, t.live.Direction = leg, ringfence.Inbound
 	t.claims(leg)
 	t.slots[0] = &slot{t: t, leg: leg}
-	t.pump(ctx, 0, leg, gone)
+	t.pump(ctx, 0, leg)
 	t.caller = t.r.cfg.Identity.Check(ctx, info, time.Now())
 	t.live.Caller, t.live.CallerName = t.caller.Shown, t.caller.Name
 	t.live.Attest, t.live.StirOK, t.live.StirSays, t.live.NumberShown = t.caller.Attest, t.caller.Valid, t.caller.Says, t.caller.Number
@@ -114,29 +114,19 @@ func (t *traversal) fallback(ctx context.Context) {
 	t.connectQueue(ctx, connectWait{queue: t.line.Fallback})
 }
 
-// pump carries a leg's events to the traversal. gone, if not nil, is closed
-// when the leg has ended.
-func (t *traversal) pump(ctx context.Context, at flows.LegSlot, leg Leg, gone chan struct{}) {
-	t.hear(leg, func(ev ringfence.LegEvent) { t.legEvent(ctx, at, leg, ev) }, func() {
-		if gone != nil {
-			close(gone)
-		}
-	})
+// pump carries a leg's events to the traversal.
+func (t *traversal) pump(ctx context.Context, at flows.LegSlot, leg Leg) {
+	t.hear(leg, func(ev ringfence.LegEvent) { t.legEvent(ctx, at, leg, ev) })
 }
 
-// hear takes a leg's events, one after the other, on the traversal's goroutine;
-// over, which may be nil, is called when the last was handed on.
-func (t *traversal) hear(leg Leg, take func(ringfence.LegEvent), over func()) {
+// hear takes a leg's events, one after the other, on the traversal's goroutine.
+func (t *traversal) hear(leg Leg, take func(ringfence.LegEvent)) {
 	t.helper.Add(1)
 	leg.Hear(func(ev ringfence.LegEvent) {
 		t.post(func() { take(ev) })
-		if ev.Kind != ringfence.LegEnded {
-			return
+		if ev.Kind == ringfence.LegEnded {
+			t.helper.Done()
 		}
-		if over != nil {
-			over()
-		}
-		t.helper.Done()
 	})
 }
 

@@ -97,31 +97,21 @@ func New(cfg Config) (*Runner, error) {
 		codes: map[codeKey]ringfence.TraversalID{}}, nil
 }
 
-// Inbound leads a call that has come in. It returns when the caller's leg has
-// ended; the traversal may go on without it.
+// Inbound leads a call that has come in. It returns at once: a goroutine that
+// waited for the call's end would be one a call.
 func (r *Runner) Inbound(ctx context.Context, leg Leg) {
 	info := leg.Info()
 	line, ok := r.cfg.Directory.Line(info.Trunk, info.Called)
 	if !ok {
 		_ = leg.Refuse(ctx, 404, "Not Found")
-		drainLeg(leg)
 		return
 	}
 	t := r.begin(line)
 	if t == nil {
 		_ = leg.Refuse(ctx, 503, "Service Unavailable", [2]string{"Retry-After", "30"})
-		drainLeg(leg)
 		return
 	}
-	gone := make(chan struct{})
-	t.start(ctx, func(ctx context.Context) { t.inbound(ctx, leg, gone) })
-	<-gone
-}
-
-// drainLeg waits until a refused leg has ended.
-func drainLeg(leg Leg) {
-	for range leg.Events() {
-	}
+	t.start(ctx, func(ctx context.Context) { t.inbound(ctx, leg) })
 }
 
 // begin registers a new traversal, unless the process is stopping. Who began
