@@ -151,7 +151,9 @@ func portIn(t *testing.T, text string) *net.UDPAddr {
 func TestOverloadLosesNoPacket(t *testing.T) {
 	callee := newFar(t, nil)
 	var ua *b2bua.UA
+	started := make(chan struct{})
 	ua = gateway(t, "udp", func(ctx context.Context, leg *b2bua.Leg) {
+		<-started
 		out, err := ua.Place(ctx, ringfence.Placement{To: "sip:ada@" + callee.addr().String(), Beside: leg.ID()})
 		if err != nil || leg.Answer(ctx) != nil {
 			t.Errorf("place: %v", err)
@@ -163,6 +165,7 @@ func TestOverloadLosesNoPacket(t *testing.T) {
 		}
 		<-ctx.Done()
 	}, func(c *b2bua.Config) { c.Limits.Calls, c.Limits.TrunkRate = 2, 1e6 })
+	close(started)
 	near, nearPort := ear(t)
 	far, farPort := ear(t)
 	f := newFar(t, ua)

@@ -87,7 +87,7 @@ var methods = []string{"INVITE", "OPTIONS", "BYE", "CANCEL", "INFO", "UPDATE", "
 // hostile is the table. Each generator names a class of mistake or attack and
 // spells it out for every place where it can stand.
 func hostile() []kind {
-	return slices.Concat(missing(), doubled(), controls(), numbers(), uris(), lines(), sizes(), descriptions(), bodies(), extensions(), dialogs(), responses(), names(), advisories())
+	return slices.Concat(missing(), doubled(), controls(), numbers(), uris(), lines(), sizes(), descriptions(), opusLines(), bodies(), extensions(), dialogs(), responses(), names(), advisories())
 }
 
 // missing leaves out what every request needs (RFC 3261, section 8.1.1).
@@ -264,6 +264,42 @@ func descriptions() (out []kind) {
 		p.body = body
 		out = append(out, kind{"description", name, p.String(), 0})
 		out[len(out)-1].want = anyFinal
+	}
+	return out
+}
+
+// opusLines are bad Opus: alone, where it may not be, of shapes that it has not,
+// and beside what tries to be read twice. Whoever offers PCMU too is heard in
+// that (404: nobody has the number); who offers nothing else is told so.
+func opusLines() (out []kind) {
+	offer := func(formats string, lines ...string) string {
+		return strings.Replace(plainSDP, "RTP/AVP 0 101", "RTP/AVP "+formats+" 101", 1) + strings.Join(lines, "\r\n") + "\r\n"
+	}
+	good := "a=rtpmap:111 opus/48000/2"
+	for name, body := range map[string]string{
+		"alone": offer("111", good), "alone, without a map": offer("111"), "alone at a static type": offer("8", "a=rtpmap:8 opus/48000/2"), "alone, of one channel": offer("111", "a=rtpmap:111 opus/48000"),
+		"alone, of six channels": offer("111", "a=rtpmap:111 multiopus/48000/6", "a=fmtp:111 channel_mapping=0,4,1,2,3,5;num_streams=4;coupled_streams=2"),
+		"alone, at 8 kHz":        offer("111", "a=rtpmap:111 opus/8000/2"), "alone in RED": offer("63", "a=rtpmap:63 red/48000/2", "a=fmtp:63 63/63"), "alone, named PCMU by its type": offer("111", "a=rtpmap:111 PCMU-opus/8000"),
+		"map twice": offer("111 0", good, "a=rtpmap:111 PCMU/8000"), "map twice the same": offer("111 0", good, good), "map of the digits' type": offer("0", "a=rtpmap:101 opus/48000/2"),
+		"format twice": offer("111 111 0", good), "fmtp twice": offer("111 0", good, "a=fmtp:111 stereo=1", "a=fmtp:111 stereo=0"),
+		"channels of words": offer("111 0", "a=rtpmap:111 opus/48000/two"), "no channels": offer("111 0", "a=rtpmap:111 opus/48000/"), "channel 0": offer("111 0", "a=rtpmap:111 opus/48000/0"), "channels -2": offer("111 0", "a=rtpmap:111 opus/48000/-2"),
+		"a fourth part": offer("111 0", "a=rtpmap:111 opus/48000/2/2"), "no rate": offer("111 0", "a=rtpmap:111 opus//2"), "a rate with a sign": offer("111 0", "a=rtpmap:111 opus/+48000/2"), "rate past 32 bits": offer("111 0", "a=rtpmap:111 opus/4294967296/2"),
+		"at a static type beside PCMU": offer("8 0", "a=rtpmap:8 opus/48000/2"), "a letter that folds to s": offer("111 0", "a=rtpmap:111 opu\u017f/48000/2"),
+		"no name": offer("111 0", "a=rtpmap:111 /48000/2"), "a space in the name": offer("111 0", "a=rtpmap:111 op us/48000/2"), "NUL in the name": offer("111 0", "a=rtpmap:111 opus\x00/48000/2"), "NUL in fmtp": offer("111 0", good, "a=fmtp:111 stereo=\x00"), "type 300": offer("111 0", "a=rtpmap:300 opus/48000/2"), "type -1": offer("111 0", "a=rtpmap:-1 opus/48000/2"),
+	} {
+		p := newParts("INVITE")
+		p.body = body
+		out = append(out, kind{"Opus", name, p.String(), 488})
+	}
+	for name, body := range map[string]string{
+		"a name of thousands": offer("111 0", "a=rtpmap:111 "+strings.Repeat("opus", 1000)+"/48000/2"), "under every type": offer("111 112 113 0", good, "a=rtpmap:112 opus/48000/2", "a=rtpmap:113 opus/48000/2"), "at a type not offered": offer("0", good), "of six channels beside PCMU": offer("111 0", "a=rtpmap:111 multiopus/48000/6"), "255 channels": offer("111 0", "a=rtpmap:111 opus/48000/255"), "at 8 kHz": offer("111 0", "a=rtpmap:111 opus/8000/2"), "in odd letters": offer("111 0", "a=rtpmap:111 OpUs/48000/2"),
+		"RED of itself": offer("63 0", "a=rtpmap:63 red/48000/2", "a=fmtp:63 63/63/63/63"), "numbers past 64 bits": offer("111 0", good, "a=fmtp:111 maxplaybackrate=99999999999999999999;maxaveragebitrate=-1;stereo=2"),
+		"parameters of nothing": offer("111 0", good, "a=fmtp:111 ;;;=;=;"), "two hundred parameters": offer("111 0", good, "a=fmtp:111 "+strings.Repeat("useinbandfec=1;", 200)), "fmtp of another type": offer("111 0", good, "a=fmtp:112 stereo=1"),
+		"fmtp of a shell": offer("111 0", good, "a=fmtp:111 stereo=$(id)"), "ptime 120": offer("111 0", good, "a=ptime:120"), "ptime 3": offer("111 0", good, "a=ptime:3", "a=maxptime:3"), "feedback for all": offer("111 0", good, "a=rtcp-fb:* nack pli"),
+	} {
+		p := newParts("INVITE")
+		p.body = body
+		out = append(out, kind{"Opus", name, p.String(), 404})
 	}
 	return out
 }
@@ -494,6 +530,7 @@ func TestHostile(t *testing.T) {
 				if transport == "tls" {
 					c.Listeners[0].TLS, c.Trunks[0].TLS = server, client
 				}
+				c.Trunks[0].Codecs = []string{"opus", "PCMU", "PCMA"}
 				c.Limits.HeaderTime, c.Limits.Calls, c.Limits.PerSource = 500*time.Millisecond, 2000, 2000
 			})
 			cfg := peer.Config{Transport: transport}

@@ -369,10 +369,22 @@ func (m *Media) codec(text string) (*Codec, error) {
 	return nil, nil
 }
 
+// isToken judges an encoding name (RFC 8866, section 9). Others could be one name
+// to us and another to the next reader: Unicode folds more letters than ASCII has.
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"(),/:;<=>?@[\\]", c) >= 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
 func (s *mediaState) rtpmap(m *Media, arg string) error {
 	pt, enc, ok := strings.Cut(arg, " ")
 	f := strings.Split(enc, "/")
-	if !ok || len(f) < 2 || len(f) > 3 || f[0] == "" {
+	if !ok || len(f) < 2 || len(f) > 3 || !isToken(f[0]) {
 		return errors.New("a=rtpmap wants a payload type and name/rate")
 	}
 	rate, err := decimal(f[1], 1_000_000)
