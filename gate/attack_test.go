@@ -215,3 +215,30 @@ func TestCanonicalHasOneReading(t *testing.T) {
 		t.Error("another action has the same digest")
 	}
 }
+
+// What was proved by something that is said to be stolen falls with it, in classes
+// that ask for no age as well, to the permit and on the line.
+func TestProofsFallWithTheirAuthenticator(t *testing.T) {
+	for _, status := range []ringfence.Status{ringfence.StatusSuspended, ringfence.StatusRemoved, ringfence.StatusPending} {
+		w := newWorld(t, "actions:\n  bank_change:", cardOrder)
+		stop := func() {
+			w.authenticator(ringfence.Authenticator{ID: "aut_pin", Tenant: ten, Subject: ann, Type: ringfence.AuthPIN, BoundAt: w.now.Add(-year), Status: status})
+		}
+		knows := func() bool {
+			g, err := w.g.Guard(t.Context(), ten, GuardRequest{Traversal: trv, Leg: "leg_1", Subject: ann, SIMSwap: ringfence.No})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return slices.Contains(g.Facts(), ringfence.FactPIN)
+		}
+		r := w.card()
+		w.prove(r, "attested", "known_number", "pin")
+		if r, v := w.released(r.ID); r.State != StateReady || !knows() {
+			t.Fatalf("%s %+v", r.State, v)
+		}
+		stop()
+		if token, _, err := w.g.Permit(t.Context(), ten, r.ID, executor); token != "" || knows() {
+			t.Errorf("%s: a permit (%v), or it is still known on the line", status, err)
+		}
+	}
+}

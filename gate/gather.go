@@ -170,9 +170,19 @@ func (t *turn) proofs(c *Case, points []ringfence.ContactPoint, judged bool) err
 		c.Ask.HasAuthenticator = c.Ask.HasAuthenticator || a.Status != ringfence.StatusPending && !gone
 	}
 	for _, e := range rows {
-		c.Ask.Proofs = append(c.Ask.Proofs, t.proof(e, points, auths))
+		if !revoked(e, auths) {
+			c.Ask.Proofs = append(c.Ask.Proofs, t.proof(e, points, auths))
+		}
 	}
 	return nil
+}
+
+// revoked reports a proof whose PIN, app or passkey was taken away or suspended
+// since: whoever says that it was stolen says so of what was proved with it, too.
+func revoked(e ringfence.Evidence, auths []ringfence.Authenticator) bool {
+	return e.Authenticator != "" && !slices.ContainsFunc(auths, func(a ringfence.Authenticator) bool {
+		return a.ID == e.Authenticator && a.Status == ringfence.StatusActive
+	})
 }
 
 func (t *turn) proof(e ringfence.Evidence, points []ringfence.ContactPoint, auths []ringfence.Authenticator) policy.Proof {

@@ -64,6 +64,10 @@ func (g *Gate) Guard(ctx context.Context, tenant ringfence.TenantID, q GuardRequ
 		if err != nil {
 			return err
 		}
+		auths, err := list[ringfence.Authenticator](ctx, tx, ledger.KindAuthenticator, bySubject(q.Subject))
+		if err != nil {
+			return err
+		}
 		gone, err := readVoids(ctx, tx, q.Traversal)
 		if err != nil {
 			return err
@@ -72,7 +76,7 @@ func (g *Gate) Guard(ctx context.Context, tenant ringfence.TenantID, q GuardRequ
 		own := out.low
 		for _, e := range rows {
 			age := tx.Now().Sub(e.At)
-			if e.Subject != q.Subject || e.Leg != q.Leg || e.Traversal != q.Traversal || age < 0 || age > guardAge || gone.void(e) ||
+			if e.Subject != q.Subject || e.Leg != q.Leg || e.Traversal != q.Traversal || age < 0 || age > guardAge || gone.void(e) || revoked(e, auths) ||
 				e.Fact == ringfence.FactKnownNumber && !oldEnough(points, e.ContactPoint, tx.Now()) {
 				continue
 			}
