@@ -27,6 +27,7 @@ type ledgerWatchCmd struct {
 	State    string        `required:"" help:"Where the last checkpoint that was verified is kept." placeholder:"FILE"`
 	Against  []string      `help:"Checkpoints kept elsewhere, such as copies or the heads in an executor's journal: each must be in the log's past." placeholder:"FILE"`
 	Every    time.Duration `default:"60s" help:"How often to look."`
+	Silence  time.Duration `default:"15m" help:"For how long nothing verified may come before that is an alarm: whoever hides a log need only not answer. 0: for ever."`
 	Once     bool          `help:"Look once."`
 	Cosign   string        `help:"Be a witness: Ed25519 key in PEM with which each verified checkpoint is cosigned; made if it is not there." placeholder:"FILE"`
 	Witness  string        `default:"witness" help:"The witness's name."`
@@ -39,6 +40,18 @@ type watch struct {
 	verifier note.Verifier
 	api      *api
 	witness  *ledger.Witness
+	heard    time.Time // when something was last verified
+}
+
+// silent turns it into an alarm that a log was not reached for too long.
+func (w *watch) silent(err error, now time.Time) error {
+	switch {
+	case err == nil:
+		w.heard = now
+	case errors.Is(err, errNotReached) && !w.Once && w.Silence > 0 && now.Sub(w.heard) >= w.Silence:
+		return fmt.Errorf("nothing was verified for %v, the last answer being: %v", now.Sub(w.heard).Round(time.Second), err)
+	}
+	return err
 }
 
 // Run watches.
@@ -49,8 +62,10 @@ func (c *ledgerWatchCmd) Run(ctx context.Context) error {
 	}
 	tick := time.NewTicker(max(c.Every, time.Second))
 	defer tick.Stop()
+	w.heard = time.Now()
 	for {
 		says, err := w.look(ctx)
+		err = w.silent(err, time.Now())
 		switch {
 		case errors.Is(err, errNotReached) && c.Once:
 			return &exitError{code: 3, text: err.Error()}
