@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/flows/runner"
 	"github.com/ringfence/ringfence/gate"
+	"github.com/ringfence/ringfence/internal/config"
 	"github.com/ringfence/ringfence/web"
 )
 
@@ -112,17 +114,16 @@ func (j jobs) Start(ctx context.Context, q web.Job) (web.Started, error) {
 
 // language is what a tenant speaks when nothing else says so.
 func (a *app) language(tenant ringfence.TenantID) string {
-	for _, t := range a.cfg.Tenants {
-		if tenantOr(t.ID) == tenant && t.Language != "" {
-			return t.Language
-		}
-	}
-	return "en"
+	return cmp.Or(a.languageOf(tenant), "en")
 }
 
 // languageOf is the language of a tenant.
 func (a *app) languageOf(tenant ringfence.TenantID) string {
-	for _, t := range a.cfg.Tenants {
+	return languageIn(a.cfg, tenant)
+}
+
+func languageIn(cfg config.Config, tenant ringfence.TenantID) string {
+	for _, t := range cfg.Tenants {
 		if tenantOr(t.ID) == tenant {
 			return t.Language
 		}

@@ -59,6 +59,7 @@ func dial(t *testing.T, a *app) *peer.Call {
 }
 
 func recorded(c *config.Config) {
+	c.Lines[0].Language = "" // the notice is in the tenant's
 	c.Lines[0].Record = config.LineRecord{On: true, From: "agent", Notice: "This call is recorded.", Decline: "9"}
 	c.Media.Recording.KeepFreeMiB = 1
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -68,7 +69,7 @@ func (r *routing) line(l config.Line) runner.Line {
 	zone := r.zone(l.Zone)
 	out := runner.Line{Name: l.Name, Tenant: tenantOr(l.Tenant), Flow: l.Flow, Fallback: l.Fallback, Zone: zone, Language: l.Language}
 	if (l.Record.On || r.cfg.Forks(l.Name)) && l.Record.Consent != "flow" {
-		out.Notice = l.Record.Notice
+		out.Notice, out.NoticeIn = l.Record.Notice, cmp.Or(l.Language, languageIn(r.cfg, out.Tenant))
 		if l.Record.Decline != "" {
 			out.Decline = l.Record.Decline[0]
 		}

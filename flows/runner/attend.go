@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/ringfence/ringfence"
@@ -85,7 +86,7 @@ func (t *traversal) announce(ctx context.Context, then func()) {
 	u := &utterance{session: noticeSession}
 	s.queue = append(s.queue, u)
 	t.notice = &notice{u: u, then: then}
-	speech := ringfence.Speech{Language: t.line.Language, Source: t.line.Notice, Parts: []ringfence.SpeechPart{{Text: t.line.Notice}}}
+	speech := ringfence.Speech{Language: cmp.Or(t.line.NoticeIn, t.language()), Source: t.line.Notice, Parts: []ringfence.SpeechPart{{Text: t.line.Notice}}}
 	t.render(ctx, u, speech, s.next)
 }
 

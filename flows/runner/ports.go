@@ -61,9 +61,11 @@ type Line struct {
 	Zone     *time.Location
 	Language string
 	// Notice is spoken to every caller before the flow begins: that the call is
-	// recorded. Decline is the key by which a caller says no to it; 0 = none.
-	Notice  string
-	Decline byte
+	// recorded. NoticeIn is its language; empty = Language. Decline is the key by
+	// which a caller says no to it; 0 = none.
+	Notice   string
+	NoticeIn string
+	Decline  byte
 	// Open reports whether the calendar says open; nil means always.
 	Open func(time.Time) bool
 }
