@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -280,4 +281,13 @@ func (s *Staff) Watch(ctx context.Context, show func(ringfence.LiveCall)) error 
 		return nil
 	}
 	return err
+}
+
+// Cookies returns what the console has told the person's browser to keep.
+func (s *Staff) Cookies() []*http.Cookie {
+	at, err := url.Parse(s.c.base)
+	if err != nil {
+		return nil
+	}
+	return s.c.http.Jar.Cookies(at)
 }

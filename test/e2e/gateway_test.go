@@ -40,6 +40,7 @@ type settings struct {
 	Postgres      string // address of the store; empty = SQLite
 	Debug         bool   // log everything
 	Codecs        string // of carrier and phones; empty = the usual ones
+	Watched       *watched
 }
 
 // gateway is one installation: its folder, its configuration and, while it

@@ -19,7 +19,7 @@ import (
 
 // ready opens a harmless action and asks for it, so that an executor has
 // something to do.
-func (d directory) ready(ctx context.Context, t *testing.T, title string) ringfence.ReleaseID {
+func (d directory) ready(ctx context.Context, t testing.TB, title string) ringfence.ReleaseID {
 	t.Helper()
 	var out struct {
 		ID     ringfence.ReleaseID

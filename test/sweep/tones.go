@@ -43,7 +43,9 @@ func find(key byte) (row, column int, ok bool) {
 // The judgement of one stretch. It is looser than a receiver's (ITU-T Q.24): a
 // key that somebody could guess from a recording counts, faint or short as it is.
 const (
-	stretch = 160 // samples: 20 ms
+	stretch = 160 // samples: 20 ms, one packet
+	step    = 40
+	steady  = 3   // steps in a row: the edge of a tone looks like another key
 	shared  = 0.6 // of the energy is the two tones'
 	faint   = 60  // root mean square below which nothing is heard
 )
@@ -51,13 +53,19 @@ const (
 // Keys returns the keys whose tones stand in audio, in order.
 func Keys(pcm []int16) string {
 	var out []byte
-	var last byte
-	for i := 0; i+stretch <= len(pcm); i += stretch / 2 {
+	var last, told byte
+	for i, n := 0, 0; i+stretch <= len(pcm); i += step {
 		key := heard(pcm[i : i+stretch])
-		if key != 0 && key != last {
-			out = append(out, key)
+		if key != last {
+			n = 0
 		}
-		last = key
+		n, last = n+1, key
+		if n == steady {
+			if key != 0 && key != told {
+				out = append(out, key)
+			}
+			told = key
+		}
 	}
 	return string(out)
 }
