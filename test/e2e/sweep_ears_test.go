@@ -18,6 +18,7 @@ import (
 	"github.com/gobwas/ws/wsutil"
 
 	"github.com/ringfence/ringfence/internal/lab"
+	"github.com/ringfence/ringfence/test/port"
 	"github.com/ringfence/ringfence/verify/deliver/twilio/twiliotest"
 )
 
@@ -73,7 +74,7 @@ func (a *audio) add(stream string, more ...int16) {
 // watch opens a place for each of them.
 func watch(t *testing.T) *watched {
 	t.Helper()
-	w := &watched{Metrics: freePort(t), Recorders: freePort(t), forks: &listener{}, hep: &tape{}, hooks: &tape{}, texts: &lab.Handsets{},
+	w := &watched{Metrics: port.Free(t), Recorders: port.Free(t), forks: &listener{}, hep: &tape{}, hooks: &tape{}, texts: &lab.Handsets{},
 		Account: twiliotest.Account, From: twiliotest.From, forkToken: "token-of-the-service-that-listens", hepPassphrase: "password-for-the-capture-server"}
 	fork := httptest.NewServer(w.forks)
 	t.Cleanup(fork.Close)
