@@ -101,12 +101,7 @@ func eachRow(r pgx.BatchResults, scan func(rows.Scanner) error) error {
 		return err
 	}
 	defer found.Close()
-	for found.Next() {
-		if err := scan(found); err != nil {
-			return err
-		}
-	}
-	return found.Err()
+	return rows.Each(found, scan)
 }
 
 // send sends the queue and, behind it, a last statement whose answer is read.

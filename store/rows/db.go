@@ -22,3 +22,20 @@ const Any int64 = -1
 
 // Scanner reads the columns of one row.
 type Scanner interface{ Scan(dest ...any) error }
+
+// Found is what a driver found, before the first row. Whoever has it closes it.
+type Found interface {
+	Scanner
+	Next() bool
+	Err() error
+}
+
+// Each hands each row found to scan, up to the first error.
+func Each(found Found, scan func(Scanner) error) error {
+	for found.Next() {
+		if err := scan(found); err != nil {
+			return err
+		}
+	}
+	return found.Err()
+}

@@ -64,14 +64,13 @@ func (a *Audit) Tenants(ctx context.Context) ([]ringfence.TenantID, error) {
 	}
 	defer found.Close()
 	var out []ringfence.TenantID
-	for found.Next() {
+	err = rows.Each(found, func(r rows.Scanner) error {
 		var id ringfence.TenantID
-		if err := found.Scan(&id); err != nil {
-			return nil, err
-		}
+		err := r.Scan(&id)
 		out = append(out, id)
-	}
-	return out, found.Err()
+		return err
+	})
+	return out, err
 }
 
 // Log returns one tenant's log as it lies there.
@@ -89,14 +88,13 @@ func (l auditLog) Stored(ctx context.Context, from int64, limit int) ([]ledger.S
 	}
 	defer found.Close()
 	var out []ledger.Stored
-	for found.Next() {
+	err = rows.Each(found, func(r rows.Scanner) error {
 		var s ledger.Stored
-		if err := found.Scan(&s.Index, &s.Leaf); err != nil {
-			return nil, err
-		}
+		err := r.Scan(&s.Index, &s.Leaf)
 		out = append(out, s)
-	}
-	if err := found.Err(); err != nil {
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	return out, l.hashes(ctx, out)
@@ -117,24 +115,24 @@ func (l auditLog) hashes(ctx context.Context, of []ledger.Stored) error {
 		return err
 	}
 	defer found.Close()
-	for found.Next() {
+	err = rows.Each(found, func(r rows.Scanner) error {
 		var first int64
 		var row []byte
-		if err := found.Scan(&first, &row); err != nil {
+		if err := r.Scan(&first, &row); err != nil {
 			return err
 		}
 		for i := first; ; i++ {
 			h, ok := rows.PickHash(first, row, i)
 			if !ok {
-				break
+				return nil
 			}
 			kept[i] = h
 		}
-	}
+	})
 	for i := range of {
 		of[i].Hash = kept[tlog.StoredHashIndex(0, of[i].Index)]
 	}
-	return found.Err()
+	return err
 }
 
 func (l auditLog) Checkpoints(ctx context.Context) ([][]byte, error) {
@@ -144,12 +142,11 @@ func (l auditLog) Checkpoints(ctx context.Context) ([][]byte, error) {
 	}
 	defer found.Close()
 	var out [][]byte
-	for found.Next() {
+	err = rows.Each(found, func(r rows.Scanner) error {
 		var msg []byte
-		if err := found.Scan(&msg); err != nil {
-			return nil, err
-		}
+		err := r.Scan(&msg)
 		out = append(out, msg)
-	}
-	return out, found.Err()
+		return err
+	})
+	return out, err
 }

@@ -259,12 +259,7 @@ func (c *conn) Query(ctx context.Context, query string, scan func(rows.Scanner) 
 		return err
 	}
 	defer found.Close()
-	for found.Next() {
-		if err := scan(found); err != nil {
-			return err
-		}
-	}
-	return found.Err()
+	return rows.Each(found, scan)
 }
 
 // Flush implements rows.DB.
