@@ -259,13 +259,13 @@ func (t *traversal) agentEnded(ctx context.Context, a *agent, ev ringfence.LegEv
 	if t.agent == a {
 		t.loseAgent()
 		if t.session != nil && t.session.console {
-			t.note("the agent hung up; the check goes on", false)
+			t.note(goneSays("agent", ev.Cause)+"; the check goes on", lost(ev.Cause))
 			return
 		}
-		if t.awaitColleague() {
+		if t.awaitColleague(ev.Cause) {
 			return
 		}
-		t.note("the agent hung up", false)
+		t.note(goneSays("agent", ev.Cause), lost(ev.Cause))
 		if s := t.slots[0]; s != nil {
 			s.drop(ringfence.EndHangup)
 		}

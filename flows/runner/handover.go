@@ -128,12 +128,12 @@ func (t *traversal) moved(ctx context.Context, h *handover) {
 
 // awaitColleague keeps the caller on the line when the agent hangs up while a
 // colleague is being rung. It reports whether one is.
-func (t *traversal) awaitColleague() bool {
+func (t *traversal) awaitColleague(cause ringfence.EndCause) bool {
 	s := t.slots[0]
 	if t.moving == nil || s == nil || !s.up {
 		return false
 	}
-	t.note("the agent hung up; a colleague is still rung", false)
+	t.note(goneSays("agent", cause)+"; a colleague is still rung", lost(cause))
 	t.holdCaller(s)
 	return true
 }

@@ -193,6 +193,9 @@ func (t *traversal) legEnded(ctx context.Context, s *slot, ev ringfence.LegEvent
 		t.placedFailed(ctx, s, placing, c, ev)
 		return
 	}
+	if lost(ev.Cause) {
+		t.note(goneSays(t.whose(leg), ev.Cause), true)
+	}
 	t.feed(flows.Input{Kind: flows.InHungUp, On: s.at})
 	if s.at == 0 && t.suspended == nil {
 		t.stopSession()

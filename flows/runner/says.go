@@ -131,3 +131,31 @@ func (t *traversal) language() string {
 	}
 	return "en"
 }
+
+// lost reports that nobody ended the leg: it broke.
+func lost(cause ringfence.EndCause) bool {
+	return cause == ringfence.EndMedia || cause == ringfence.EndFailed || cause == ringfence.EndLimit
+}
+
+// goneSays is how a leg that was up ended, in words. Nobody hung up who only was
+// not heard any more.
+func goneSays(whose string, cause ringfence.EndCause) string {
+	switch cause {
+	case ringfence.EndMedia:
+		return "no sound came from the " + whose + " any more"
+	case ringfence.EndFailed:
+		return "the " + whose + "'s telephone does not answer any more"
+	case ringfence.EndLimit:
+		return "the " + whose + "'s call was as long as a call may be"
+	default:
+		return "the " + whose + " hung up"
+	}
+}
+
+// whose says who is at the far end of a leg in a slot.
+func (t *traversal) whose(leg Leg) string {
+	if leg == t.first {
+		return "caller"
+	}
+	return "number on file"
+}

@@ -104,6 +104,7 @@ type world struct {
 	followed []flows.Followed
 	cutAt    int
 	cutting  func()
+	behind   func(ledger.Store) ledger.Store // what stands before the store from the next open on; nil = nothing
 }
 
 // knows is a stand-in method whose answer is the authenticator's secret.
@@ -212,6 +213,11 @@ func (w *world) open() {
 	link := must(passkey.New(passkey.Config{Pepper: verifytest.Pepper, Firm: "Acme", Link: "https://id.example.com/l",
 		RP: passkey.RP{ID: "id.example.com", Origins: []string{"https://id.example.com"}, Name: "Acme"}}))
 	conf := w.Config()
+	var store ledger.Store = w.Store
+	if w.behind != nil {
+		store = w.behind(store)
+		conf.Store = store
+	}
 	conf.Log = log
 	conf.DecoyShare = map[ringfence.Fact]uint8{ringfence.FactTOTP: 255, ringfence.FactPasskey: 0}
 	conf.Limits = verify.Limits{CallsHour: 50, CallsDay: 50, PerContactHour: 50, PerContactDay: 50}
@@ -220,7 +226,7 @@ func (w *world) open() {
 	w.desk = callback.NewDesk(w.v, back, confirm)
 	seed := sha256.Sum256([]byte("key"))
 	key := ed25519.NewKeyFromSeed(seed[:])
-	w.gate = must(gate.New(gate.Config{Store: w.Store, Policies: w, Key: key, Log: must(ledger.NewSigner("test", key)),
+	w.gate = must(gate.New(gate.Config{Store: store, Policies: w, Key: key, Log: must(ledger.NewSigner("test", key)),
 		Executor: func(tenant ringfence.TenantID, action string) string {
 			if a, ok := w.Current(tenant).Action(action); ok && gate.Performs(a) {
 				return gate.Self
@@ -232,7 +238,7 @@ func (w *world) open() {
 			return gate.Kept{Type: ringfence.AuthPIN, Secret: sum[:]}, nil
 		},
 		CheckApproval: func(context.Context, ringfence.Authenticator, [32]byte, []byte) error { return nil }}))
-	w.r = must(New(Config{Rooms: Rooms{Verify: w.v, Desk: w.desk, Gate: w.gate}, Store: w.Store, Phone: w, Voice: w.voice, Identity: w, Directory: w,
+	w.r = must(New(Config{Rooms: Rooms{Verify: w.v, Desk: w.desk, Gate: w.gate}, Store: store, Phone: w, Voice: w.voice, Identity: w, Directory: w,
 		Bundles: bundles{w}, Music: ringfence.Clip{1}, Notify: func(n Notice) { w.notices <- n }, Log: log}))
 }
 
@@ -338,6 +344,10 @@ func (w *world) Place(ctx context.Context, p ringfence.Placement) (Leg, error) {
 			ring = 30 * time.Second
 		}
 		after(ring, func() { l.end(ringfence.EndNoAnswer) })
+	case "away": // 480
+		after(2*time.Second, func() { l.end(ringfence.EndNoAnswer) })
+	case "failed": // 503, or nothing could be sent
+		after(2*time.Second, func() { l.end(ringfence.EndFailed) })
 	case "rings": // until the test answers
 	}
 	w.calls <- l
