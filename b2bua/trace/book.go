@@ -53,10 +53,11 @@ type dialog struct {
 	more  int
 }
 
-// leg is one leg of a dialog.
+// leg is one leg of a dialog. The quality of its Leg is empty: see marks.
 type leg struct {
 	Leg
 	callID string
+	marks  []mark
 	every  int // samples a point
 	count  int
 	last   Totals
@@ -160,19 +161,19 @@ func (l *leg) sample(now time.Time, t Totals) {
 		return
 	}
 	l.count = 0
-	if len(l.Quality) >= maxPoints {
+	if len(l.marks) >= maxPoints {
 		l.coarsen()
 	}
-	l.Quality = append(l.Quality, point(now, l.last, t))
+	l.marks = append(l.marks, markOf(point(now, l.last, t)))
 	l.last = t
 }
 
 // coarsen makes one point of two.
 func (l *leg) coarsen() {
-	for i := 0; i+1 < len(l.Quality); i += 2 {
-		l.Quality[i/2] = joined(l.Quality[i], l.Quality[i+1])
+	for i := 0; i+1 < len(l.marks); i += 2 {
+		l.marks[i/2] = markOf(joined(l.marks[i].point(), l.marks[i+1].point()))
 	}
-	l.Quality = l.Quality[:len(l.Quality)/2]
+	l.marks = l.marks[:len(l.marks)/2]
 	l.every *= 2
 }
 
@@ -218,7 +219,10 @@ func (b *Book) Leg(id ringfence.LegID) (Leg, bool) {
 		return Leg{}, false
 	}
 	out := l.Leg
-	out.Lines, out.Quality = []Line{}, append([]Point{}, l.Quality...)
+	out.Lines, out.Quality = []Line{}, make([]Point, len(l.marks))
+	for i, m := range l.marks {
+		out.Quality[i] = m.point()
+	}
 	if d := b.dialogs[l.callID]; d != nil {
 		out.Lines, out.More = append(out.Lines, d.lines...), d.more
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"strings"
@@ -201,4 +202,22 @@ func TestQualityStaysBounded(t *testing.T) {
 		t.Errorf("whole %+v, %s", l.Whole, l.Cause)
 	}
 	b.Sample("leg_none", now, tot)
+}
+
+// What is kept of a stretch is what was measured, but for roundings that nobody
+// sees; what a mark cannot hold is held as the most that it can.
+func TestMarks(t *testing.T) {
+	at := time.Unix(1_800_000_000, 123_456_789)
+	for _, p := range []Point{
+		{At: at},
+		{At: at, Loss: 0.012345, Remote: 1, Jitter: 1500 * time.Microsecond, RTT: 80 * time.Millisecond, MOS: 4.409, Packets: 250},
+	} {
+		if got := markOf(p).point(); got != p {
+			t.Errorf("have %+v, want %+v", got, p)
+		}
+	}
+	far := markOf(Point{At: at, Loss: -1, RTT: 1000 * time.Hour, MOS: 100, Packets: math.MaxUint64}).point()
+	if far.Loss != 0 || far.RTT < time.Hour || far.MOS < 65 || far.Packets != math.MaxUint32 {
+		t.Errorf("have %+v, want the bounds", far)
+	}
 }
