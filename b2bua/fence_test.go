@@ -416,3 +416,18 @@ func checkAnswer(t *testing.T, answer []byte) {
 		t.Fatalf("bare line feed in answer: %q", answer)
 	}
 }
+
+// BenchmarkFence reads, judges and writes again an INVITE as a carrier sends it.
+func BenchmarkFence(b *testing.B) {
+	head := []byte("INVITE sip:+442079460001@192.0.2.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bK74bf9;rport\r\n" +
+		"Max-Forwards: 70\r\nFrom: \"Ada\" <sip:+447700900123@198.51.100.7>;tag=9fxced76sl\r\nTo: <sip:+442079460001@192.0.2.1>\r\n" +
+		"Call-ID: 3848276298220188511@198.51.100.7\r\nCSeq: 2 INVITE\r\nContact: <sip:ada@198.51.100.7:5060>\r\nAllow: INVITE, ACK, BYE, CANCEL\r\n" +
+		"Supported: timer\r\nP-Asserted-Identity: <tel:+447700900123>\r\nContent-Type: application/sdp\r\nContent-Length: 0\r\n\r\n")
+	b.ReportAllocs()
+	for b.Loop() {
+		m, r := parseMessage(head)
+		if r != nil || m.judge() != nil || len(m.render()) < 300 {
+			b.Fatal("a good INVITE was refused")
+		}
+	}
+}

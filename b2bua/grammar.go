@@ -2,7 +2,6 @@ package b2bua
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -14,11 +13,11 @@ type param struct {
 	has         bool
 }
 
-func (p param) String() string {
+func (p param) appendTo(b []byte) []byte {
 	if !p.has {
-		return ";" + p.name
+		return strs(b, ";", p.name)
 	}
-	return ";" + p.name + "=" + p.value
+	return strs(b, ";", p.name, "=", p.value)
 }
 
 // via is one Via value (RFC 3261, section 20.42).
@@ -29,16 +28,17 @@ type via struct {
 	params    []param
 }
 
-func (v via) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "SIP/2.0/%s %s", v.transport, v.host)
+func (v via) String() string { return string(v.appendTo(nil)) }
+
+func (v via) appendTo(b []byte) []byte {
+	b = strs(b, "SIP/2.0/", v.transport, " ", v.host)
 	if v.port != 0 {
-		fmt.Fprintf(&b, ":%d", v.port)
+		b = strconv.AppendInt(strs(b, ":"), int64(v.port), 10)
 	}
 	for _, p := range v.params {
-		b.WriteString(p.String())
+		b = p.appendTo(b)
 	}
-	return b.String()
+	return b
 }
 
 func (v via) param(name string) (param, bool) { return findParam(v.params, name) }
@@ -59,16 +59,17 @@ type nameAddr struct {
 	params  []param
 }
 
-func (a nameAddr) String() string {
-	var b strings.Builder
+func (a nameAddr) String() string { return string(a.appendTo(nil)) }
+
+func (a nameAddr) appendTo(b []byte) []byte {
 	if a.display != "" {
-		b.WriteString(a.display + " ")
+		b = strs(b, a.display, " ")
 	}
-	b.WriteString("<" + a.uri + ">")
+	b = strs(b, "<", a.uri, ">")
 	for _, p := range a.params {
-		b.WriteString(p.String())
+		b = p.appendTo(b)
 	}
-	return b.String()
+	return b
 }
 
 func (a nameAddr) tag() string {

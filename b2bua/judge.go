@@ -71,7 +71,7 @@ func (m *message) judgeAll() *refusal {
 // there are no two readings of it.
 func (m *message) structure() *refusal {
 	for _, name := range once {
-		if len(m.get(name)) > 1 {
+		if m.count(name) > 1 {
 			return refuse(400, "Two %s", name)
 		}
 	}
@@ -108,12 +108,12 @@ func (m *message) structure() *refusal {
 	}
 	m.cseq, m.cseqFor = uint32(n), method
 	for _, name := range []string{"Max-Forwards", "Expires"} {
-		if v := m.get(name); len(v) > 0 {
+		if m.count(name) > 0 {
 			limit := 32
 			if name == "Max-Forwards" {
 				limit = 8
 			}
-			if _, err := strconv.ParseUint(v[0], 10, limit); err != nil {
+			if _, err := strconv.ParseUint(m.first(name), 10, limit); err != nil {
 				return refuse(400, "Bad %s", name)
 			}
 		}

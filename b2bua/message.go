@@ -67,6 +67,15 @@ var canonical = map[string]string{
 	"proxy-authenticate": "Proxy-Authenticate", "allow": "Allow", "priority": "Priority",
 }
 
+// known are the names in their canonical spelling, as most senders write them.
+var known = func() map[string]bool {
+	out := map[string]bool{}
+	for _, name := range canonical {
+		out[name] = true
+	}
+	return out
+}()
+
 // parseMessage reads the start line and the header of a message. It returns
 // what it could read even when it refuses, so that the refusal can be sent.
 // raw ends with the empty line; the body is not looked at.
@@ -83,6 +92,7 @@ func parseMessage(raw []byte) (*message, *refusal) {
 			bad = r
 		}
 	}
+	m.fields = make([]field, 0, min(len(lines)-1, maxHeaderFields))
 	for i := 1; i < len(lines); {
 		line := lines[i]
 		for i++; i < len(lines) && lines[i] != "" && (lines[i][0] == ' ' || lines[i][0] == '\t'); i++ {
@@ -150,6 +160,9 @@ func headerField(line string) (field, *refusal) {
 	if len(value) > maxFieldBytes {
 		return field{}, refuse(400, "Header Field Too Long")
 	}
+	if known[name] {
+		return field{name, value}, nil
+	}
 	if c, ok := canonical[strings.ToLower(name)]; ok {
 		name = c
 	}
@@ -190,6 +203,16 @@ func (m *message) get(name string) []string {
 	return out
 }
 
+// count is how many fields are called name.
+func (m *message) count(name string) (n int) {
+	for _, f := range m.fields {
+		if f.name == name {
+			n++
+		}
+	}
+	return n
+}
+
 // first returns the first value of name, or "".
 func (m *message) first(name string) string {
 	for _, f := range m.fields {
@@ -215,14 +238,14 @@ func (m *message) list(name string) []string {
 
 // contentLength is the announced length of the body, or -1 if none was.
 func (m *message) contentLength() (int, *refusal) {
-	v := m.get("Content-Length")
-	if len(v) == 0 {
+	switch m.count("Content-Length") {
+	case 0:
 		return -1, nil
-	}
-	if len(v) > 1 {
+	case 1:
+	default:
 		return 0, refuse(400, "Two Content-Length")
 	}
-	n, err := strconv.ParseUint(v[0], 10, 31)
+	n, err := strconv.ParseUint(m.first("Content-Length"), 10, 31)
 	if err != nil {
 		return 0, refuse(400, "Bad Content-Length")
 	}
@@ -241,40 +264,66 @@ var perValue = map[string]bool{"Contact": true, "Route": true, "Record-Route": t
 // the fields that the stack parses in their plainest spelling, and the body's
 // true length. It is called on judged messages only.
 func (m *message) render() []byte {
-	var b bytes.Buffer
+	b := make([]byte, 0, m.size())
 	if m.method != "" {
-		fmt.Fprintf(&b, "%s %s SIP/2.0\r\n", m.method, m.uri)
+		b = strs(b, m.method, " ", m.uri, " SIP/2.0\r\n")
 	} else {
-		fmt.Fprintf(&b, "SIP/2.0 %d %s\r\n", m.status, m.reason)
+		b = strs(b, "SIP/2.0 ", strconv.Itoa(m.status), " ", m.reason, "\r\n")
 	}
 	for _, v := range m.vias {
-		fmt.Fprintf(&b, "Via: %s\r\n", v)
+		b = strs(v.appendTo(strs(b, "Via: ")), "\r\n")
 	}
-	fmt.Fprintf(&b, "From: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %d %s\r\n", m.from, m.to, m.first("Call-ID"), m.cseq, m.cseqFor)
+	b = m.from.appendTo(strs(b, "From: "))
+	b = m.to.appendTo(strs(b, "\r\nTo: "))
+	b = strs(b, "\r\nCall-ID: ", m.first("Call-ID"), "\r\nCSeq: ")
+	b = strconv.AppendUint(b, uint64(m.cseq), 10)
+	b = strs(b, " ", m.cseqFor, "\r\n")
 	for _, f := range m.fields {
-		switch f.name {
-		case "Via", "From", "To", "Call-ID", "CSeq", "Content-Length":
-			continue
-		case "Contact", "Route", "Record-Route":
-			parts, _ := splitList(f.value)
-			for _, p := range parts {
-				if a, err := parseNameAddr(p); err == nil {
-					fmt.Fprintf(&b, "%s: %s\r\n", f.name, a)
-				}
-			}
-			continue
-		}
-		if perValue[f.name] {
-			if parts, ok := splitList(f.value); ok {
-				for _, p := range parts {
-					fmt.Fprintf(&b, "%s: %s\r\n", f.name, p)
-				}
-				continue
-			}
-		}
-		fmt.Fprintf(&b, "%s: %s\r\n", f.name, f.value)
+		b = f.appendTo(b)
 	}
-	fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n", len(m.body))
-	b.Write(m.body)
-	return b.Bytes()
+	b = strconv.AppendInt(strs(b, "Content-Length: "), int64(len(m.body)), 10)
+	return append(strs(b, "\r\n\r\n"), m.body...)
+}
+
+// size is about what m takes on the wire.
+func (m *message) size() int {
+	n := 256 + len(m.method) + len(m.uri) + len(m.reason) + len(m.body)
+	for _, f := range m.fields {
+		n += len(f.name) + len(f.value) + 8
+	}
+	return n
+}
+
+// appendTo writes a field as render does. What render writes from its parsed
+// form is left out.
+func (f field) appendTo(b []byte) []byte {
+	switch f.name {
+	case "Via", "From", "To", "Call-ID", "CSeq", "Content-Length":
+		return b
+	case "Contact", "Route", "Record-Route":
+		parts, _ := splitList(f.value)
+		for _, p := range parts {
+			if a, err := parseNameAddr(p); err == nil {
+				b = strs(a.appendTo(strs(b, f.name, ": ")), "\r\n")
+			}
+		}
+		return b
+	}
+	if perValue[f.name] {
+		if parts, ok := splitList(f.value); ok {
+			for _, p := range parts {
+				b = strs(b, f.name, ": ", p, "\r\n")
+			}
+			return b
+		}
+	}
+	return strs(b, f.name, ": ", f.value, "\r\n")
+}
+
+// strs appends strings.
+func strs(b []byte, parts ...string) []byte {
+	for _, p := range parts {
+		b = append(b, p...)
+	}
+	return b
 }
