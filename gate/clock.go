@@ -26,8 +26,8 @@ const (
 	markEvery = 20 * time.Second
 )
 
-// Clock watches the clock of a process whose store takes its time from it
-// (invariant 28). A wall clock before the newest entry refuses until it has
+// Clock watches the time by which holds and permits go (invariant 28): that of a
+// process whose store takes it from there, or that of a database. A wall clock before the newest entry refuses until it has
 // caught up; one that stepped forward freezes holds and permits until a person
 // with role risk confirms the time, restarts included. What stepped while
 // nothing ran is told by how long the machine has run; over a start of the
@@ -37,6 +37,8 @@ type Clock struct {
 	store ledger.Store
 	read  func() (wall time.Time, since time.Duration)
 	boot  func() (id string, up time.Duration)
+	// shared: several nodes keep one time, each for all.
+	shared bool
 
 	mu      sync.Mutex
 	tenants map[ringfence.TenantID]clockState // guarded by mu
@@ -88,6 +90,17 @@ func NewClock(store ledger.Store) *Clock {
 	}}
 }
 
+// NewSharedClock returns a clock over a store whose time several nodes share: now is
+// that time as this node saw it last. Every node holds it against its own monotonic
+// clock, and one confirmation counts for all.
+func NewSharedClock(store ledger.Store, now func() time.Time) *Clock {
+	c := NewClock(store)
+	c.shared = true
+	start := time.Now()
+	c.read = func() (time.Time, time.Duration) { return now().Round(0), time.Since(start) }
+	return c
+}
+
 // Frozen says why nothing of C2 and above may go now, or "".
 func (c *Clock) Frozen(tenant ringfence.TenantID) policy.Reason {
 	if c == nil || c.read == nil {
@@ -129,6 +142,9 @@ func (c *Clock) Look(ctx context.Context, tenant ringfence.TenantID) error {
 		s.wall, s.since = wall.Add(-row.ahead(wall, newest, boot, up)), since
 	}
 	if s.lost = err != nil; err == nil {
+		if s.stepped && !row.Frozen { // another node was told that the time is right
+			s.wall, s.since = wall, since
+		}
 		s.newest, s.stepped = newest, row.Frozen
 	}
 	step := s.step(wall, since)
@@ -151,7 +167,7 @@ func (c *Clock) Look(ctx context.Context, tenant ringfence.TenantID) error {
 // keep writes the time down for the next start, now and then. Another process
 // on the same store may have done so meanwhile.
 func (c *Clock) keep(ctx context.Context, tenant ringfence.TenantID, version int64, old, now clockRow) error {
-	if d := now.Seen.Sub(old.Seen); old.Boot == now.Boot && !old.Seen.IsZero() && 0 <= d && d < markEvery {
+	if d := now.Seen.Sub(old.Seen); (c.shared || old.Boot == now.Boot) && !old.Seen.IsZero() && 0 <= d && d < markEvery {
 		return nil
 	}
 	err := c.store.Update(ctx, tenant, func(tx ledger.Tx) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,17 +74,19 @@ func (a *app) whenFit(h http.Handler) http.Handler {
 // frozen says why nothing of C2 and above may go now, or "".
 func (a *app) frozen(tenant ringfence.TenantID) policy.Reason {
 	if s, ok := a.store.(*postgres.Store); ok {
-		return s.Frozen(tenant)
+		return cmp.Or(s.Frozen(tenant), a.clock.Frozen(tenant))
 	}
 	return a.clock.Frozen(tenant)
 }
 
-// joinClock watches this process's time where the store takes it from us.
+// joinClock watches the time that the store goes by: the database's, or this
+// process's.
 func (a *app) joinClock(ctx context.Context) error {
-	if a.cfg.Store.OnPostgres() {
-		return nil
+	if s, ok := a.store.(*postgres.Store); ok {
+		a.clock = gate.NewSharedClock(s, s.Time)
+	} else {
+		a.clock = gate.NewClock(a.store)
 	}
-	a.clock = gate.NewClock(a.store)
 	var failed []error
 	for _, t := range a.cfg.Tenants {
 		failed = append(failed, a.clock.Look(ctx, tenantOr(t.ID)))

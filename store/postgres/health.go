@@ -24,6 +24,7 @@ const (
 // Health is what the last look at the database saw.
 type Health struct {
 	At       time.Time
+	Said     time.Time     // what the database said that it was then
 	Err      error         // the look failed
 	Offset   time.Duration // of this node's clock from the database's
 	Nodes    int           // with a session now, this one included
@@ -75,6 +76,14 @@ func (s *Store) Health() Health {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	return s.state.last
+}
+
+// Time is what the database's clock shows: what it said at the last look, and how
+// long that was ago by this node's monotonic clock. A step of it shows at the next
+// look.
+func (s *Store) Time() time.Time {
+	h := s.Health()
+	return h.Said.Add(time.Since(h.At))
 }
 
 // Frozen says why nothing of C2 and above may go now, or "": the clock is off,
@@ -146,7 +155,7 @@ func (s *Store) look(ctx context.Context) error {
 	if err != nil {
 		return withoutSecrets(err)
 	}
-	s.state.set(Health{At: time.Now(), Offset: offset(sent, time.Now(), said), Nodes: nodes, Standbys: standbys, Settings: settings(fsync, pages, commit)})
+	s.state.set(Health{At: time.Now(), Said: said, Offset: offset(sent, time.Now(), said), Nodes: nodes, Standbys: standbys, Settings: settings(fsync, pages, commit)})
 	return nil
 }
 
