@@ -14,10 +14,16 @@ func Read[T any](ctx context.Context, tx Tx, kind Kind, id string) (T, int64, er
 	if err != nil {
 		return row, 0, err
 	}
+	row, err = Decode[T](rec)
+	return row, rec.Version, err
+}
+
+// Decode reads the body of a record.
+func Decode[T any](rec Record) (row T, err error) {
 	if err := json.Unmarshal(rec.Body, &row); err != nil {
-		return row, 0, fmt.Errorf("%s %s: %v", kind, id, err)
+		return row, fmt.Errorf("%s %s: %v", rec.Kind, rec.ID, err)
 	}
-	return row, rec.Version, nil
+	return row, nil
 }
 
 // Write encodes row as the body of r and puts it; r carries kind, id, version

@@ -62,7 +62,7 @@ type Query struct {
 	After      int64 // with AfterID: go on behind this place of an earlier page
 	AfterID    string
 	From, To   int64 // Sort within [From, To); zero = open
-	Limit      int   // 0 means 200; at most 1,000
+	Limit      int   // 0 means 200; at most MaxPage
 }
 
 // Appender writes entries inside a transaction.
@@ -82,7 +82,8 @@ type Records interface {
 	// Delete removes a record of exactly this version. Rows the gate trusts
 	// are never deleted, only given a status.
 	Delete(ctx context.Context, kind Kind, id string, version int64) error
-	// List returns one page in Sort order, then by ID.
+	// List returns one page in Sort order, then by ID. It does not tell that
+	// there is more: see All.
 	List(ctx context.Context, kind Kind, q Query) ([]Record, error)
 	// EraseSubject destroys the key of a subject: its records answer
 	// ErrNotFound from then on, and the log still verifies.
@@ -95,7 +96,7 @@ type Records interface {
 type LogReader interface {
 	// Size is the number of entries.
 	Size(ctx context.Context) (int64, error)
-	// Entries returns one page of the log.
+	// Entries returns one page of the log; see AllEntries.
 	Entries(ctx context.Context, q EntryQuery) ([]Entry, error)
 	// ReadHashes returns stored hashes by their tlog index.
 	ReadHashes(indexes []int64) ([]tlog.Hash, error)
@@ -110,7 +111,7 @@ type EntryQuery struct {
 	Event     Event
 	From      int64 // smallest index; with Desc the greatest, zero meaning the newest
 	Desc      bool
-	Limit     int // 0 means 200; at most 1,000
+	Limit     int // 0 means 200; at most MaxPage
 }
 
 // Matches reports whether q selects e, its limit left aside.

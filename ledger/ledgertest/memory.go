@@ -204,7 +204,7 @@ func (t *tx) Entries(_ context.Context, q ledger.EntryQuery) ([]ledger.Entry, er
 	if limit == 0 {
 		limit = 200
 	}
-	if limit < 0 || limit > 1000 {
+	if limit < 0 || limit > ledger.MaxPage {
 		return nil, fmt.Errorf("entries: limit %d is not within 1 to 1000", q.Limit)
 	}
 	var out []ledger.Entry
@@ -228,7 +228,7 @@ func (t *tx) List(_ context.Context, kind ledger.Kind, q ledger.Query) ([]ledger
 	if limit == 0 {
 		limit = 200
 	}
-	if limit < 0 || limit > 1000 {
+	if limit < 0 || limit > ledger.MaxPage {
 		return nil, fmt.Errorf("list: limit %d is not within 1 to 1000", q.Limit)
 	}
 	order := func(a, b ledger.Record) int {

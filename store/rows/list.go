@@ -12,7 +12,7 @@ import (
 
 const (
 	defaultPage = 200
-	maxPage     = 1000
+	maxPage     = ledger.MaxPage
 )
 
 // page returns the limit a query means.
@@ -76,6 +76,12 @@ func (t *Tx) list(ctx context.Context, kind ledger.Kind, q ledger.Query, limit i
 		return nil, err
 	}
 	t.keepList(kind, q, out, len(found) < limit)
+	if len(found) == limit && len(out) < limit {
+		// A short page is the last one, and what cannot be opened any more is none of it.
+		q.After, q.AfterID = found[limit-1].Sort, found[limit-1].ID
+		more, err := t.list(ctx, kind, q, limit-len(out))
+		return append(out, more...), err
+	}
 	return out, nil
 }
 

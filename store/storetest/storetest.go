@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) ledger.Store) {
 		"keeps nothing of a failed transaction": keepsNothingOfFailed,
 		"survives a panicking callback":         survivesPanic,
 		"lists by key in order and by page":     lists,
+		"lists everything, page after page":     listsAll,
 		"changes keys with the row":             changesKeys,
 		"erases a subject and keeps the log":    erases,
 		"proves every entry":                    proves,
@@ -232,6 +233,43 @@ func lists(t *testing.T, s ledger.Store) {
 		}
 		return nil
 	})
+}
+
+// listsAll: a page says nothing of what is behind it, ledger.All reads on. In the
+// transaction that writes, a list that is remembered is no shorter.
+func listsAll(t *testing.T, s ledger.Store) {
+	const n = ledger.MaxPage + 5
+	q := ledger.Query{Key: "of", Value: "all"}
+	every := func(tx ledger.Tx) error {
+		for _, desc := range []bool{false, true} {
+			q.Desc = desc
+			seen := map[string]bool{}
+			for rec, err := range ledger.All(t.Context(), tx, kind, q) {
+				if err != nil {
+					return err
+				}
+				seen[rec.ID] = true
+			}
+			if len(seen) != n {
+				t.Errorf("desc %v: %d of %d records", desc, len(seen), n)
+			}
+		}
+		if page, err := tx.List(t.Context(), kind, ledger.Query{Key: "of", Value: "all", Limit: ledger.MaxPage}); err != nil || len(page) != ledger.MaxPage {
+			t.Errorf("a page has %d records, %v", len(page), err)
+		}
+		return nil
+	}
+	update(t, s, tenantA, func(tx ledger.Tx) error {
+		for i := range n {
+			r := ledger.Record{Kind: kind, ID: fmt.Sprintf("r%04d", i), Body: []byte(`{}`), Sort: int64(i / 7), Keys: map[string]string{"of": "all"}}
+			if err := tx.Put(t.Context(), &r); err != nil {
+				return err
+			}
+		}
+		return every(tx)
+	})
+	update(t, s, tenantA, every)
+	view(t, s, tenantA, every)
 }
 
 func changesKeys(t *testing.T, s ledger.Store) {
