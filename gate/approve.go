@@ -126,7 +126,7 @@ func (t *turn) approver(in ApprovalInput) ([]string, error) {
 	if group == "" || p.Status != ringfence.StatusActive || t.now.Before(p.Since) || !slices.Contains(p.Groups, group) {
 		return nil, ErrForbidden
 	}
-	keys, err := list[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, bySubject(in.Person))
+	keys, err := ledger.Rows[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, bySubject(in.Person))
 	if err != nil {
 		return nil, err
 	}
@@ -164,20 +164,13 @@ func (t *turn) tookPart(person ringfence.PersonID) (bool, error) {
 		if q.Release == "" && q.Traversal == "" {
 			continue
 		}
-		for q.Limit = 1000; ; {
-			entries, err := t.tx.Entries(t.ctx, q)
+		for e, err := range ledger.AllEntries(t.ctx, t.tx, q) {
 			if err != nil {
 				return true, err
 			}
-			for _, e := range entries {
-				if e.Person == person && tookPartBy(e) {
-					return true, nil
-				}
+			if e.Person == person && tookPartBy(e) {
+				return true, nil
 			}
-			if len(entries) < q.Limit {
-				break
-			}
-			q.From = entries[len(entries)-1].Index + 1
 		}
 	}
 	return false, nil
@@ -200,7 +193,7 @@ func (t *turn) approvals() ([]policy.Approval, error) {
 	if t.r.EvidenceHash.Zero() {
 		return nil, nil // none can be bound to it yet
 	}
-	rows, err := list[Approval](t.ctx, t.tx, KindApproval, ledger.Query{Key: "release", Value: string(t.r.ID), Limit: 1000})
+	rows, err := ledger.Rows[Approval](t.ctx, t.tx, KindApproval, ledger.Query{Key: "release", Value: string(t.r.ID)})
 	if err != nil {
 		return nil, err
 	}

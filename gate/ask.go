@@ -27,13 +27,42 @@ type Filter struct {
 	Subject   ringfence.SubjectID
 	State     State
 	Executor  string
-	Limit     int // 0 means 200; at most 1,000
+	Limit     int // of List: 0 means 200; at most 1,000
 	After     *Release
 }
 
-// List lists releases, newest first.
-func (g *Gate) List(ctx context.Context, tenant ringfence.TenantID, f Filter) ([]Release, error) {
-	q := ledger.Query{Limit: f.Limit, Desc: true}
+// List lists a page of releases, newest first.
+func (g *Gate) List(ctx context.Context, tenant ringfence.TenantID, f Filter) (out []Release, err error) {
+	q := f.query()
+	q.Limit = f.Limit
+	err = g.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
+		rows, err := list[row](ctx, tx, KindRelease, q)
+		out = publicOf(rows)
+		return err
+	})
+	return out, err
+}
+
+// All lists every release that f selects, newest first, whatever its Limit.
+func (g *Gate) All(ctx context.Context, tenant ringfence.TenantID, f Filter) (out []Release, err error) {
+	err = g.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
+		rows, err := ledger.Rows[row](ctx, tx, KindRelease, f.query())
+		out = publicOf(rows)
+		return err
+	})
+	return out, err
+}
+
+func publicOf(rows []row) []Release {
+	out := make([]Release, len(rows))
+	for i, r := range rows {
+		out[i] = r.public()
+	}
+	return out
+}
+
+func (f Filter) query() ledger.Query {
+	q := ledger.Query{Desc: true}
 	switch {
 	case f.Traversal != "":
 		q.Key, q.Value = "traversal", string(f.Traversal)
@@ -47,33 +76,7 @@ func (g *Gate) List(ctx context.Context, tenant ringfence.TenantID, f Filter) ([
 	if f.After != nil {
 		q.After, q.AfterID = f.After.RequestedAt.UnixNano(), string(f.After.ID)
 	}
-	var out []Release
-	err := g.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
-		rows, err := list[row](ctx, tx, KindRelease, q)
-		out = out[:0]
-		for _, r := range rows {
-			out = append(out, r.public())
-		}
-		return err
-	})
-	return out, err
-}
-
-// all lists every release of a filter that can still be stopped: who opens
-// thousands more hides none behind them.
-func (g *Gate) all(ctx context.Context, tenant ringfence.TenantID, f Filter) (out []Release, err error) {
-	for f.Limit = 1000; ; {
-		page, err := g.List(ctx, tenant, f)
-		for _, r := range page {
-			if r.State.BeforeRedeemed() {
-				out = append(out, r)
-			}
-		}
-		if err != nil || len(page) < f.Limit {
-			return out, err
-		}
-		f.After = &page[len(page)-1]
-	}
+	return q
 }
 
 // Evaluate says how a release stands now. It changes nothing.
@@ -210,7 +213,7 @@ func Any(ctx context.Context, tx ledger.Tx, traversal ringfence.TraversalID) (bo
 // except actions that outlive their call. From pending_approval on a release
 // lives on.
 func (g *Gate) TraversalEnded(ctx context.Context, tenant ringfence.TenantID, traversal ringfence.TraversalID) error {
-	open, err := g.all(ctx, tenant, Filter{Traversal: traversal})
+	open, err := g.All(ctx, tenant, Filter{Traversal: traversal})
 	var errs []error
 	for _, r := range open {
 		p := g.cfg.Policies.ByHash(tenant, r.Policy)
@@ -277,7 +280,7 @@ func (t *turn) disown(by Actor) error {
 // Lock holds every open release of a subject for 24 hours, as `alert … lock:
 // subject` asks. It locks no method and no other call.
 func (g *Gate) Lock(ctx context.Context, tenant ringfence.TenantID, subject ringfence.SubjectID, by Actor) error {
-	open, err := g.all(ctx, tenant, Filter{Subject: subject})
+	open, err := g.All(ctx, tenant, Filter{Subject: subject})
 	errs := []error{err}
 	for _, r := range open {
 		if !r.State.BeforeRedeemed() {
@@ -410,7 +413,8 @@ func (g *Gate) Duress(ctx context.Context, tenant ringfence.TenantID, by ringfen
 		if err != nil || !p.Has(ringfence.RoleRisk, tx.Now()) && !p.Has(ringfence.RoleSupervisor, tx.Now()) {
 			return ErrForbidden
 		}
-		rows, err := list[row](ctx, tx, KindRelease, ledger.Query{Key: "duress", Value: "yes", Desc: true, Limit: 1000})
+		rows, err := ledger.Rows[row](ctx, tx, KindRelease, ledger.Query{Key: "duress", Value: "yes", Desc: true})
+		out = nil
 		for _, r := range rows {
 			out = append(out, r.truth())
 		}
@@ -438,22 +442,16 @@ func (g *Gate) Tick(ctx context.Context, tenant ringfence.TenantID) error {
 // due lists the releases of a state for which time may have something to do.
 func (g *Gate) due(ctx context.Context, tenant ringfence.TenantID, s State) (ids []ringfence.ReleaseID, err error) {
 	err = g.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
-		q := ledger.Query{Key: "state", Value: string(s), Limit: 1000}
-		for ids = nil; ; {
-			rows, err := list[row](ctx, tx, KindRelease, q)
-			for _, r := range rows {
-				t := &turn{r: &r, now: tx.Now()}
-				if t.over() || s == StateCooling && !t.now.Before(r.HoldUntil) || s == StatePermitted && t.lapsed() ||
-					s == StateHeld && !t.held() || r.performable() {
-					ids = append(ids, r.ID)
-				}
+		ids = nil
+		rows, err := ledger.Rows[row](ctx, tx, KindRelease, ledger.Query{Key: "state", Value: string(s)})
+		for _, r := range rows {
+			t := &turn{r: &r, now: tx.Now()}
+			if t.over() || s == StateCooling && !t.now.Before(r.HoldUntil) || s == StatePermitted && t.lapsed() ||
+				s == StateHeld && !t.held() || r.performable() {
+				ids = append(ids, r.ID)
 			}
-			if err != nil || len(rows) < q.Limit {
-				return err
-			}
-			last := rows[len(rows)-1]
-			q.After, q.AfterID = last.RequestedAt.UnixNano(), string(last.ID)
 		}
+		return err
 	})
 	return ids, err
 }

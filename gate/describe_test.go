@@ -149,7 +149,7 @@ func TestMandatesAreActions(t *testing.T) {
 func (w *world) mandates() (out []Mandate) {
 	w.t.Helper()
 	if err := w.store.View(context.Background(), ten, func(tx ledger.Tx) (err error) {
-		out, err = list[Mandate](context.Background(), tx, KindMandate, bySubject(ann))
+		out, err = ledger.Rows[Mandate](context.Background(), tx, KindMandate, bySubject(ann))
 		return err
 	}); err != nil {
 		w.t.Fatal(err)

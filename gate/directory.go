@@ -84,7 +84,7 @@ func (d desk) signed(msg [32]byte, want int, sigs []Signature, roles ...ringfenc
 		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 			return err
 		}
-		keys, err2 := list[ringfence.Authenticator](d.ctx, d.tx, ledger.KindAuthenticator, bySubject(s.Person))
+		keys, err2 := ledger.Rows[ringfence.Authenticator](d.ctx, d.tx, ledger.KindAuthenticator, bySubject(s.Person))
 		if err2 != nil {
 			return err2
 		}

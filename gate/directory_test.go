@@ -205,7 +205,7 @@ func TestContactChangesAreExecutedActions(t *testing.T) {
 	}
 	points := []ringfence.ContactPoint{}
 	w.store.View(ctx, ten, func(tx ledger.Tx) (err error) {
-		points, err = list[ringfence.ContactPoint](ctx, tx, ledger.KindContactPoint, bySubject(ann))
+		points, err = ledger.Rows[ringfence.ContactPoint](ctx, tx, ledger.KindContactPoint, bySubject(ann))
 		return err
 	})
 	i := slices.IndexFunc(points, func(c ringfence.ContactPoint) bool { return c.Value == "442079460123" })

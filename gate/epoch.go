@@ -85,21 +85,19 @@ func (g *Gate) NewEpoch(ctx context.Context, tenant ringfence.TenantID, e Epoch,
 	}
 	var errs []error
 	for s := range moves {
-		for s.BeforeRedeemed() {
-			open, err := g.List(ctx, tenant, Filter{State: s, Limit: 1000})
+		if !s.BeforeRedeemed() {
+			continue
+		}
+		open, err := g.All(ctx, tenant, Filter{State: s})
+		errs = append(errs, err)
+		for _, r := range open {
+			_, err := g.change(ctx, tenant, r.ID, func(t *turn) error {
+				if !t.r.State.BeforeRedeemed() {
+					return nil
+				}
+				return t.move(StateInvalidated, Actor{Flow: "epoch"}, "the store was restored: open it again")
+			})
 			errs = append(errs, err)
-			for _, r := range open {
-				_, err := g.change(ctx, tenant, r.ID, func(t *turn) error {
-					if !t.r.State.BeforeRedeemed() {
-						return nil
-					}
-					return t.move(StateInvalidated, Actor{Flow: "epoch"}, "the store was restored: open it again")
-				})
-				errs = append(errs, err)
-			}
-			if err := errors.Join(errs...); err != nil || len(open) < 1000 {
-				break
-			}
 		}
 	}
 	return errors.Join(errs...)
@@ -133,9 +131,12 @@ func (d desk) signedByTwo(msg [32]byte, sigs []Signature) error {
 	return nil
 }
 
+// recoveryPage is how many authenticators one transaction looks at.
+const recoveryPage = 500
+
 // stopRecoveryCodes suspends every set of recovery codes, a page at a time.
 func (g *Gate) stopRecoveryCodes(ctx context.Context, tenant ringfence.TenantID, sigs []Signature) error {
-	q := ledger.Query{Limit: 500}
+	q := ledger.Query{Limit: recoveryPage}
 	for {
 		var page []ledger.Record
 		err := g.desk(ctx, tenant, func(d desk) (err error) {

@@ -60,21 +60,17 @@ func (d desk) erasable(id ringfence.SubjectID) error {
 	if _, _, err := ledger.Read[ringfence.Subject](d.ctx, d.tx, ledger.KindSubject, string(id)); err != nil {
 		return err
 	}
-	q := bySubject(id)
-	for {
-		rows, err := list[row](d.ctx, d.tx, KindRelease, q)
+	for rec, err := range ledger.All(d.ctx, d.tx, KindRelease, bySubject(id)) {
 		if err != nil {
 			return err
 		}
-		for _, r := range rows {
-			if s := r.State; s.BeforeRedeemed() || s == StateRedeemed || s == StateExecUnknown {
-				return &InvalidError{Field: "subject", Says: "has an action under way: wait for it, or cancel it first"}
-			}
+		r, err := ledger.Decode[row](rec)
+		if err != nil {
+			return err
 		}
-		if len(rows) < q.Limit {
-			return nil
+		if s := r.State; s.BeforeRedeemed() || s == StateRedeemed || s == StateExecUnknown {
+			return &InvalidError{Field: "subject", Says: "has an action under way: wait for it, or cancel it first"}
 		}
-		last := rows[len(rows)-1]
-		q.After, q.AfterID = last.RequestedAt.UnixNano(), string(last.ID)
 	}
+	return nil
 }

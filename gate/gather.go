@@ -13,7 +13,8 @@ import (
 	"github.com/ringfence/ringfence/policy"
 )
 
-// list decodes one page of records. A record that does not verify fails it.
+// list decodes one page of records, for whoever looks at a page. What is decided
+// rests on the whole, which ledger.Rows reads.
 func list[T any](ctx context.Context, tx ledger.Tx, kind ledger.Kind, q ledger.Query) ([]T, error) {
 	recs, err := tx.List(ctx, kind, q)
 	if err != nil {
@@ -53,7 +54,7 @@ func (t *turn) gather() (Case, error) {
 	if !ok {
 		return c, nil
 	}
-	points, err := list[ringfence.ContactPoint](t.ctx, t.tx, ledger.KindContactPoint, bySubject(r.Proves))
+	points, err := ledger.Rows[ringfence.ContactPoint](t.ctx, t.tx, ledger.KindContactPoint, bySubject(r.Proves))
 	if err != nil {
 		return c, err
 	}
@@ -86,7 +87,7 @@ func (t *turn) gather() (Case, error) {
 			return c, err
 		}
 	}
-	rejects, err := list[alarm](t.ctx, t.tx, kindAlarm, ledger.Query{Key: "subject", Value: string(r.Subject), Limit: 1000,
+	rejects, err := ledger.Rows[alarm](t.ctx, t.tx, kindAlarm, ledger.Query{Key: "subject", Value: string(r.Subject),
 		From: t.now.Add(-sumWindow).UnixNano()})
 	for _, a := range rejects {
 		if a.Kind == alarmRejected && !slices.Contains(r.Handled, string(a.Challenge)) {
@@ -123,7 +124,7 @@ func (t *turn) subject(c *Case, points []ringfence.ContactPoint) error {
 }
 
 func bySubject[T ~string](id T) ledger.Query {
-	return ledger.Query{Key: "subject", Value: string(id), Limit: 1000}
+	return ledger.Query{Key: "subject", Value: string(id)}
 }
 
 // proofs reads the evidence of the release and of its traversal, with the
@@ -142,17 +143,16 @@ func (t *turn) proofs(c *Case, points []ringfence.ContactPoint, judged bool) err
 		if value == "" {
 			continue
 		}
-		found, err := t.tx.List(t.ctx, ledger.KindEvidence, ledger.Query{Key: key, Value: value, Limit: 1000, Desc: true})
-		if err != nil {
-			return err
-		}
-		for _, rec := range found {
+		for rec, err := range ledger.All(t.ctx, t.tx, ledger.KindEvidence, ledger.Query{Key: key, Value: value, Desc: true}) {
+			if err != nil {
+				return err
+			}
 			if seen[rec.ID] {
 				continue // most are about the release and its traversal
 			}
 			seen[rec.ID] = true
-			var e ringfence.Evidence
-			if err := decode(rec, &e); err != nil {
+			e, err := ledger.Decode[ringfence.Evidence](rec)
+			if err != nil {
 				return err
 			}
 			if (!judged || slices.Contains(t.r.Evidence, e.ID)) && (e.Release == "" || e.Release == t.r.ID) && !gone.voidFor(e) {
@@ -160,7 +160,7 @@ func (t *turn) proofs(c *Case, points []ringfence.ContactPoint, judged bool) err
 			}
 		}
 	}
-	auths, err := list[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, bySubject(t.r.Proves))
+	auths, err := ledger.Rows[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, bySubject(t.r.Proves))
 	if err != nil {
 		return err
 	}

@@ -46,8 +46,8 @@ func (g *Gate) Guard(ctx context.Context, tenant ringfence.TenantID, q GuardRequ
 	}
 	err := g.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
 		out = Guard{policies: policies}
-		rows, err := list[ringfence.Evidence](ctx, tx, ledger.KindEvidence,
-			ledger.Query{Key: "traversal", Value: string(q.Traversal), Limit: 1000, Desc: true})
+		rows, err := ledger.Rows[ringfence.Evidence](ctx, tx, ledger.KindEvidence,
+			ledger.Query{Key: "traversal", Value: string(q.Traversal), Desc: true})
 		if err != nil {
 			return err
 		}
@@ -60,11 +60,11 @@ func (g *Gate) Guard(ctx context.Context, tenant ringfence.TenantID, q GuardRequ
 				out.action = r.Type
 			}
 		}
-		points, err := list[ringfence.ContactPoint](ctx, tx, ledger.KindContactPoint, bySubject(q.Subject))
+		points, err := ledger.Rows[ringfence.ContactPoint](ctx, tx, ledger.KindContactPoint, bySubject(q.Subject))
 		if err != nil {
 			return err
 		}
-		auths, err := list[ringfence.Authenticator](ctx, tx, ledger.KindAuthenticator, bySubject(q.Subject))
+		auths, err := ledger.Rows[ringfence.Authenticator](ctx, tx, ledger.KindAuthenticator, bySubject(q.Subject))
 		if err != nil {
 			return err
 		}

@@ -142,14 +142,14 @@ func (g *Gate) ownNumbers(ctx context.Context, tenant ringfence.TenantID, subjec
 		for _, v := range s.Record {
 			k.Own = append(k.Own, v)
 		}
-		points, err := list[ringfence.ContactPoint](ctx, tx, ledger.KindContactPoint, bySubject(subject))
+		points, err := ledger.Rows[ringfence.ContactPoint](ctx, tx, ledger.KindContactPoint, bySubject(subject))
 		if err != nil {
 			return err
 		}
 		for _, p := range points {
 			k.Own = append(k.Own, p.Value)
 		}
-		auths, err := list[ringfence.Authenticator](ctx, tx, ledger.KindAuthenticator, bySubject(subject))
+		auths, err := ledger.Rows[ringfence.Authenticator](ctx, tx, ledger.KindAuthenticator, bySubject(subject))
 		for _, a := range auths {
 			if a.Type == ringfence.AuthPIN && a.Status == ringfence.StatusActive {
 				k.Before = a.Secret
@@ -169,7 +169,7 @@ func (t *turn) enrolment(a *policy.Action) error {
 	if c, ok := t.r.Fields["check"]; ok && c != CheckDigits(want) {
 		return &InvalidError{Field: "check", Says: "are not the check digits of the fingerprint"}
 	}
-	auths, err := list[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, bySubject(t.r.Subject))
+	auths, err := ledger.Rows[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, bySubject(t.r.Subject))
 	for _, p := range auths {
 		if p.Status == ringfence.StatusPending && Fingerprint(p.Secret) == want && t.r.Fields["type"] == string(p.Type) {
 			t.r.Enrols = p.ID
@@ -210,7 +210,7 @@ func (t *turn) activate(d desk, p ringfence.Authenticator, version int64) error 
 // a passkey, and takes away everything else from whoever starts again: it was
 // lost, and may have been found.
 func (t *turn) companions(d desk, made ringfence.Authenticator) error {
-	auths, err := list[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, bySubject(t.r.Subject))
+	auths, err := ledger.Rows[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, bySubject(t.r.Subject))
 	if err != nil {
 		return err
 	}
@@ -245,7 +245,7 @@ func (t *turn) companions(d desk, made ringfence.Authenticator) error {
 // lostCodes takes recovery codes away that were made before whoever holds them
 // started again.
 func (t *turn) lostCodes(d desk, made ringfence.Authenticator) error {
-	auths, err := list[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, bySubject(t.r.Subject))
+	auths, err := ledger.Rows[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, bySubject(t.r.Subject))
 	for _, one := range auths {
 		if err == nil && one.Type == ringfence.AuthRecovery && one.Status != ringfence.StatusRemoved && madeWith(one.Secret) != made.ID {
 			err = t.removeAuthenticator(d, one.ID)
@@ -266,7 +266,7 @@ func madeWith(set ringfence.Secret) ringfence.AuthenticatorID {
 }
 
 func (t *turn) replaceOlder(d desk, typ ringfence.AuthenticatorType) error {
-	auths, err := list[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, bySubject(t.r.Subject))
+	auths, err := ledger.Rows[ringfence.Authenticator](t.ctx, t.tx, ledger.KindAuthenticator, bySubject(t.r.Subject))
 	if err != nil {
 		return err
 	}

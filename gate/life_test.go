@@ -90,7 +90,7 @@ func (w *world) done(r Release, facts ...ringfence.Fact) Release {
 func (w *world) authenticators(typ ringfence.AuthenticatorType, status ringfence.Status) (out []ringfence.Authenticator) {
 	w.t.Helper()
 	err := w.store.View(context.Background(), ten, func(tx ledger.Tx) error {
-		all, err := list[ringfence.Authenticator](context.Background(), tx, ledger.KindAuthenticator, bySubject(ann))
+		all, err := ledger.Rows[ringfence.Authenticator](context.Background(), tx, ledger.KindAuthenticator, bySubject(ann))
 		for _, a := range all {
 			if a.Type == typ && a.Status == status {
 				out = append(out, a)

@@ -158,7 +158,7 @@ func TestALandlineComes(t *testing.T) {
 		}
 		var points []ringfence.ContactPoint
 		err := w.store.View(t.Context(), ten, func(tx ledger.Tx) (err error) {
-			points, err = list[ringfence.ContactPoint](t.Context(), tx, ledger.KindContactPoint, bySubject(ann))
+			points, err = ledger.Rows[ringfence.ContactPoint](t.Context(), tx, ledger.KindContactPoint, bySubject(ann))
 			return err
 		})
 		if err != nil || !slices.ContainsFunc(points, func(c ringfence.ContactPoint) bool { return c.Value == "442079460123" && c.Type == typ }) {

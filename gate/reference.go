@@ -78,7 +78,7 @@ type Mandate struct {
 // its person asked for under the same mandate within a day: a limit that many
 // small actions could step over is none.
 func (t *turn) mandated(p *policy.Policy, a *policy.Action) (bool, error) {
-	rows, err := list[Mandate](t.ctx, t.tx, KindMandate, bySubject(t.r.Subject))
+	rows, err := ledger.Rows[Mandate](t.ctx, t.tx, KindMandate, bySubject(t.r.Subject))
 	if err != nil {
 		return false, err
 	}

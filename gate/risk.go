@@ -186,11 +186,10 @@ func (g *Gate) WithdrawAsk(ctx context.Context, tenant ringfence.TenantID, id ri
 
 // withdrawGiven ends the approvals that were given before the question went.
 func (t *turn) withdrawGiven(by Actor) error {
-	recs, err := t.tx.List(t.ctx, KindApproval, ledger.Query{Key: "release", Value: string(t.r.ID), Limit: 1000})
-	if err != nil {
-		return err
-	}
-	for _, rec := range recs {
+	for rec, err := range ledger.All(t.ctx, t.tx, KindApproval, ledger.Query{Key: "release", Value: string(t.r.ID)}) {
+		if err != nil {
+			return err
+		}
 		a, version, err := ledger.Read[Approval](t.ctx, t.tx, KindApproval, rec.ID)
 		if err != nil {
 			return err

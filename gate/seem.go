@@ -151,9 +151,9 @@ func (t *turn) setPace() error {
 }
 
 // usual is how long the executor took last time: to the permit, to the
-// redemption, to the report. nil = it never did anything.
+// redemption, to the report. nil = it never did anything, or not lately.
 func (t *turn) usual() ([]time.Duration, error) {
-	done, err := t.tx.Entries(t.ctx, ledger.EntryQuery{Event: events[StateExecuted], Desc: true, Limit: 20})
+	done, err := t.tx.Entries(t.ctx, ledger.EntryQuery{Event: events[StateExecuted], Desc: true, Limit: usualAmong})
 	if err != nil {
 		return nil, err
 	}
@@ -161,12 +161,11 @@ func (t *turn) usual() ([]time.Duration, error) {
 		if e.Data["executor"] != t.r.Executor {
 			continue
 		}
-		steps, err := t.tx.Entries(t.ctx, ledger.EntryQuery{Release: e.Release, Limit: 1000})
-		if err != nil {
-			return nil, err
-		}
 		at := map[ledger.Event]time.Time{}
-		for _, s := range steps {
+		for s, err := range ledger.AllEntries(t.ctx, t.tx, ledger.EntryQuery{Release: e.Release}) {
+			if err != nil {
+				return nil, err
+			}
 			at[s.Event] = s.At
 		}
 		ready, permitted, redeemed := at[events[StateReady]], at[events[StatePermitted]], at[events[StateRedeemed]]
@@ -177,13 +176,17 @@ func (t *turn) usual() ([]time.Duration, error) {
 	return nil, nil
 }
 
+// usualAmong is among how many of the newest executions, by whatever executor,
+// one is looked for.
+const usualAmong = ledger.MaxPage
+
 // seemTick keeps what is shown of releases under duress at its executor's pace,
 // and wakes here who watches one that another node moved: no entry tells them.
 func (g *Gate) seemTick(ctx context.Context, tenant ringfence.TenantID) error {
 	var due []ringfence.ReleaseID
 	err := g.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
 		due = due[:0]
-		rows, err := list[row](ctx, tx, KindRelease, ledger.Query{Key: "duress", Value: "yes", Desc: true})
+		rows, err := ledger.Rows[row](ctx, tx, KindRelease, ledger.Query{Key: "duress", Value: "yes", Desc: true})
 		for _, r := range rows {
 			if r.seemsDue(tx.Now()) {
 				due = append(due, r.ID)

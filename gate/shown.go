@@ -70,35 +70,56 @@ func (s *shownTx) Append(ctx context.Context, e ledger.Entry) (int64, error) {
 
 // List implements ledger.Records.
 func (s *shownTx) List(ctx context.Context, kind ledger.Kind, q ledger.Query) ([]ledger.Record, error) {
-	out, err := s.Tx.List(ctx, kind, q)
-	if err != nil || !slices.ContainsFunc(s.over, func(r ledger.Record) bool { return r.Kind == kind }) {
-		return out, err
+	if !slices.ContainsFunc(s.over, func(r ledger.Record) bool { return r.Kind == kind }) {
+		return s.Tx.List(ctx, kind, q)
 	}
-	out = slices.DeleteFunc(out, func(r ledger.Record) bool { return s.index(kind, r.ID) >= 0 })
+	limit := cmp.Or(q.Limit, 200)
+	var out []ledger.Record
 	for _, r := range s.over {
 		if r.Kind == kind && selects(q, r) {
 			out = append(out, r)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b ledger.Record) int {
-		order := cmp.Or(cmp.Compare(a.Sort, b.Sort), cmp.Compare(a.ID, b.ID))
-		if q.Desc {
-			return -order
+	under := 0
+	for r, err := range ledger.All(ctx, s.Tx, kind, q) {
+		if err != nil {
+			return nil, err
 		}
-		return order
-	})
-	return out[:min(len(out), cmp.Or(q.Limit, 200))], nil
+		if s.index(kind, r.ID) >= 0 {
+			continue
+		}
+		if out, under = append(out, r), under+1; under == limit {
+			break
+		}
+	}
+	slices.SortStableFunc(out, order(q))
+	return out[:min(len(out), limit)], nil
 }
 
+// order is the order in which q lists.
+func order(q ledger.Query) func(a, b ledger.Record) int {
+	return func(a, b ledger.Record) int {
+		c := cmp.Or(cmp.Compare(a.Sort, b.Sort), cmp.Compare(a.ID, b.ID))
+		if q.Desc {
+			return -c
+		}
+		return c
+	}
+}
+
+// selects reports whether q, limits aside, lists a record.
 func selects(q ledger.Query, r ledger.Record) bool {
-	return (q.Key == "" || r.Keys[q.Key] == q.Value) && (q.From == 0 || r.Sort >= q.From) && (q.To == 0 || r.Sort < q.To) && q.After == 0 && q.AfterID == ""
+	if q.AfterID != "" && order(q)(r, ledger.Record{Sort: q.After, ID: q.AfterID}) <= 0 {
+		return false
+	}
+	return (q.Key == "" || r.Keys[q.Key] == q.Value) && (q.From == 0 || r.Sort >= q.From) && (q.To == 0 || r.Sort < q.To)
 }
 
 // Shown is the directory of a subject as everybody but roles risk and
 // supervisor may see it: with what releases under duress changed in appearance
 // (invariant 26). It is for showing; nothing is decided by it.
 func Shown(ctx context.Context, tx ledger.Tx, subject ringfence.SubjectID) (ledger.Tx, error) {
-	rows, err := list[row](ctx, tx, KindRelease, ledger.Query{Key: "seems", Value: string(subject), Limit: 1000})
+	rows, err := ledger.Rows[row](ctx, tx, KindRelease, ledger.Query{Key: "seems", Value: string(subject)})
 	if err != nil || len(rows) == 0 {
 		return tx, err
 	}

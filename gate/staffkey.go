@@ -55,13 +55,13 @@ func (g *Gate) EnrolStaff(ctx context.Context, tx ledger.Tx, a ringfence.Authent
 
 // staffKeys are the passkeys that a person has or had.
 func staffKeys(ctx context.Context, tx ledger.Tx, id ringfence.PersonID) ([]ringfence.Authenticator, error) {
-	all, err := list[ringfence.Authenticator](ctx, tx, ledger.KindAuthenticator, bySubject(id))
+	all, err := ledger.Rows[ringfence.Authenticator](ctx, tx, ledger.KindAuthenticator, bySubject(id))
 	return slices.DeleteFunc(all, func(k ringfence.Authenticator) bool { return k.Type != ringfence.AuthPasskey }), err
 }
 
 // WaitingStaffKeys are the passkeys of staff that wait to be confirmed.
 func WaitingStaffKeys(ctx context.Context, tx ledger.Tx) ([]ringfence.Authenticator, error) {
-	all, err := list[ringfence.Authenticator](ctx, tx, ledger.KindAuthenticator, ledger.Query{Key: staffWaits, Value: "staff", Limit: 1000})
+	all, err := ledger.Rows[ringfence.Authenticator](ctx, tx, ledger.KindAuthenticator, ledger.Query{Key: staffWaits, Value: "staff"})
 	return slices.DeleteFunc(all, func(k ringfence.Authenticator) bool { return k.Status != ringfence.StatusPending }), err
 }
 

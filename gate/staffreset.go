@@ -87,7 +87,7 @@ func (d desk) endable(id ringfence.PersonID) (out []ringfence.AuthenticatorID, e
 
 // StaffResets are the requests that wait for a second keeper.
 func StaffResets(ctx context.Context, tx ledger.Tx) ([]StaffReset, error) {
-	all, err := list[StaffReset](ctx, tx, KindStaffReset, ledger.Query{Limit: 1000})
+	all, err := ledger.Rows[StaffReset](ctx, tx, KindStaffReset, ledger.Query{})
 	return slices.DeleteFunc(all, func(r StaffReset) bool { return tx.Now().Sub(r.At) > resetLife }), err
 }
 

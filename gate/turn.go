@@ -311,19 +311,20 @@ func (t *turn) alarms() error {
 
 func (t *turn) alarmRows() ([]alarm, error) {
 	var out []alarm
+	known := map[ringfence.ChallengeID]bool{}
 	for key, value := range map[string]string{"release": string(t.r.ID), "traversal": string(t.r.Traversal)} {
 		if value == "" {
 			continue
 		}
-		list, err := list[alarm](t.ctx, t.tx, kindAlarm, ledger.Query{Key: key, Value: value, Limit: 1000})
+		rows, err := ledger.Rows[alarm](t.ctx, t.tx, kindAlarm, ledger.Query{Key: key, Value: value})
 		if err != nil {
 			return nil, err
 		}
-		for _, a := range list {
+		for _, a := range rows {
 			about := a.Release == t.r.ID ||
 				a.Release == "" && a.Traversal == t.r.Traversal && (a.Subject == "" || a.Subject == t.r.Subject || a.Subject == t.r.Proves)
-			if about && !slices.ContainsFunc(out, func(b alarm) bool { return b.Challenge == a.Challenge }) {
-				out = append(out, a)
+			if about && !known[a.Challenge] {
+				out, known[a.Challenge] = append(out, a), true
 			}
 		}
 	}

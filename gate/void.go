@@ -16,7 +16,7 @@ func readVoids(ctx context.Context, tx ledger.Tx, traversal ringfence.TraversalI
 	if traversal == "" {
 		return nil, nil
 	}
-	rows, err := list[ledger.LegVoid](ctx, tx, ledger.KindLegVoid, ledger.Query{Key: "traversal", Value: string(traversal), Limit: 1000})
+	rows, err := ledger.Rows[ledger.LegVoid](ctx, tx, ledger.KindLegVoid, ledger.Query{Key: "traversal", Value: string(traversal)})
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func (t *turn) windowed(subject ringfence.SubjectID, action string, d time.Durat
 		queries = append(queries, ledger.Query{Key: "spent", Value: spentKey(window, day), To: since.UnixNano()})
 	}
 	for _, q := range queries {
-		q.Limit = 1000
+		q.Limit = ledger.MaxPage
 		recs, err := t.tx.List(t.ctx, KindRelease, q)
 		if err != nil {
 			return nil, false, err

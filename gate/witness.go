@@ -68,21 +68,12 @@ func ended(ctx context.Context, tx ledger.Tx, id ringfence.TraversalID) (bool, e
 	if id == "" {
 		return true, nil
 	}
-	for q := (ledger.EntryQuery{Traversal: id, Limit: 1000}); ; {
-		entries, err := tx.Entries(ctx, q)
-		if err != nil {
-			return false, err
+	for e, err := range ledger.AllEntries(ctx, tx, ledger.EntryQuery{Traversal: id}) {
+		if err != nil || e.Event == "traversal.ended" {
+			return err == nil, err
 		}
-		for _, e := range entries {
-			if e.Event == "traversal.ended" {
-				return true, nil
-			}
-		}
-		if len(entries) < q.Limit {
-			return false, nil
-		}
-		q.From = entries[len(entries)-1].Index + 1
 	}
+	return false, nil
 }
 
 // otherTeam reports that one of the approvers is known to be of another team
