@@ -86,17 +86,7 @@ func bySubject[T any](ctx context.Context, tx Tx, kind Kind, subject ringfence.S
 	if subject == "" {
 		return nil, nil
 	}
-	recs, err := tx.List(ctx, kind, Query{Key: "subject", Value: string(subject), Limit: 1000})
-	if err != nil {
-		return nil, err
-	}
-	list := make([]T, len(recs))
-	for i, rec := range recs {
-		if err := json.Unmarshal(rec.Body, &list[i]); err != nil {
-			return nil, fmt.Errorf("%s %s: %v", kind, rec.ID, err)
-		}
-	}
-	return list, nil
+	return ledger.Rows[T](ctx, tx, kind, Query{Key: "subject", Value: string(subject)})
 }
 
 func decodeAuthenticator(rec Record) (ringfence.Authenticator, error) {

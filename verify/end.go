@@ -3,9 +3,10 @@ package verify
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"slices"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/ledger"
 )
 
 // endEvent is the ledger's word for a final state.
@@ -187,7 +188,7 @@ func (v *Verifier) FindLink(ctx context.Context, tenant ringfence.TenantID, hash
 
 // CancelAll ends every open challenge of a traversal, as its end does.
 func (v *Verifier) CancelAll(ctx context.Context, tenant ringfence.TenantID, traversal ringfence.TraversalID) error {
-	return v.sweep(ctx, tenant, Query{Key: "traversal", Value: string(traversal), Limit: 1000}, StateCancelled, whyLeft)
+	return v.sweep(ctx, tenant, Query{Key: "traversal", Value: string(traversal)}, StateCancelled, whyLeft)
 }
 
 // Any reports whether a traversal has had a challenge, open or not: whether
@@ -199,13 +200,13 @@ func Any(ctx context.Context, tx Tx, traversal ringfence.TraversalID) (bool, err
 
 // CancelRelease ends every open challenge of a release that is no longer open.
 func (v *Verifier) CancelRelease(ctx context.Context, tenant ringfence.TenantID, release ringfence.ReleaseID) error {
-	return v.sweep(ctx, tenant, Query{Key: "release", Value: string(release), Limit: 1000}, StateCancelled, whyRelease)
+	return v.sweep(ctx, tenant, Query{Key: "release", Value: string(release)}, StateCancelled, whyRelease)
 }
 
 // Tick ends the challenges whose life is over; call it every few seconds.
 // Answers are judged by their own time in any case.
 func (v *Verifier) Tick(ctx context.Context, tenant ringfence.TenantID) error {
-	return v.sweep(ctx, tenant, Query{Key: "open", Value: "yes", Limit: 200}, StateExpired, "")
+	return v.sweep(ctx, tenant, Query{Key: "open", Value: "yes"}, StateExpired, "")
 }
 
 func (v *Verifier) sweep(ctx context.Context, tenant ringfence.TenantID, q Query, s State, why string) error {
@@ -217,33 +218,37 @@ func (v *Verifier) sweep(ctx context.Context, tenant ringfence.TenantID, q Query
 		if s == StateExpired {
 			q.To = tx.Now().UnixNano() + 1
 		}
-		recs, err := tx.List(ctx, KindChallenge, q)
-		for _, rec := range recs {
-			var r row
-			if err := json.Unmarshal(rec.Body, &r); err != nil {
-				return fmt.Errorf("challenge %s: %v", rec.ID, err)
-			}
+		ids = nil
+		rows, err := ledger.Rows[row](ctx, tx, KindChallenge, q)
+		for _, r := range rows {
 			if due(r, tx) {
 				ids = append(ids, r.ID)
 			}
 		}
 		return err
 	})
-	if err != nil || len(ids) == 0 {
-		return err
+	for some := range slices.Chunk(ids, sweepPage) {
+		if err == nil {
+			err = v.cfg.Store.Update(ctx, tenant, func(tx Tx) error { return v.endEach(ctx, tx, some, due, s, why) })
+		}
 	}
-	return v.cfg.Store.Update(ctx, tenant, func(tx Tx) error {
-		for _, id := range ids {
-			r, version, err := loadRow(ctx, tx, id)
-			if err != nil {
+	return err
+}
+
+// sweepPage is how many challenges end in one transaction.
+const sweepPage = 200
+
+func (v *Verifier) endEach(ctx context.Context, tx Tx, ids []ringfence.ChallengeID, due func(row, Tx) bool, s State, why string) error {
+	for _, id := range ids {
+		r, version, err := loadRow(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if due(r, tx) {
+			if err := v.endInto(ctx, tx, &r, version, s, why); err != nil {
 				return err
 			}
-			if due(r, tx) {
-				if err := v.endInto(ctx, tx, &r, version, s, why); err != nil {
-					return err
-				}
-			}
 		}
-		return nil
-	})
+	}
+	return nil
 }

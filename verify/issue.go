@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -264,17 +263,19 @@ func proved(ctx context.Context, tx Tx, r row, fact ringfence.Fact) (bool, error
 	if r.Traversal == "" || r.Leg == "" || r.Decoy {
 		return false, nil
 	}
-	recs, err := tx.List(ctx, ledger.KindEvidence, Query{Key: "traversal", Value: string(r.Traversal), Limit: 1000})
-	for _, rec := range recs {
-		var e ringfence.Evidence
-		if err := json.Unmarshal(rec.Body, &e); err != nil {
-			return false, fmt.Errorf("evidence %s: %v", rec.ID, err)
+	for rec, err := range ledger.All(ctx, tx, ledger.KindEvidence, Query{Key: "traversal", Value: string(r.Traversal)}) {
+		if err != nil {
+			return false, err
+		}
+		e, err := ledger.Decode[ringfence.Evidence](rec)
+		if err != nil {
+			return false, err
 		}
 		if e.Fact == fact && e.Subject == r.Subject && e.Leg == r.Leg && e.Release == r.Release && e.Digest == r.Digest {
 			return true, nil
 		}
 	}
-	return false, err
+	return false, nil
 }
 
 // pace remembers how long messages lately took, so that a decoy takes as long.

@@ -191,3 +191,16 @@ func writeEvidence(ctx context.Context, tx Tx, e ringfence.Evidence) (hash strin
 func evidenceID(id ringfence.ChallengeID) ringfence.EvidenceID {
 	return ringfence.EvidenceID(ringfence.PrefixEvidence + string(id[len(ringfence.PrefixChallenge):]))
 }
+
+// DeleteAll deletes every record that q selects, however many there are.
+func DeleteAll(ctx context.Context, tx Tx, kind Kind, q Query) error {
+	for rec, err := range ledger.All(ctx, tx, kind, q) {
+		if err != nil {
+			return err
+		}
+		if err := tx.Delete(ctx, rec.Kind, rec.ID, rec.Version); err != nil {
+			return err
+		}
+	}
+	return nil
+}

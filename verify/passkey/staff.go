@@ -286,11 +286,7 @@ func (s *Staff) keep(ctx context.Context, tenant ringfence.TenantID, c staffCere
 
 // EndCeremonies forgets the signatures that a person has begun.
 func EndCeremonies(ctx context.Context, tx verify.Tx, person ringfence.PersonID) error {
-	recs, err := tx.List(ctx, KindCeremony, verify.Query{Key: "person", Value: string(person), Limit: 1000})
-	for i := 0; err == nil && i < len(recs); i++ {
-		err = tx.Delete(ctx, recs[i].Kind, recs[i].ID, recs[i].Version)
-	}
-	return err
+	return verify.DeleteAll(ctx, tx, KindCeremony, verify.Query{Key: "person", Value: string(person)})
 }
 
 // spend takes a ceremony out of the store; nobody can take it again.

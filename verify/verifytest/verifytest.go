@@ -131,8 +131,14 @@ func (w *World) List(kind ledger.Kind) []ledger.Record {
 	w.TB.Helper()
 	var out []ledger.Record
 	err := w.Store.View(context.Background(), Tenant, func(tx ledger.Tx) (err error) {
-		out, err = tx.List(context.Background(), kind, ledger.Query{Limit: 1000})
-		return err
+		out = nil
+		for rec, err := range ledger.All(context.Background(), tx, kind, ledger.Query{}) {
+			if err != nil {
+				return err
+			}
+			out = append(out, rec)
+		}
+		return nil
 	})
 	if err != nil {
 		w.TB.Fatal(err)
