@@ -113,6 +113,20 @@ func (s *Sender) Deliveries(ctx context.Context, tenant ringfence.TenantID, q Qu
 	return out, err
 }
 
+// Failed counts by executor the deliveries made since an instant that never
+// arrived.
+func (s *Sender) Failed(ctx context.Context, tenant ringfence.TenantID, since time.Time) (lost map[string]int, err error) {
+	err = s.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
+		lost = map[string]int{}
+		rows, err := ledger.Rows[Delivery](ctx, tx, kindDelivery, ledger.Query{Key: "state", Value: string(StateFailed), From: since.UnixNano()})
+		for _, d := range rows {
+			lost[d.Executor]++
+		}
+		return err
+	})
+	return lost, err
+}
+
 // Again has a delivery sent once more, now, if its release is still open.
 func (s *Sender) Again(ctx context.Context, tenant ringfence.TenantID, id string, by ringfence.PersonID) (Delivery, error) {
 	var out Delivery

@@ -183,20 +183,28 @@ func (s *Sender) serve(ctx context.Context, tenant ringfence.TenantID, e *endpoi
 	}
 }
 
+// atOnce is how many deliveries one look sends to an executor.
+const atOnce = 100
+
 // sendDue sends what is due to one executor. When it does not answer, the rest
 // waits for the next look.
 func (s *Sender) sendDue(ctx context.Context, tenant ringfence.TenantID, e *endpoint) error {
 	var due []Delivery
 	err := s.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
 		due = nil
-		recs, err := tx.List(ctx, kindDelivery, ledger.Query{Key: "due", Value: e.Executor, Limit: 100})
-		for i := 0; err == nil && i < len(recs); i++ {
-			var d Delivery
-			if d, _, err = ledger.Read[Delivery](ctx, tx, kindDelivery, recs[i].ID); err == nil && !d.Next.After(tx.Now()) {
+		for rec, err := range ledger.All(ctx, tx, kindDelivery, ledger.Query{Key: "due", Value: e.Executor}) {
+			if err != nil || len(due) == atOnce {
+				return err
+			}
+			d, err := ledger.Decode[Delivery](rec)
+			if err != nil {
+				return err
+			}
+			if !d.Next.After(tx.Now()) {
 				due = append(due, d)
 			}
 		}
-		return err
+		return nil
 	})
 	for i := 0; err == nil && i < len(due) && ctx.Err() == nil; i++ {
 		a := e.send(ctx, tenant, due[i])

@@ -60,6 +60,11 @@ func (a *app) overdue(ctx context.Context, tenant ringfence.TenantID) {
 	}
 }
 
+// journalAmong is among how many of the newest redemptions, by whatever executor,
+// one that no journal covers is looked for: an executor that never redeemed
+// anything has no journal that would end the search.
+const journalAmong = 100_000
+
 // journalLate reports whether the executor redeemed something longer ago than
 // a day, after everything that its newest journal covers.
 func journalLate(ctx context.Context, store ledger.Store, tenant ringfence.TenantID, executor string) (late bool, err error) {
@@ -77,13 +82,14 @@ func journalLate(ctx context.Context, store ledger.Store, tenant ringfence.Tenan
 			}
 			covered = r.To
 		}
-		entries, err := tx.Entries(ctx, ledger.EntryQuery{Event: "release.redeemed", Desc: true, Limit: 1000})
-		for _, e := range entries {
-			if e.Data["executor"] == executor && e.At.After(covered) && tx.Now().Sub(e.At) > reconcileDue {
-				late = true
+		seen := 0
+		for e, err := range ledger.AllEntries(ctx, tx, ledger.EntryQuery{Event: "release.redeemed", Desc: true}) {
+			if seen++; err != nil || late || !e.At.After(covered) || seen > journalAmong {
+				return err // what is older is covered as well
 			}
+			late = e.Data["executor"] == executor && tx.Now().Sub(e.At) > reconcileDue
 		}
-		return err
+		return nil
 	})
 	return late, err
 }

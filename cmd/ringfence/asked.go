@@ -26,15 +26,11 @@ func oweColleagues(ctx context.Context, tx ledger.Tx, e ledger.Entry) error {
 	if err != nil {
 		return err
 	}
-	recs, err := tx.List(ctx, ledger.KindPerson, ledger.Query{Limit: 1000})
+	people, err := ledger.Rows[ringfence.Person](ctx, tx, ledger.KindPerson, ledger.Query{})
 	if err != nil {
 		return err
 	}
-	for _, rec := range recs {
-		p, _, err := ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, rec.ID)
-		if err != nil {
-			return err
-		}
+	for _, p := range people {
 		if !slices.Contains(p.Groups, r.Approvals.Group) || p.Status != ringfence.StatusActive || p.Email == "" || r.Opener.Knows(p.ID) {
 			continue
 		}

@@ -249,28 +249,26 @@ func (w *drillWorld) account(ctx context.Context) verdict {
 
 // entries reads the whole record of the second ringfence.
 func (w *drillWorld) entries(ctx context.Context) (out []ledger.Entry, err error) {
-	for {
-		var page []ledger.Entry
-		if err := w.app.store.View(ctx, ringfence.DefaultTenant, func(tx ledger.Tx) (err error) {
-			page, err = tx.Entries(ctx, ledger.EntryQuery{From: int64(len(out)), Limit: 1000})
-			return err
-		}); err != nil {
-			return nil, fmt.Errorf("reading the record: %w", err)
+	err = w.app.store.View(ctx, ringfence.DefaultTenant, func(tx ledger.Tx) error {
+		out = nil
+		for e, err := range ledger.AllEntries(ctx, tx, ledger.EntryQuery{}) {
+			if err != nil {
+				return fmt.Errorf("reading the record: %w", err)
+			}
+			out = append(out, e)
 		}
-		if out = append(out, page...); len(page) == 0 {
-			return out, nil
-		}
-	}
+		return nil
+	})
+	return out, err
 }
 
 // proofsOf lists which of the facts stand as proved for a subject.
 func (w *drillWorld) proofsOf(ctx context.Context, id ringfence.SubjectID, facts ...ringfence.Fact) (out []ringfence.Fact, err error) {
 	err = w.app.store.View(ctx, ringfence.DefaultTenant, func(tx ledger.Tx) error {
 		out = nil
-		recs, err := tx.List(ctx, ledger.KindEvidence, ledger.Query{Key: "subject", Value: string(id), Limit: 1000})
-		for i := 0; err == nil && i < len(recs); i++ {
-			var e ringfence.Evidence
-			if e, _, err = ledger.Read[ringfence.Evidence](ctx, tx, ledger.KindEvidence, recs[i].ID); err == nil && slices.Contains(facts, e.Fact) {
+		rows, err := ledger.Rows[ringfence.Evidence](ctx, tx, ledger.KindEvidence, ledger.Query{Key: "subject", Value: string(id)})
+		for _, e := range rows {
+			if slices.Contains(facts, e.Fact) {
 				out = append(out, e.Fact)
 			}
 		}

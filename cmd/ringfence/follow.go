@@ -45,7 +45,7 @@ func (a *app) followed(ctx context.Context, tenant ringfence.TenantID, next int6
 			next, err = tx.Size(ctx)
 			return err
 		}
-		news, err = tx.Entries(ctx, ledger.EntryQuery{From: next, Limit: 1000})
+		news, err = tx.Entries(ctx, ledger.EntryQuery{From: next, Limit: ledger.MaxPage})
 		return err
 	})
 	for _, e := range news {

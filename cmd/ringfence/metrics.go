@@ -74,7 +74,7 @@ func (m *metrics) count(ctx context.Context, store ledger.Store, tenant ringfenc
 	for {
 		var page []ledger.Entry
 		err := store.View(ctx, tenant, func(tx ledger.Tx) (err error) {
-			page, err = tx.Entries(ctx, ledger.EntryQuery{From: from, Limit: 1000})
+			page, err = tx.Entries(ctx, ledger.EntryQuery{From: from, Limit: ledger.MaxPage})
 			return err
 		})
 		if err != nil || len(page) == 0 {

@@ -80,8 +80,18 @@ func (a *app) notices(ctx context.Context, tenant ringfence.TenantID) {
 	}
 }
 
-// tail turns new entries into outbox rows.
+// tail turns new entries into outbox rows, until there are none: whoever fills
+// the log delays no notice.
 func (a *app) tail(ctx context.Context, tenant ringfence.TenantID) error {
+	for {
+		if more, err := a.tailPage(ctx, tenant); err != nil || !more {
+			return err
+		}
+	}
+}
+
+// tailPage takes a page of new entries, and reports whether there may be more.
+func (a *app) tailPage(ctx context.Context, tenant ringfence.TenantID) (more bool, err error) {
 	var seen, size int64
 	if err := a.store.View(ctx, tenant, func(tx ledger.Tx) (err error) {
 		if seen, _, err = ledger.Read[int64](ctx, tx, kindCursor, "notices"); err != nil && !errors.Is(err, ledger.ErrNotFound) {
@@ -90,7 +100,7 @@ func (a *app) tail(ctx context.Context, tenant ringfence.TenantID) error {
 		size, err = tx.Size(ctx)
 		return err
 	}); err != nil || seen >= size {
-		return err
+		return false, err
 	}
 	asked := false
 	defer func() {
@@ -98,15 +108,16 @@ func (a *app) tail(ctx context.Context, tenant ringfence.TenantID) error {
 			a.web.Asked(tenant) // consoles look at once, whoever asked
 		}
 	}()
-	return a.store.Update(ctx, tenant, func(tx ledger.Tx) error {
+	err = a.store.Update(ctx, tenant, func(tx ledger.Tx) error {
 		from, version, err := ledger.Read[int64](ctx, tx, kindCursor, "notices")
 		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 			return err
 		}
-		entries, err := tx.Entries(ctx, ledger.EntryQuery{From: from, Limit: 200})
+		entries, err := tx.Entries(ctx, ledger.EntryQuery{From: from, Limit: owedAtATime})
 		if err != nil {
 			return err
 		}
+		more = len(entries) == owedAtATime
 		for _, e := range entries {
 			from = e.Index + 1
 			if e.Event == eventAsked {
@@ -123,7 +134,11 @@ func (a *app) tail(ctx context.Context, tenant ringfence.TenantID) error {
 		}
 		return ledger.Write(ctx, tx, &ledger.Record{Kind: kindCursor, ID: "notices", Version: version}, from)
 	})
+	return more, err
 }
+
+// owedAtATime is how many entries one transaction reads; the next goes on.
+const owedAtATime = 200
 
 // imported reports what came on file by an import: nobody is written to about
 // a list that their own numbers came with.
@@ -166,6 +181,9 @@ func seems(ctx context.Context, tx ledger.Tx, e ledger.Entry) error {
 	return oweAs(ctx, tx, e, string(e.Release)+"."+string(e.Event)+"."+e.Object)
 }
 
+// noticesAtATime is how many notices one look sends.
+const noticesAtATime = 50
+
 // sendDue sends what is owed now.
 func (a *app) sendDue(ctx context.Context, tenant ringfence.TenantID) error {
 	type due struct {
@@ -177,17 +195,16 @@ func (a *app) sendDue(ctx context.Context, tenant ringfence.TenantID) error {
 	var all []due
 	if err := a.store.View(ctx, tenant, func(tx ledger.Tx) error {
 		all = nil
-		recs, err := tx.List(ctx, kindOutbox, ledger.Query{Key: "state", Value: "pending", Limit: 50, To: tx.Now().UnixNano() + 1})
-		if err != nil {
-			return err
-		}
-		for _, rec := range recs {
-			row, version, err := ledger.Read[outboxRow](ctx, tx, kindOutbox, rec.ID)
+		for rec, err := range ledger.All(ctx, tx, kindOutbox, ledger.Query{Key: "state", Value: "pending", To: tx.Now().UnixNano() + 1}) {
+			if err != nil || len(all) == noticesAtATime {
+				return err
+			}
+			row, err := ledger.Decode[outboxRow](rec)
 			if err != nil {
 				return err
 			}
-			if rec.Version = version; row.Next.After(tx.Now()) {
-				continue
+			if row.Next.After(tx.Now()) {
+				continue // those that wait for another try hold up nobody behind them
 			}
 			one := due{rec: rec, row: row}
 			if row.Person != "" {

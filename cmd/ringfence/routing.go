@@ -212,17 +212,13 @@ func (r *routing) places(ctx context.Context, tenant ringfence.TenantID, emails 
 		for _, email := range emails {
 			which := ledger.Query{Key: "email", Value: strings.ToLower(email)}
 			if email == everyAgent {
-				which = ledger.Query{Limit: 1000}
+				which = ledger.Query{}
 			}
-			people, err := tx.List(ctx, ledger.KindPerson, which)
+			people, err := ledger.Rows[ringfence.Person](ctx, tx, ledger.KindPerson, which)
 			if err != nil {
 				return err
 			}
-			for _, rec := range people {
-				p, _, err := ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, rec.ID)
-				if err != nil {
-					return err
-				}
+			for _, p := range people {
 				twice := slices.ContainsFunc(out, func(o runner.Place) bool { return o.Person == p.ID })
 				if place, ok := r.place(tenant, p); ok && !twice && p.Has(ringfence.RoleAgent, now) {
 					out = append(out, place)

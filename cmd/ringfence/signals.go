@@ -66,14 +66,13 @@ func (a *app) signals(ctx context.Context, r gate.Release) []ringfence.Signal {
 	var heard []ringfence.Signal
 	err := a.store.View(ctx, r.Tenant, func(tx ledger.Tx) error {
 		heard = nil
-		rows, err := tx.List(ctx, kindSignal, ledger.Query{Key: "traversal", Value: string(r.Traversal)})
+		rows, err := ledger.Rows[callSignal](ctx, tx, kindSignal, ledger.Query{Key: "traversal", Value: string(r.Traversal)})
 		if err != nil {
 			return err
 		}
-		for _, row := range rows {
-			s, _, err := ledger.Read[callSignal](ctx, tx, kindSignal, row.ID)
-			if err != nil || !slices.Contains(config.ForkSignals, s.Name) {
-				return fmt.Errorf("signal %s: %v", row.ID, err)
+		for _, s := range rows {
+			if !slices.Contains(config.ForkSignals, s.Name) {
+				return fmt.Errorf("there is no signal %q", s.Name)
 			}
 			heard = append(heard, ringfence.Signal{Name: s.Name, Value: s.Value, Source: s.Source, At: s.At})
 		}

@@ -86,13 +86,15 @@ func (a *app) traceOf(id ringfence.TraversalID, legs []ringfence.LegID) web.Call
 func (a *app) legsOf(ctx context.Context, tenant ringfence.TenantID, id ringfence.TraversalID) (legs []ringfence.LegID, err error) {
 	err = a.store.View(ctx, tenant, func(tx ledger.Tx) error {
 		legs = nil
-		entries, err := tx.Entries(ctx, ledger.EntryQuery{Traversal: id, Limit: 1000})
-		for _, e := range entries {
+		for e, err := range ledger.AllEntries(ctx, tx, ledger.EntryQuery{Traversal: id}) {
+			if err != nil {
+				return err
+			}
 			if e.Event == "traversal.began" || e.Event == "leg.placed" {
 				legs = append(legs, e.Leg)
 			}
 		}
-		return err
+		return nil
 	})
 	return legs, err
 }
@@ -138,10 +140,13 @@ func (t traces) Trace(ctx context.Context, tenant ringfence.TenantID, id ringfen
 	return kept, nil
 }
 
+// sweptTraces is how many traces one sweep forgets; the next goes on.
+const sweptTraces = 500
+
 // sweepTraces forgets traces that are older than traceLife.
 func (a *app) sweepTraces(ctx context.Context, tenant ringfence.TenantID, now time.Time) error {
 	return a.store.Update(ctx, tenant, func(tx ledger.Tx) error {
-		rows, err := tx.List(ctx, kindTrace, ledger.Query{To: now.Add(-traceLife).UnixNano(), Limit: 500})
+		rows, err := tx.List(ctx, kindTrace, ledger.Query{To: now.Add(-traceLife).UnixNano(), Limit: sweptTraces})
 		for _, r := range rows {
 			err = errors.Join(err, tx.Delete(ctx, kindTrace, r.ID, r.Version))
 		}

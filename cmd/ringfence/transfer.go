@@ -47,22 +47,13 @@ func (r *routing) agentAt(ctx context.Context, tenant ringfence.TenantID, extens
 	now := time.Now()
 	err := r.store.View(ctx, tenant, func(tx ledger.Tx) error {
 		found = nil
-		for q := (ledger.Query{Limit: 500}); ; {
-			recs, err := tx.List(ctx, ledger.KindPerson, q)
-			if err != nil || len(recs) == 0 {
-				return err
+		people, err := ledger.Rows[ringfence.Person](ctx, tx, ledger.KindPerson, ledger.Query{})
+		for _, p := range people {
+			if place, ok := r.place(tenant, p); ok && p.Has(ringfence.RoleAgent, now) && userOf(place.URI) == extension {
+				found = append(found, place)
 			}
-			for _, rec := range recs {
-				p, _, err := ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, rec.ID)
-				if err != nil {
-					return err
-				}
-				if place, ok := r.place(tenant, p); ok && p.Has(ringfence.RoleAgent, now) && userOf(place.URI) == extension {
-					found = append(found, place)
-				}
-			}
-			q.After, q.AfterID = recs[len(recs)-1].Sort, recs[len(recs)-1].ID
 		}
+		return err
 	})
 	if err != nil || len(found) != 1 {
 		return runner.Place{}, false
