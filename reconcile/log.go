@@ -47,11 +47,10 @@ func FromLog(ctx context.Context, log ledger.LogReader, from time.Time, lines []
 	}
 	facts := map[ringfence.ReleaseID]Fact{}
 	for id := range wanted {
-		entries, err := log.Entries(ctx, ledger.EntryQuery{Release: id, Limit: page})
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range entries {
+		for e, err := range ledger.AllEntries(ctx, log, ledger.EntryQuery{Release: id}) {
+			if err != nil {
+				return nil, err
+			}
 			Learn(facts, e)
 		}
 	}
@@ -60,20 +59,11 @@ func FromLog(ctx context.Context, log ledger.LogReader, from time.Time, lines []
 
 // redeemedSince adds the releases redeemed from a time on, newest first.
 func redeemedSince(ctx context.Context, log ledger.LogReader, from time.Time, into map[ringfence.ReleaseID]bool) error {
-	for q := (ledger.EntryQuery{Event: "release.redeemed", Desc: true, Limit: page}); ; {
-		entries, err := log.Entries(ctx, q)
-		if err != nil {
+	for e, err := range ledger.AllEntries(ctx, log, ledger.EntryQuery{Event: "release.redeemed", Desc: true}) {
+		if err != nil || e.At.Before(from) {
 			return err
 		}
-		for _, e := range entries {
-			if e.At.Before(from) {
-				return nil
-			}
-			into[e.Release] = true
-			q.From = e.Index - 1
-		}
-		if len(entries) < page || q.From <= 0 {
-			return nil
-		}
+		into[e.Release] = true
 	}
+	return nil
 }

@@ -82,7 +82,7 @@ func (s *Server) TakeAlerts(ctx context.Context, tenant ringfence.TenantID) erro
 			if err != nil {
 				return err
 			}
-			page, err := tx.Entries(ctx, ledger.EntryQuery{Event: "alert.raised", From: place.Next})
+			page, err := tx.Entries(ctx, ledger.EntryQuery{Event: "alert.raised", From: place.Next, Limit: alertsAtATime})
 			turn, fresh = place.Turn, len(page)
 			return err
 		})
@@ -99,13 +99,17 @@ func (s *Server) TakeAlerts(ctx context.Context, tenant ringfence.TenantID) erro
 	}
 }
 
+// alertsAtATime is how many alarms one transaction takes; TakeAlerts goes on until
+// there are none.
+const alertsAtATime = 200
+
 // takePage makes alerts of one page of entries.
 func (s *Server) takePage(ctx context.Context, tx ledger.Tx) error {
 	place, version, err := alertPlaceOf(ctx, tx)
 	if err != nil {
 		return err
 	}
-	page, err := tx.Entries(ctx, ledger.EntryQuery{Event: "alert.raised", From: place.Next})
+	page, err := tx.Entries(ctx, ledger.EntryQuery{Event: "alert.raised", From: place.Next, Limit: alertsAtATime})
 	if err != nil {
 		return err
 	}

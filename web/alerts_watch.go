@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence"
-	"github.com/ringfence/ringfence/announce"
 )
 
 // When figures of calls are worth an alert. Each compares the last hours of a
@@ -55,15 +54,9 @@ func (s *Server) webhookConditions(ctx context.Context, tenant ringfence.TenantI
 	if s.cfg.Announcer == nil {
 		return nil, nil
 	}
-	failed, err := s.cfg.Announcer.Deliveries(ctx, tenant, announce.Query{State: announce.StateFailed, Limit: 50})
+	lost, err := s.cfg.Announcer.Failed(ctx, tenant, time.Now().Add(-webhookWindow))
 	if err != nil {
 		return nil, err
-	}
-	lost := map[string]int{}
-	for _, d := range failed {
-		if time.Since(d.At) < webhookWindow {
-			lost[d.Executor]++
-		}
 	}
 	for executor, n := range lost {
 		out = append(out, Condition{AlertWebhook, executor, fmt.Sprintf("%s was not reached with %d announcements in 24 hours.", executor, n)})

@@ -181,7 +181,7 @@ func (s *Server) askedOf(ctx context.Context, p principal) ([]gate.Release, erro
 	if len(p.person.Groups) == 0 {
 		return nil, nil
 	}
-	all, err := s.cfg.Gate.List(ctx, p.tenant, gate.Filter{State: gate.StatePendingApproval})
+	all, err := s.cfg.Gate.All(ctx, p.tenant, gate.Filter{State: gate.StatePendingApproval})
 	return slices.DeleteFunc(all, func(r gate.Release) bool { return !s.isAsked(p, r) }), err
 }
 

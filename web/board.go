@@ -55,9 +55,9 @@ func (s *Server) boardAPI(a huma.API) {
 				if err != nil {
 					return err
 				}
-				alerts, err := tx.Entries(ctx, ledger.EntryQuery{Event: "alert.raised", Desc: true, Limit: 50})
+				alerts, err := tx.Entries(ctx, ledger.EntryQuery{Event: "alert.raised", Desc: true, Limit: boardAlerts})
 				for _, e := range alerts {
-					if len(out.Body.Alerts) < 20 && p.seesAlert(AlertKind(e.Data["alarm"])) {
+					if len(out.Body.Alerts) < boardShown && p.seesAlert(AlertKind(e.Data["alarm"])) {
 						out.Body.Alerts = append(out.Body.Alerts, e)
 					}
 				}
@@ -66,29 +66,29 @@ func (s *Server) boardAPI(a huma.API) {
 			if err != nil {
 				return nil, err
 			}
-			waiting, err := s.cfg.Gate.List(ctx, p.tenant, gate.Filter{State: gate.StatePendingApproval})
+			waiting, err := s.cfg.Gate.All(ctx, p.tenant, gate.Filter{State: gate.StatePendingApproval})
 			out.Body.Waiting = len(waiting)
 			return out, err
 		})
 }
 
+// The board shows the newest alarms that the viewer may see, of the newest of all;
+// the page of alerts holds every one.
+const (
+	boardShown  = 20
+	boardAlerts = 50
+)
+
 // countSince counts the entries of one event from a time on, at most most.
 func countSince(ctx context.Context, tx ledger.Tx, event ledger.Event, since time.Time) (n int, err error) {
-	for q := (ledger.EntryQuery{Event: event, Desc: true, Limit: 1000}); n < most; {
-		page, err := tx.Entries(ctx, q)
+	for e, err := range ledger.AllEntries(ctx, tx, ledger.EntryQuery{Event: event, Desc: true}) {
 		if err != nil {
 			return 0, err
 		}
-		for _, e := range page {
-			if e.At.Before(since) {
-				return n, nil
-			}
-			n++
+		if n == most || e.At.Before(since) {
+			break
 		}
-		if len(page) < q.Limit || page[len(page)-1].Index == 0 {
-			return n, nil
-		}
-		q.From = page[len(page)-1].Index - 1
+		n++
 	}
 	return n, nil
 }

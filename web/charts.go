@@ -139,7 +139,7 @@ func (c *chart) catchUp(ctx context.Context, store ledger.Store, tenant ringfenc
 				}
 			}
 			c.size = size
-			entries, err := tx.Entries(ctx, ledger.EntryQuery{From: c.next, Limit: 1000})
+			entries, err := tx.Entries(ctx, ledger.EntryQuery{From: c.next, Limit: ledger.MaxPage})
 			if err != nil {
 				return err
 			}

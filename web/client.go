@@ -102,17 +102,27 @@ func alone(ctx context.Context, tx ledger.Tx, executor string) error {
 	if executor == "" {
 		return nil
 	}
-	rows, err := tx.List(ctx, kindClient, ledger.Query{Limit: 1000})
-	if err != nil {
-		return err
-	}
-	for _, rec := range rows {
-		c, _, err := ledger.Read[Client](ctx, tx, kindClient, rec.ID)
+	return eachClient(ctx, tx, func(c Client, _ int64) error {
+		if c.Executor == executor && c.Status == ringfence.StatusActive {
+			return problem.New(problem.Conflict, "That executor has a credential. End it before you make another.")
+		}
+		return nil
+	})
+}
+
+// eachClient hands f every service account with its version, the ended ones as
+// well, until f returns an error.
+func eachClient(ctx context.Context, tx ledger.Tx, f func(c Client, version int64) error) error {
+	for rec, err := range ledger.All(ctx, tx, kindClient, ledger.Query{}) {
 		if err != nil {
 			return err
 		}
-		if c.Executor == executor && c.Status == ringfence.StatusActive {
-			return problem.New(problem.Conflict, "That executor has a credential. End it before you make another.")
+		c, err := ledger.Decode[Client](rec)
+		if err != nil {
+			return err
+		}
+		if err := f(c, rec.Version); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -64,18 +64,10 @@ func (s *Server) clientAPI(a huma.API) {
 			out := &clientsOut{}
 			out.Body.Clients, out.Body.Scopes = []clientView{}, scopes
 			return out, s.cfg.Store.View(ctx, who(ctx).tenant, func(tx ledger.Tx) error {
-				rows, err := tx.List(ctx, kindClient, ledger.Query{Limit: 1000})
-				if err != nil {
-					return err
-				}
-				for _, rec := range rows {
-					c, _, err := ledger.Read[Client](ctx, tx, kindClient, rec.ID)
-					if err != nil {
-						return err
-					}
+				return eachClient(ctx, tx, func(c Client, _ int64) error {
 					out.Body.Clients = append(out.Body.Clients, viewClient(c))
-				}
-				return nil
+					return nil
+				})
 			})
 		})
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/clients", Summary: "Add a service account; its credential is shown once", DefaultStatus: 201},

@@ -56,20 +56,13 @@ func (s *Server) PutClient(ctx context.Context, tenant ringfence.TenantID, c Cli
 // nothing from the next start on.
 func (s *Server) DropClients(ctx context.Context, tenant ringfence.TenantID, named []string) error {
 	return s.cfg.Store.Update(ctx, tenant, func(tx ledger.Tx) error {
-		rows, err := tx.List(ctx, kindClient, ledger.Query{Limit: 1000})
-		for i := 0; err == nil && i < len(rows); i++ {
-			var c Client
-			var version int64
-			if c, version, err = ledger.Read[Client](ctx, tx, kindClient, rows[i].ID); err != nil {
-				break
-			}
+		return eachClient(ctx, tx, func(c Client, version int64) error {
 			if c.ID != ConfiguredClientID(c.Name) || c.Status != ringfence.StatusActive || slices.Contains(named, c.Name) {
-				continue
+				return nil
 			}
 			c.Status, c.Dropped = ringfence.StatusRemoved, true
-			err = putConfigured(ctx, tx, c, version, "service account no longer in the configuration")
-		}
-		return err
+			return putConfigured(ctx, tx, c, version, "service account no longer in the configuration")
+		})
 	})
 }
 

@@ -72,20 +72,13 @@ func (s *Server) directoryAPI(a huma.API) {
 			p, out := who(ctx), &colleaguesOut{}
 			out.Body.Colleagues = []colleague{}
 			return out, s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) error {
-				rows, err := tx.List(ctx, ledger.KindPerson, ledger.Query{Limit: 1000})
-				if err != nil {
-					return err
-				}
-				for _, rec := range rows {
-					one, _, err := ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, rec.ID)
-					if err != nil {
-						return err
-					}
+				people, err := staff(ctx, tx)
+				for _, one := range people {
 					if one.ID != p.person.ID && (one.Has(ringfence.RoleAgent, tx.Now()) || one.Has(ringfence.RoleSupervisor, tx.Now())) {
 						out.Body.Colleagues = append(out.Body.Colleagues, colleague{one.ID, one.Name, one.Team})
 					}
 				}
-				return nil
+				return err
 			})
 		})
 }

@@ -223,6 +223,9 @@ func (s *Server) sendCalls(out *stream, p principal, b *board, sent map[ringfenc
 	}
 }
 
+// eventsAtATime is how many entries are read for a stream before it writes them.
+const eventsAtATime = 200
+
 // streamEntries sends the ledger's entries from an index on, the newest ones
 // only when from is negative, for as long as the account is what it was.
 func (s *Server) streamEntries(ctx context.Context, out *stream, p principal, from int64) {
@@ -239,7 +242,7 @@ func (s *Server) streamEntries(ctx context.Context, out *stream, p principal, fr
 				from, err = tx.Size(ctx)
 				return err
 			}
-			page, err = tx.Entries(ctx, ledger.EntryQuery{From: from})
+			page, err = tx.Entries(ctx, ledger.EntryQuery{From: from, Limit: eventsAtATime})
 			return err
 		})
 		if err != nil {

@@ -170,9 +170,12 @@ func authenticatorsOf(ctx context.Context, tx ledger.Tx, subject ringfence.Subje
 	return out, err
 }
 
+// usedAmong is among how many of a subject's newest proofs lastUsed looks.
+const usedAmong = ledger.MaxPage
+
 // lastUsed is when each authenticator of a subject last proved something.
 func lastUsed(ctx context.Context, tx ledger.Tx, subject ringfence.SubjectID) (map[ringfence.AuthenticatorID]time.Time, error) {
-	recs, err := tx.List(ctx, ledger.KindEvidence, ledger.Query{Key: "subject", Value: string(subject), Desc: true})
+	recs, err := tx.List(ctx, ledger.KindEvidence, ledger.Query{Key: "subject", Value: string(subject), Desc: true, Limit: usedAmong})
 	out := map[ringfence.AuthenticatorID]time.Time{}
 	for _, rec := range recs {
 		e, _, err := ledger.Read[ringfence.Evidence](ctx, tx, ledger.KindEvidence, rec.ID)
@@ -198,13 +201,9 @@ func synced(credential ringfence.Secret) bool {
 }
 
 func mandatesOf(ctx context.Context, tx ledger.Tx, subject ringfence.SubjectID) ([]mandateView, error) {
-	recs, err := tx.List(ctx, gate.KindMandate, ledger.Query{Key: "subject", Value: string(subject), Limit: 1000})
+	rows, err := ledger.Rows[gate.Mandate](ctx, tx, gate.KindMandate, ledger.Query{Key: "subject", Value: string(subject)})
 	out := []mandateView{}
-	for _, rec := range recs {
-		m, _, err := ledger.Read[gate.Mandate](ctx, tx, gate.KindMandate, rec.ID)
-		if err != nil {
-			return nil, err
-		}
+	for _, m := range rows {
 		out = append(out, mandateView{ID: m.ID, Person: m.Person, Types: append([]string{}, m.Types...), Limit: m.Limit, Since: m.Since, Until: m.Until,
 			Source: m.Source, Status: m.Status})
 	}
@@ -212,20 +211,16 @@ func mandatesOf(ctx context.Context, tx ledger.Tx, subject ringfence.SubjectID) 
 }
 
 func payeesOf(ctx context.Context, tx ledger.Tx, subject ringfence.SubjectID) ([]payeeView, error) {
-	recs, err := tx.List(ctx, gate.KindPayee, ledger.Query{Key: "subject", Value: string(subject), Limit: 1000, Desc: true})
+	rows, err := ledger.Rows[gate.Payee](ctx, tx, gate.KindPayee, ledger.Query{Key: "subject", Value: string(subject), Desc: true})
 	out := []payeeView{}
-	for _, rec := range recs {
-		one, _, err := ledger.Read[gate.Payee](ctx, tx, gate.KindPayee, rec.ID)
-		if err != nil {
-			return nil, err
-		}
+	for _, one := range rows {
 		out = append(out, payeeView{Masked: masked(one.Account), Since: one.Since, Source: one.Source, Known: one.Known(tx.Now()), Disputed: one.Disputed})
 	}
 	return out, err
 }
 
 func (s *Server) openChanges(ctx context.Context, tenant ringfence.TenantID, subject ringfence.SubjectID) ([]openChange, error) {
-	all, err := s.cfg.Gate.List(ctx, tenant, gate.Filter{Subject: subject, Limit: 200})
+	all, err := s.cfg.Gate.All(ctx, tenant, gate.Filter{Subject: subject})
 	out := []openChange{}
 	for _, r := range all {
 		if r.State.BeforeRedeemed() {

@@ -53,22 +53,15 @@ func digestsOf(sums map[string]bool) []ringfence.Digest {
 
 // eachRow reads every record of a kind.
 func eachRow[T any](ctx context.Context, tx ledger.Tx, kind ledger.Kind, see func(T)) error {
-	q := ledger.Query{Limit: 200}
-	for {
-		recs, err := tx.List(ctx, kind, q)
+	for rec, err := range ledger.All(ctx, tx, kind, ledger.Query{}) {
 		if err != nil {
 			return err
 		}
-		for _, rec := range recs {
-			row, _, err := ledger.Read[T](ctx, tx, kind, rec.ID)
-			if err != nil {
-				return err
-			}
-			see(row)
+		row, err := ledger.Decode[T](rec)
+		if err != nil {
+			return err
 		}
-		if len(recs) < q.Limit {
-			return nil
-		}
-		q.After, q.AfterID = recs[len(recs)-1].Sort, recs[len(recs)-1].ID
+		see(row)
 	}
+	return nil
 }

@@ -228,12 +228,11 @@ func (s *Server) keepAsk(ctx context.Context, hash string, ask flowAsk, set flow
 		tests[f.Path] = string(f.Data)
 	}
 	return s.cfg.Store.Update(ctx, who(ctx).tenant, func(tx ledger.Tx) error {
-		rows, err := tx.List(ctx, kindFlowAsk, ledger.Query{Limit: 2 * maxFlowAsks})
-		if err != nil {
-			return err
-		}
 		waiting := 0
-		for _, rec := range rows {
+		for rec, err := range ledger.All(ctx, tx, kindFlowAsk, ledger.Query{}) {
+			if err != nil {
+				return err
+			}
 			if tx.Now().UnixNano()-rec.Sort <= int64(flowAskLife) {
 				waiting++
 			} else if err := tx.Delete(ctx, kindFlowAsk, rec.ID, rec.Version); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -47,8 +48,12 @@ func (s *Server) exportProofs(w http.ResponseWriter, r *http.Request) {
 	w.Write(lines)
 }
 
+// maxProofs is how many entries are proven in one answer, each in about two
+// kilobytes.
+const maxProofs = 10_000
+
 func (s *Server) provenEntries(r *http.Request) ([]byte, error) {
-	q := ledger.EntryQuery{Traversal: ringfence.TraversalID(r.URL.Query().Get("traversal")), Release: ringfence.ReleaseID(r.URL.Query().Get("release")), Limit: 1000}
+	q := ledger.EntryQuery{Traversal: ringfence.TraversalID(r.URL.Query().Get("traversal")), Release: ringfence.ReleaseID(r.URL.Query().Get("release"))}
 	if set(q.Traversal != "", q.Release != "") != 1 {
 		return nil, problem.New(problem.Unprocessable, "Name a traversal or a release.")
 	}
@@ -67,13 +72,16 @@ func (s *Server) provenEntries(r *http.Request) ([]byte, error) {
 	var out bytes.Buffer
 	err = s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) error {
 		out.Reset()
-		entries, err := tx.Entries(ctx, q)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
+		lines := 0
+		for e, err := range ledger.AllEntries(ctx, tx, q) {
+			if err != nil {
+				return err
+			}
 			if e.Index >= head.Size {
 				break
+			}
+			if lines++; lines > maxProofs {
+				return problem.New(problem.Unprocessable, fmt.Sprintf("There are more than %d entries. Export the ledger and prove them with ringfence ledger prove.", maxProofs))
 			}
 			proof, err := ledger.Prove(tx, e.Index, head, signed)
 			if err != nil {

@@ -123,7 +123,7 @@ func (p PastCall) keys() map[string]string {
 // SweepPast forgets calls that are older than their time, a page at a time.
 func (s *Server) SweepPast(ctx context.Context, tenant ringfence.TenantID, now time.Time) error {
 	return s.cfg.Store.Update(ctx, tenant, func(tx ledger.Tx) error {
-		rows, err := tx.List(ctx, kindPast, ledger.Query{To: now.Add(-pastLife).UnixNano(), Limit: 500})
+		rows, err := tx.List(ctx, kindPast, ledger.Query{To: now.Add(-pastLife).UnixNano(), Limit: sweepPage})
 		for _, r := range rows {
 			err = errors.Join(err, tx.Delete(ctx, kindPast, r.ID, r.Version))
 		}

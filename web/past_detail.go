@@ -97,15 +97,11 @@ func (s *Server) past(ctx context.Context, in *pastIn) (*pastOut, error) {
 		if err := namesOf(ctx, tx, []PastCall{call}, out.Body.Names); err != nil {
 			return err
 		}
-		rows, err := tx.List(ctx, ledger.KindEvidence, ledger.Query{Key: "traversal", Value: string(in.ID)})
+		rows, err := ledger.Rows[ringfence.Evidence](ctx, tx, ledger.KindEvidence, ledger.Query{Key: "traversal", Value: string(in.ID)})
 		if err != nil {
 			return err
 		}
-		for _, rec := range rows {
-			e, _, err := ledger.Read[ringfence.Evidence](ctx, tx, ledger.KindEvidence, rec.ID)
-			if err != nil {
-				return err
-			}
+		for _, e := range rows {
 			one := pastEvidence{ID: e.ID, Fact: e.Fact, Strength: e.Strength, At: e.At, Leg: e.Leg, Release: e.Release, Presented: e.Presented}
 			if one.Source, err = proofSource(ctx, tx, e); err != nil {
 				return err
@@ -126,15 +122,14 @@ func (s *Server) past(ctx context.Context, in *pastIn) (*pastOut, error) {
 // fromLog is what the ledger alone tells of a call that is not kept for
 // look-up (any more).
 func fromLog(ctx context.Context, tx ledger.Tx, id ringfence.TraversalID) (PastCall, error) {
-	entries, err := tx.Entries(ctx, ledger.EntryQuery{Traversal: id, Limit: 1000})
-	if err != nil {
-		return PastCall{}, err
-	}
-	if len(entries) == 0 {
-		return PastCall{}, ledger.ErrNotFound
-	}
-	p := PastCall{Traversal: id, Began: entries[0].At, People: []ringfence.PersonID{}, Actions: []PastAction{}}
-	for _, e := range entries {
+	p := PastCall{Traversal: id, People: []ringfence.PersonID{}, Actions: []PastAction{}}
+	for e, err := range ledger.AllEntries(ctx, tx, ledger.EntryQuery{Traversal: id}) {
+		if err != nil {
+			return PastCall{}, err
+		}
+		if p.Began.IsZero() {
+			p.Began = e.At
+		}
 		switch e.Event {
 		case "traversal.began":
 			p.Reference, p.Line = e.Data["reference"], e.Data["line"]
@@ -146,6 +141,9 @@ func fromLog(ctx context.Context, tx ledger.Tx, id ringfence.TraversalID) (PastC
 		case "traversal.ended":
 			p.Ended = e.At
 		}
+	}
+	if p.Began.IsZero() {
+		return PastCall{}, ledger.ErrNotFound
 	}
 	return p, nil
 }

@@ -135,15 +135,11 @@ func (s *Server) listPeople(ctx context.Context, _ *struct{}) (*peopleOut, error
 	return out, s.cfg.Store.View(ctx, p.tenant, func(tx ledger.Tx) error {
 		out.Body.People, out.Body.Drafts = []personView{}, []draftView{}
 		known := map[ringfence.PersonID]string{}
-		rows, err := tx.List(ctx, ledger.KindPerson, ledger.Query{Limit: 1000})
+		people, err := staff(ctx, tx)
 		if err != nil {
 			return err
 		}
-		for _, rec := range rows {
-			one, _, err := ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, rec.ID)
-			if err != nil {
-				return err
-			}
+		for _, one := range people {
 			v := viewPerson(one)
 			if v.Passkey, err = hasPasskey(ctx, tx, one.ID); err != nil {
 				return err

@@ -146,11 +146,10 @@ func (s *Server) showResets(ctx context.Context, tx ledger.Tx, by ringfence.Pers
 // and begun signatures.
 func (s *Server) sweep(id ringfence.PersonID) func(context.Context, ledger.Tx) error {
 	return func(ctx context.Context, tx ledger.Tx) error {
-		rows, err := tx.List(ctx, kindSession, ledger.Query{Key: "person", Value: string(id), Limit: 1000})
-		if err != nil {
-			return err
-		}
-		for _, rec := range rows {
+		for rec, err := range ledger.All(ctx, tx, kindSession, ledger.Query{Key: "person", Value: string(id)}) {
+			if err != nil {
+				return err
+			}
 			if err := endSession(ctx, tx, rec.ID); err != nil {
 				return err
 			}

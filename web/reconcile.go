@@ -57,6 +57,9 @@ type (
 	}
 )
 
+// newestReconciliations is how many are listed.
+const newestReconciliations = 50
+
 // reconcileAPI takes executors' journals and lets a person settle what is
 // unknown.
 func (s *Server) reconcileAPI(a huma.API) {
@@ -65,7 +68,7 @@ func (s *Server) reconcileAPI(a huma.API) {
 	add(s, a, huma.Operation{Method: "GET", Path: "/v1/reconciliations", Summary: "The newest reconciliations"},
 		func(ctx context.Context, in *reconciliationsIn) (*reconciliationsOut, error) {
 			p, out := who(ctx), &reconciliationsOut{}
-			q := ledger.Query{Desc: true, Limit: 50}
+			q := ledger.Query{Desc: true, Limit: newestReconciliations}
 			if p.client.ID != "" {
 				in.Executor = p.client.Executor
 			}

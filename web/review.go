@@ -99,7 +99,7 @@ func (s *Server) reviews(ctx context.Context, _ *struct{}) (*reviewsOut, error) 
 		return nil, err
 	}
 	forced = slices.DeleteFunc(forced, func(r gate.Release) bool { return r.State.Final() })
-	held, err := s.cfg.Gate.List(ctx, p.tenant, gate.Filter{State: gate.StateHeld})
+	held, err := s.cfg.Gate.All(ctx, p.tenant, gate.Filter{State: gate.StateHeld})
 	if err != nil {
 		return nil, err
 	}

@@ -171,20 +171,13 @@ func peopleCalled(ctx context.Context, tx ledger.Tx, text string, out *historyOu
 	if len(text) < 2 {
 		return nil
 	}
-	rows, err := tx.List(ctx, ledger.KindPerson, ledger.Query{Limit: 1000})
-	if err != nil {
-		return err
-	}
-	for _, rec := range rows {
-		one, _, err := ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, rec.ID)
-		if err != nil {
-			return err
-		}
+	people, err := staff(ctx, tx)
+	for _, one := range people {
 		if len(out.Body.People) < maxPeopleFound && strings.Contains(strings.ToLower(one.Name), strings.ToLower(text)) {
 			out.Body.People = append(out.Body.People, colleague{one.ID, one.Name, one.Team})
 		}
 	}
-	return nil
+	return err
 }
 
 // pastCalls reads one page of calls that are found by any of the ways, and

@@ -103,11 +103,19 @@ func (s *Server) newSession(w http.ResponseWriter, r *http.Request, tenant ringf
 // makeRoom ends the oldest sessions of a person who has too many: forgotten ones,
 // or somebody else's.
 func makeRoom(ctx context.Context, tx ledger.Tx, person ringfence.PersonID) error {
-	rows, err := tx.List(ctx, kindSession, ledger.Query{Key: "person", Value: string(person), Desc: true, Limit: 1000})
-	for i := maxSessions - 1; err == nil && i < len(rows); i++ {
-		err = endSession(ctx, tx, rows[i].ID)
+	kept := 0
+	for rec, err := range ledger.All(ctx, tx, kindSession, ledger.Query{Key: "person", Value: string(person), Desc: true}) {
+		if err != nil {
+			return err
+		}
+		if kept++; kept < maxSessions {
+			continue
+		}
+		if err := endSession(ctx, tx, rec.ID); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // Sweep removes what nobody comes back for: sessions and begun signatures, logins

@@ -50,13 +50,10 @@ func signedBy(have []gate.Signature, one gate.Signature) []gate.Signature {
 
 // staffNames gives every member of staff's name.
 func staffNames(ctx context.Context, tx ledger.Tx) (map[ringfence.PersonID]string, error) {
-	rows, err := tx.List(ctx, ledger.KindPerson, ledger.Query{Limit: 1000})
+	people, err := staff(ctx, tx)
 	out := map[ringfence.PersonID]string{}
-	for i := 0; err == nil && i < len(rows); i++ {
-		var p ringfence.Person
-		if p, _, err = ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, rows[i].ID); err == nil {
-			out[p.ID] = p.Name
-		}
+	for _, p := range people {
+		out[p.ID] = p.Name
 	}
 	return out, err
 }

@@ -133,15 +133,7 @@ func (s *Server) takesCalls(tenant ringfence.TenantID, p ringfence.Person) bool 
 
 // staff reads everybody of the staff.
 func staff(ctx context.Context, tx ledger.Tx) ([]ringfence.Person, error) {
-	rows, err := tx.List(ctx, ledger.KindPerson, ledger.Query{Limit: 1000})
-	out := make([]ringfence.Person, 0, len(rows))
-	for i := 0; err == nil && i < len(rows); i++ {
-		var p ringfence.Person
-		if p, _, err = ledger.Read[ringfence.Person](ctx, tx, ledger.KindPerson, rows[i].ID); err == nil {
-			out = append(out, p)
-		}
-	}
-	return out, err
+	return ledger.Rows[ringfence.Person](ctx, tx, ledger.KindPerson, ledger.Query{})
 }
 
 // started reports whether every step is done; while it is not known, it is

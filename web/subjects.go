@@ -182,6 +182,10 @@ func (s *Server) subjectsFor(ctx context.Context, tx ledger.Tx, text string, q l
 	return s.subjectsCalled(ctx, tx, text, q)
 }
 
+// maxReached bounds how many subjects one number or address finds; a household or
+// a switchboard has fewer.
+const maxReached = 20
+
 // subjectsReached finds whose number or address of record it is.
 func (s *Server) subjectsReached(ctx context.Context, tx ledger.Tx, text string) (out []ringfence.SubjectID, err error) {
 	values := []string{}
@@ -192,7 +196,7 @@ func (s *Server) subjectsReached(ctx context.Context, tx ledger.Tx, text string)
 		values = append(values, text, strings.ToLower(text))
 	}
 	for _, value := range values {
-		rows, err := tx.List(ctx, ledger.KindContactPoint, ledger.Query{Key: "value", Value: value, Limit: 20})
+		rows, err := tx.List(ctx, ledger.KindContactPoint, ledger.Query{Key: "value", Value: value, Limit: maxReached})
 		if err != nil {
 			return nil, err
 		}

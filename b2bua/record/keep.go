@@ -127,11 +127,10 @@ func (r *Recorder) Recover(ctx context.Context, tenant ringfence.TenantID) error
 	var open []Recording
 	if err := r.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
 		open = nil
-		rows, err := tx.List(ctx, kindOpen, ledger.Query{Limit: 1000})
-		if err != nil {
-			return err
-		}
-		for _, row := range rows {
+		for row, err := range ledger.All(ctx, tx, kindOpen, ledger.Query{}) {
+			if err != nil {
+				return err
+			}
 			rec, _, err := ledger.Read[Recording](ctx, tx, KindRecording, row.ID)
 			if err != nil {
 				return err

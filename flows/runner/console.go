@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/flows"
@@ -255,17 +254,17 @@ func (r *Runner) Report(ctx context.Context, who Act, text string) error {
 // log says who did.
 func (r *Runner) reportPast(ctx context.Context, who Act, text string) error {
 	err := r.cfg.Store.Update(ctx, who.Tenant, func(tx ledger.Tx) error {
-		entries, err := tx.Entries(ctx, ledger.EntryQuery{Traversal: who.Traversal, Limit: 1000})
-		if err != nil {
-			return err
+		had := false
+		for e, err := range ledger.AllEntries(ctx, tx, ledger.EntryQuery{Traversal: who.Traversal}) {
+			if err != nil {
+				return err
+			}
+			had = had || e.Event == "traversal.owned" && (e.Person == who.By || who.Supervisor)
 		}
-		had := slices.ContainsFunc(entries, func(e ledger.Entry) bool {
-			return e.Event == "traversal.owned" && (e.Person == who.By || who.Supervisor)
-		})
 		if !had || who.By == "" {
 			return ErrNoCall
 		}
-		_, err = tx.Append(ctx, ledger.Entry{Event: "alert.raised", Traversal: who.Traversal, Person: who.By, Data: map[string]string{"text": text}})
+		_, err := tx.Append(ctx, ledger.Entry{Event: "alert.raised", Traversal: who.Traversal, Person: who.By, Data: map[string]string{"text": text}})
 		return err
 	})
 	if err == nil && r.cfg.Notify != nil {

@@ -150,19 +150,9 @@ func (t *traversal) beginJob(ctx context.Context, j *jobStart) {
 func (r *Runner) Resume(ctx context.Context, tenant ringfence.TenantID, line func(name string) (Line, bool)) error {
 	var jobs []storedJob
 	err := r.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
-		jobs = nil
-		records, err := tx.List(ctx, kindJob, ledger.Query{Limit: 1000})
-		if err != nil {
-			return err
-		}
-		for _, rec := range records {
-			job, _, err := ledger.Read[storedJob](ctx, tx, kindJob, rec.ID)
-			if err != nil {
-				return err
-			}
-			jobs = append(jobs, job)
-		}
-		return nil
+		var err error
+		jobs, err = ledger.Rows[storedJob](ctx, tx, kindJob, ledger.Query{})
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("suspended traversals: %w", err)
@@ -232,7 +222,7 @@ func (t *traversal) restore(ctx context.Context, job storedJob) error {
 	t.suspended = s
 	t.challenges[c.key] = c
 	t.watchChallenge(ctx, c)
-	rels, err := t.r.cfg.Gate.List(ctx, t.tenant, gate.Filter{Traversal: t.id})
+	rels, err := t.r.cfg.Gate.All(ctx, t.tenant, gate.Filter{Traversal: t.id})
 	if err != nil {
 		return err
 	}

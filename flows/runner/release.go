@@ -135,7 +135,7 @@ func (t *traversal) watchReleases(ctx context.Context) {
 }
 
 func (t *traversal) showReleases(ctx context.Context) {
-	rels, err := t.r.cfg.Gate.List(ctx, t.tenant, gate.Filter{Traversal: t.id})
+	rels, err := t.r.cfg.Gate.All(ctx, t.tenant, gate.Filter{Traversal: t.id})
 	if err != nil {
 		return
 	}

@@ -215,10 +215,13 @@ func ReadRecording(ctx context.Context, store ledger.Store, tenant ringfence.Ten
 	return rec, err
 }
 
+// recordingsListed is how many recordings there are to choose from.
+const recordingsListed = 200
+
 // Recordings lists what is kept, newest first, at most 200.
 func Recordings(ctx context.Context, store ledger.Store, tenant ringfence.TenantID) (out []Recording, err error) {
 	err = store.View(ctx, tenant, func(tx ledger.Tx) error {
-		rows, err := tx.List(ctx, kindTrace, ledger.Query{Desc: true})
+		rows, err := tx.List(ctx, kindTrace, ledger.Query{Desc: true, Limit: recordingsListed})
 		if err != nil {
 			return err
 		}

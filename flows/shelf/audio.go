@@ -110,29 +110,22 @@ func (s *Shelf) DropAudio(ctx context.Context, tx ledger.Tx, shas []ringfence.Di
 	return nil
 }
 
-// bundlePage is how many bundles are listed at once.
-const bundlePage = 200
+// bundlesAtATime is how many bundles are in memory: one may be large.
+const bundlesAtATime = 20
 
 // eachBundle reads the bytes of every bundle that is stored.
 func eachBundle(ctx context.Context, tx ledger.Tx, see func(canonical []byte)) error {
-	q := ledger.Query{Limit: bundlePage}
-	for {
-		recs, err := tx.List(ctx, kindBundle, q)
+	for rec, err := range ledger.All(ctx, tx, kindBundle, ledger.Query{Limit: bundlesAtATime}) {
 		if err != nil {
 			return err
 		}
-		for _, rec := range recs {
-			row, _, err := ledger.Read[storedBundle](ctx, tx, kindBundle, rec.ID)
-			if err != nil {
-				return err
-			}
-			see(row.Canonical)
+		row, err := ledger.Decode[storedBundle](rec)
+		if err != nil {
+			return err
 		}
-		if len(recs) < bundlePage {
-			return nil
-		}
-		q.After, q.AfterID = recs[len(recs)-1].Sort, recs[len(recs)-1].ID
+		see(row.Canonical)
 	}
+	return nil
 }
 
 func (s *Shelf) storedAudio(ctx context.Context, tenant ringfence.TenantID, sha ringfence.Digest) (raw []byte, err error) {

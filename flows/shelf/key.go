@@ -140,11 +140,7 @@ func (s *Shelf) exempt(ctx context.Context, tx ledger.Tx, person ringfence.Perso
 	if err != nil || len(people) > 2 {
 		return false, err
 	}
-	keys, err := tx.List(ctx, kindKey, ledger.Query{Key: "person", Value: string(person), Limit: 200})
-	for _, rec := range keys {
-		if k, _, err := ledger.Read[Key](ctx, tx, kindKey, rec.ID); err != nil || k.Status == ringfence.StatusActive {
-			return false, err
-		}
-	}
-	return err == nil, err
+	keys, err := ledger.Rows[Key](ctx, tx, kindKey, ledger.Query{Key: "person", Value: string(person)})
+	active := slices.ContainsFunc(keys, func(k Key) bool { return k.Status == ringfence.StatusActive })
+	return err == nil && !active, err
 }

@@ -145,15 +145,11 @@ func (s *Shelf) Status(ctx context.Context, tenant ringfence.TenantID) (out Stat
 			return err
 		}
 		out = Status{Current: s.hashOf(st), Next: st.Next, Ramp: st.Ramp, History: st.History}
-		recs, err := tx.List(ctx, kindDraft, ledger.Query{Limit: 200})
+		drafts, err := ledger.Rows[draft](ctx, tx, kindDraft, ledger.Query{})
 		if err != nil {
 			return err
 		}
-		for _, rec := range recs {
-			d, _, err := ledger.Read[draft](ctx, tx, kindDraft, rec.ID)
-			if err != nil {
-				return err
-			}
+		for _, d := range drafts {
 			if tx.Now().Sub(d.At) <= draftLife && d.Base == out.Current {
 				out.Drafts = append(out.Drafts, Proposal{Bundle: d.Bundle, At: d.At, Share: d.Share, Looser: d.Looser, Signed: persons(d.Signed)})
 			}

@@ -84,17 +84,13 @@ func (s *Shelf) passkeySigned(ctx context.Context, tx ledger.Tx, a Approval, msg
 	if s.cfg.CheckPasskey == nil {
 		return false, nil
 	}
-	recs, err := tx.List(ctx, ledger.KindAuthenticator, ledger.Query{Key: "subject", Value: string(a.Person), Limit: 1000})
+	all, err := ledger.Rows[ringfence.Authenticator](ctx, tx, ledger.KindAuthenticator, ledger.Query{Key: "subject", Value: string(a.Person)})
 	if err != nil {
 		return false, err
 	}
 	var mine ringfence.Authenticator
 	first := time.Time{}
-	for _, rec := range recs {
-		one, _, err := ledger.Read[ringfence.Authenticator](ctx, tx, ledger.KindAuthenticator, rec.ID)
-		if err != nil {
-			return false, err
-		}
+	for _, one := range all {
 		if one.Type != ringfence.AuthPasskey {
 			continue
 		}

@@ -89,7 +89,7 @@ func (s *Shelf) count(ctx context.Context, tenant ringfence.TenantID, v *view) (
 		if t, version, err = readTally(ctx, tx, v); err != nil {
 			return 0, nil, err
 		}
-		found, err = tx.Entries(ctx, ledger.EntryQuery{From: t.Next, Limit: 1000})
+		found, err = tx.Entries(ctx, ledger.EntryQuery{From: t.Next, Limit: ledger.MaxPage})
 		return version, found, err
 	}
 	fresh := 0
