@@ -394,25 +394,13 @@ func (d desk) oneAccount(p ringfence.Person) error {
 	if p.Email == "" {
 		return nil
 	}
-	for q := (ledger.Query{Limit: 1000}); ; {
-		page, err := d.tx.List(d.ctx, ledger.KindPerson, q)
-		if err != nil {
-			return err
+	all, err := ledger.Rows[ringfence.Person](d.ctx, d.tx, ledger.KindPerson, ledger.Query{})
+	for _, o := range all {
+		if o.ID != p.ID && strings.EqualFold(o.Email, p.Email) {
+			return &InvalidError{Field: "email", Says: "is that of another member of staff, who may be suspended: change that account"}
 		}
-		for _, rec := range page {
-			o, _, err := ledger.Read[ringfence.Person](d.ctx, d.tx, ledger.KindPerson, rec.ID)
-			switch {
-			case err != nil:
-				return err
-			case o.ID != p.ID && strings.EqualFold(o.Email, p.Email):
-				return &InvalidError{Field: "email", Says: "is that of another member of staff, who may be suspended: change that account"}
-			}
-		}
-		if len(page) < q.Limit {
-			return nil
-		}
-		q.After, q.AfterID = page[len(page)-1].Sort, page[len(page)-1].ID
 	}
+	return err
 }
 
 // firstTwo reports that the person may be made without signatures: fewer
