@@ -55,7 +55,9 @@ func (d *desktop) count(kind ledger.Kind) (n int) {
 // credential, and one that the configuration no longer names still ends.
 func TestServiceAccountsAreAllLookedAt(t *testing.T) {
 	d, ctx := newDesktop(t), t.Context()
-	d.flood(kindClient, nil, func(i int) any { return Client{ID: fmt.Sprintf("flood_%04d", i), Name: "old", Status: ringfence.StatusRemoved} })
+	d.flood(kindClient, nil, func(i int) any {
+		return Client{ID: fmt.Sprintf("flood_%04d", i), Name: "old", Status: ringfence.StatusRemoved}
+	})
 	bank := Client{Name: "bank", Executor: "bank", Scopes: []Scope{ScopeExecute}, Key: "thumbprint"}
 	if err := d.PutClient(ctx, ringfence.DefaultTenant, bank, ringfence.Secret("the-secret-of-the-bank-0123456789")); err != nil {
 		t.Fatal(err)
