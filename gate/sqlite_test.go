@@ -188,7 +188,7 @@ func (w *world) benchProofs(r Release) error {
 			} else if f == "passkey" {
 				e.Authenticator = ringfence.AuthenticatorID("aut_" + string(r.Proves))
 			}
-			rec := ledger.Record{Kind: ledger.KindEvidence, ID: string(e.ID), Subject: e.Subject,
+			rec := ledger.Record{Kind: ledger.KindEvidence, ID: string(e.ID), Subject: e.Subject, Sort: e.At.UnixNano(),
 				Keys: map[string]string{"release": string(r.ID), "traversal": string(r.Traversal), "subject": string(e.Subject)}}
 			if err := ledger.Write(context.Background(), tx, &rec, e); err != nil {
 				return err

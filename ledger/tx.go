@@ -46,7 +46,9 @@ type Record struct {
 	ID      string
 	Version int64 // 0 = new; Put increments it
 	Subject ringfence.SubjectID
-	Body    []byte
+	// Body is given to Put and taken from Get and List for good: nobody changes
+	// its bytes, for a store may remember them.
+	Body []byte
 	// Keys are the record's look-up values by name, for Query. They are kept
 	// only as keyed hashes, so equality is all one can ask for.
 	Keys map[string]string

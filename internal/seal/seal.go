@@ -18,9 +18,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 )
 
 // WriteSecretFile writes a new file of mode 0600, durably, and fails when
@@ -120,8 +122,8 @@ func (m *Master) Retire(wrapped []byte, aad string) ([]byte, error) {
 type Box struct{ gens []generation } // newest first, never empty
 
 type generation struct {
-	gcm   cipher.AEAD
-	index []byte
+	gcm  cipher.AEAD
+	macs *sync.Pool // of HMACs under the key of look-up values, which is hashed once for each
 }
 
 func newGeneration(key []byte) (g generation, err error) {
@@ -132,7 +134,8 @@ func newGeneration(key []byte) (g generation, err error) {
 	if g.gcm, err = cipher.NewGCMWithRandomNonce(block); err != nil {
 		return g, err
 	}
-	g.index, err = hkdf.Key(sha256.New, key, nil, "ringfence/blind-index/v1", 32)
+	index, err := hkdf.Key(sha256.New, key, nil, "ringfence/blind-index/v1", 32)
+	g.macs = &sync.Pool{New: func() any { return hmac.New(sha256.New, index) }}
 	return g, err
 }
 
@@ -196,7 +199,9 @@ func (b *Box) Blinds(kind, key, value string) [][]byte {
 }
 
 func (g generation) blind(kind, key, value string) []byte {
-	mac := hmac.New(sha256.New, g.index)
+	mac := g.macs.Get().(hash.Hash)
+	defer g.macs.Put(mac)
+	mac.Reset()
 	for _, part := range [...]string{kind, key} {
 		var n [4]byte
 		binary.BigEndian.PutUint32(n[:], uint32(len(part)))

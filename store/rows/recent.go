@@ -62,7 +62,6 @@ func (c *Recent) record(p place) (ledger.Record, bool) {
 	r, ok := c.records[p]
 	if ok {
 		r.Keys = maps.Clone(r.Keys)
-		r.Body = slices.Clone(r.Body)
 	}
 	return r, ok
 }
@@ -72,7 +71,7 @@ func (c *Recent) keep(p place, r ledger.Record) {
 		clear(c.records)
 	}
 	r.Keys = maps.Clone(r.Keys)
-	r.Body = slices.Clone(r.Body)
+	r.Body = slices.Clip(r.Body) // its bytes are nobody's to change
 	c.records[p] = r
 }
 
