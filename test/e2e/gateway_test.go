@@ -38,6 +38,7 @@ type settings struct {
 	Hook          string // where the bank is told that something is ready
 	TLS           int
 	Postgres      string // address of the store; empty = SQLite
+	Redis         string // address of what may be lost; empty = none
 	Debug         bool   // log everything
 	Codecs        string // of carrier and phones; empty = the usual ones
 	Watched       *watched
