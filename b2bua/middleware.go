@@ -2,7 +2,6 @@ package b2bua
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -30,7 +29,7 @@ func (s *side) middleware(sipgo.RequestHandler) sipgo.RequestHandler {
 	return func(req *sip.Request, tx sip.ServerTransaction) {
 		defer func() {
 			if r := recover(); r != nil {
-				s.u.log.Error("recovered", "in", "request", "method", string(req.Method), "panic", fmt.Sprint(r))
+				s.u.log.Error("recovered", "in", "request", "method", string(req.Method), ringfence.Panicked(r))
 				if !req.IsAck() {
 					respond(req, tx, 500, "Server Internal Error")
 				}

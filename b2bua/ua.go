@@ -441,6 +441,6 @@ func (u *UA) goLoose(what string, f func()) {
 // recovered keeps a bug in one call from ending the others.
 func (u *UA) recovered(what string) {
 	if r := recover(); r != nil {
-		u.log.Error("recovered", "in", what, "panic", fmt.Sprint(r))
+		u.log.Error("recovered", "in", what, ringfence.Panicked(r))
 	}
 }

@@ -5,8 +5,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
+	"net/url"
+	"strings"
 
+	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/web/problem"
 )
 
@@ -65,7 +67,7 @@ func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
 	case cause == http.ErrAbortHandler:
 		panic(cause)
 	default:
-		s.log.ErrorContext(r.Context(), "panic", slog.String("route", r.Pattern), slog.Any("cause", cause), slog.String("stack", string(debug.Stack())))
+		s.log.ErrorContext(r.Context(), "panic", slog.String("route", r.Pattern), ringfence.Panicked(cause))
 		problem.New(problem.Internal, "").Write(w)
 	}
 }
@@ -104,8 +106,21 @@ func (s *Server) cspReport(w http.ResponseWriter, r *http.Request) {
 	}
 	s.log.WarnContext(r.Context(), "content policy violated",
 		slog.String("directive", short(one.Report.Directive)),
-		slog.String("blocked", short(one.Report.Blocked)))
+		slog.String("blocked", short(originOf(one.Report.Blocked))))
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// originOf is what of an address is no secret: its path, query and fragment may
+// hold a token. A word such as inline stays.
+func originOf(address string) string {
+	u, err := url.Parse(address)
+	switch {
+	case err == nil && u.Host != "":
+		return u.Scheme + "://" + u.Host
+	case strings.Trim(address, "abcdefghijklmnopqrstuvwxyz-") == "":
+		return address
+	}
+	return "no address"
 }
 
 // short cuts a stranger's text for the log.

@@ -48,7 +48,7 @@ func (c Config) Check() error {
 	u, err := url.Parse(c.URL)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil:
-		return fmt.Errorf("fork: %q is no address such as wss://listen.example.com/stream", c.URL)
+		return errors.New("fork: the url is no address such as wss://listen.example.com/stream") // a wrong one may hold a password
 	case u.Scheme == "wss":
 		return nil
 	case u.Scheme == "ws":

@@ -1,9 +1,6 @@
 package rtp
 
-import (
-	"runtime"
-	"strconv"
-)
+import "github.com/ringfence/ringfence"
 
 // caught ends a panic in the handling of one packet or one session, so that a
 // bug of ours costs that packet and not every call. Deferred first, so that
@@ -15,21 +12,7 @@ func (p *Pool) caught() {
 		return
 	}
 	p.panics.Add(1)
-	var pcs [16]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
-	var where []string
-	for {
-		f, more := frames.Next()
-		where = append(where, f.Function+":"+strconv.Itoa(f.Line))
-		if !more {
-			break
-		}
-	}
-	kind := "panic"
-	if err, ok := r.(runtime.Error); ok {
-		kind = err.Error()
-	}
-	p.cfg.Log.Error("rtp: caught a panic", "kind", kind, "where", where)
+	p.cfg.Log.Error("rtp: caught a panic", ringfence.Panicked(r))
 }
 
 // Panics returns how many panics were caught. Anything but 0 is a bug.

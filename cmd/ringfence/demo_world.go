@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -165,7 +163,7 @@ func (d *demo) openEngine(ctx context.Context) error {
 	if d.log, err = os.OpenFile(filepath.Join(d.dir, "engine.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(io.Writer(d.log), &slog.HandlerOptions{Level: slog.LevelInfo}))
+	log := newLog(config.Telemetry{LogLevel: "info"}, d.log)
 	if d.app, err = newApp(context.WithoutCancel(ctx), d.cfg, appOptions{Volatile: true, Delays: []time.Duration{2 * time.Second}, Log: log}); err != nil {
 		return err
 	}

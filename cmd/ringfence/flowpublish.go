@@ -57,7 +57,7 @@ func (c shelfFlags) open(ctx context.Context) (*counter, error) {
 	}
 	out := &counter{store: store, tenant: ringfence.TenantID(c.Tenant)}
 	rp := passkey.RP{ID: hostOf(cfg.Web.Staff.URL), Origins: []string{origin(cfg.Web.Staff.URL)}, Name: cfg.Tenants[0].Name}
-	if out.Shelf, err = newShelf(cfg, store, base, rp, newLog(cfg.Telemetry)); err != nil {
+	if out.Shelf, err = newShelf(cfg, store, base, rp, newLog(cfg.Telemetry, os.Stderr)); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return out, nil

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -36,16 +35,6 @@ func (c configFlag) load() (config.Config, error) {
 	return cfg, nil
 }
 
-// newLog is the process's log on standard error.
-func newLog(t config.Telemetry) *slog.Logger {
-	level := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}[t.LogLevel]
-	o := &slog.HandlerOptions{Level: level}
-	if t.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, o))
-	}
-	return slog.New(slog.NewTextHandler(os.Stderr, o))
-}
-
 // serveCmd runs everything until it is told to stop. The first TERM drains:
 // calls in progress go on, new ones are refused. The second stops.
 type serveCmd struct {
@@ -59,7 +48,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	log := newLog(cfg.Telemetry)
+	log := newLog(cfg.Telemetry, os.Stderr)
 	life := context.WithoutCancel(ctx)
 	a, err := newApp(life, cfg, appOptions{Log: log})
 	if err != nil {

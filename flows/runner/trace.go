@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"time"
 
@@ -72,7 +71,7 @@ func (t *traversal) record(flow string, f flows.Facts, s *flows.State, effects [
 func (t *traversal) taped(at **tape, do func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			t.r.cfg.Log.Error("a recording panicked; the call goes on without", "traversal", string(t.id), "panic", fmt.Sprint(p))
+			t.r.cfg.Log.Error("a recording panicked; the call goes on without", "traversal", string(t.id), ringfence.Panicked(p))
 			*at = nil
 		}
 	}()

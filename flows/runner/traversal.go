@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -141,7 +140,7 @@ func (t *traversal) async(ctx context.Context, work func(context.Context) func()
 
 func (t *traversal) caught(where string) {
 	if p := recover(); p != nil {
-		t.r.cfg.Log.Error("panic", "where", where, "traversal", string(t.id), "panic", p, "stack", string(debug.Stack()))
+		t.r.cfg.Log.Error("panic", "where", where, "traversal", string(t.id), ringfence.Panicked(p))
 	}
 }
 
@@ -170,7 +169,7 @@ func (t *traversal) run(ctx context.Context, begin func(context.Context)) {
 func (t *traversal) guarded(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			t.r.cfg.Log.Error("traversal panicked", "traversal", string(t.id), "panic", p, "stack", string(debug.Stack()))
+			t.r.cfg.Log.Error("traversal panicked", "traversal", string(t.id), ringfence.Panicked(p))
 			t.end("fault")
 		}
 	}()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -94,7 +93,7 @@ func (t *Tx) safely(f func(ledger.Tx) error) (err error) {
 		case errLater:
 			t.err, err = errLater, errLater
 		default:
-			err = fmt.Errorf("transaction panicked: %v\n%s", p, debug.Stack())
+			err = fmt.Errorf("transaction panicked: %v", ringfence.Panicked(p))
 		}
 	}()
 	return f(t)

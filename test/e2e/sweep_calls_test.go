@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ringfence/ringfence"
 	"github.com/ringfence/ringfence/b2bua/rtp"
@@ -157,6 +158,7 @@ func (s *swept) pays(ctx context.Context, t testing.TB) {
 	s.ears[0].listens(ringing)
 	call := a.until(ctx, "talking", func(c ringfence.LiveCall) bool { return c.State == "talking" })
 	close(s.joined)
+	taken := s.captures(ctx, t, call.Traversal)
 	talk(ctx, t, line, ringing)
 	r := got(a.Open(ctx, lab.Action{Type: "payment", Traversal: call.Traversal, AskedBy: "phone",
 		Fields: map[string]string{"payee": "Hart Plumbing", "amount": "12500 GBP", "account": payeeAccount}}))(t)
@@ -179,10 +181,19 @@ func (s *swept) pays(ctx context.Context, t testing.TB) {
 	must(t, s.answersBack(ctx, s.mobiles[0], carried))
 	a.until(ctx, "back", func(c ringfence.LiveCall) bool { return c.State == "talking" && c.Outcome == "ok" })
 	talk(ctx, t, line, ringing)
-	s.calls[0], s.reference = call.Traversal, call.Reference
+	s.calls[0], s.reference, s.captured = call.Traversal, call.Reference, taken
 }
 
-// textsBack is the call of somebody without a passkey: a code by text message.
+// captures has the packets of a call taken from now on; it returns where the
+// file will be.
+func (s *swept) captures(ctx context.Context, t testing.TB, id ringfence.TraversalID) string {
+	var made struct{ File string }
+	must(t, s.olga.Ask(ctx, "POST", "/v1/traversals/"+string(id)+"/captures", map[string]any{"reason": "the sweep", "seconds": 300}, &made))
+	return made.File
+}
+
+// textsBack is the call of somebody without a passkey: a code of an app, and one
+// by text message.
 func (s *swept) textsBack(ctx context.Context, t testing.TB) {
 	o := s.olga.of(t)
 	<-s.joined // Alice is busy, so that it rings for Olga
@@ -198,6 +209,12 @@ func (s *swept) textsBack(ctx context.Context, t testing.TB) {
 	r := got(o.Open(ctx, lab.Action{Type: "payment", Traversal: call.Traversal, AskedBy: "phone",
 		Fields: map[string]string{"payee": "Hart Plumbing", "amount": "9900 GBP", "account": payeeAccount}}))(t)
 	must(t, o.StepUp(ctx, call.Traversal, "brief-code", r.ID))
+	shown := lab.TOTP(s.beasSeed, time.Now())
+	s.plant("code of the app", shown)
+	s.plant("wrong code of the app", off(shown))
+	for _, c := range []string{off(shown), shown} {
+		must(t, hearAndTell(ctx, line, "Type", c))
+	}
 	code := s.set.Watched.textCode(ctx, t, beasMobile)
 	s.plant("text message code", code)
 	s.plant("wrong text message code", off(code))
@@ -267,7 +284,8 @@ func (g *gateway) briefly() {
 	for name, words := range map[string][]string{
 		"passkey": {"We have sent a link to your phone. Open it, enter {code}, check what it shows and approve. I will wait.", "Open it, enter {code}."},
 		"code": {"One moment. We need a proof that it is you.", "One moment.", "Please enter your telephone PIN.", "Check.",
-			"Please enter the code that your authenticator app shows now.", "Type.", "We have sent you a text message. Please enter the code that stands in it.", "Kind."},
+			"Please enter the code that your authenticator app shows now.", "Type.", "We have sent you a text message. Please enter the code that stands in it.", "Kind.",
+			"      missing: by_message\n    - go: done\n", "      missing: by_message\n    - go: by_message\n"},
 		"call-back": {"While you hold we ring the number we have on file. Whoever answers must enter this code. {code}.", "Please note this code. {code}.",
 			"with: step-up-answer", "with: brief-answer"},
 		"answer": {"This is Acme, about a request that was made on the phone. Please have ready the code we gave you on that call. If you did not ask for anything, press star.", "This is Acme.",
