@@ -25,7 +25,7 @@ func TestAttacks(t *testing.T) {
 		{"staff keys", attackStaffKeys}, {"resets", attackResets}, {"suspension", attackSuspension}, {"accounts", attackAccounts},
 		{"permits", attackPermits}, {"redemption", attackRedemption}, {"proofs of possession", attackProofs}, {"credentials", attackCredentials},
 		{"actions", attackActions}, {"bodies", attackBodies}, {"sessions", attackSessions}, {"other tenant", attackTenants}, {"races", attackRaces},
-		{"the defences", attackDefences}, {"drill from outside", attackFromOutside},
+		{"the defences", attackDefences}, {"what is asked", attackAsking}, {"drill from outside", attackFromOutside},
 	} {
 		t.Run(family.name, func(t *testing.T) { family.play(t, b) })
 	}
