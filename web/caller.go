@@ -170,7 +170,7 @@ type callerOut struct {
 func callerStep(s *Server, step func(context.Context, *http.Request, callerIn) (callerOut, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var in callerIn
-		err := s.guesses.spend(remoteOf(r))
+		err := s.guesses.spend(sourceOf(r))
 		if err == nil {
 			err = readJSON(w, r, &in)
 		}

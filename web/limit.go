@@ -18,23 +18,39 @@ type Rates interface {
 	Spend(ctx context.Context, what, name string, every time.Duration, burst int) (ok bool, err error)
 }
 
-// maxKnown bounds how many names are remembered; past it the table is emptied,
-// which only ever forgets slowness.
+// maxKnown is how many names are remembered before those are forgotten who have
+// all their tries again. Ten times as many are bounded by forgetting everybody.
 const maxKnown = 10_000
 
 // MemoryRates is Rates within one process. The zero value is ready.
 type MemoryRates struct {
 	mu    sync.Mutex
 	names map[string]*rate.Limiter // by limit and name; guarded by mu
+	most  int                      // names before the next sweep; guarded by mu
+}
+
+// sweep makes room. Whoever is slowed down stays so: strangers who come under
+// ever new names would else buy themselves new tries.
+func (m *MemoryRates) sweep() {
+	if m.names != nil && len(m.names) < max(m.most, maxKnown) {
+		return
+	}
+	for name, one := range m.names {
+		if one.Tokens() >= float64(one.Burst()) {
+			delete(m.names, name)
+		}
+	}
+	if m.names == nil || len(m.names) >= 10*maxKnown {
+		m.names = map[string]*rate.Limiter{}
+	}
+	m.most = min(2*len(m.names), 10*maxKnown)
 }
 
 // Spend implements Rates; it never fails.
 func (m *MemoryRates) Spend(_ context.Context, what, name string, every time.Duration, burst int) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.names == nil || len(m.names) >= maxKnown {
-		m.names = map[string]*rate.Limiter{}
-	}
+	m.sweep()
 	key := what + "\x00" + name
 	one := m.names[key]
 	if one == nil {

@@ -130,7 +130,7 @@ func (s *Server) sessionAPI(a huma.API) {
 			if staff == nil {
 				return nil, errNoPasskeys
 			}
-			if err := s.guesses.spend(remoteOf(in.r)); err != nil {
+			if err := s.guesses.spend(sourceOf(in.r)); err != nil {
 				return nil, err
 			}
 			handle, options, err := staff.BeginLogin(ctx, s.tenantOf(in.r))
@@ -179,7 +179,7 @@ func (s *Server) beginEnrol(ctx context.Context, r *http.Request, reg *passkey.R
 	if reg == nil {
 		return nil, errNoPasskeys
 	}
-	if err := s.guesses.spend(remoteOf(r)); err != nil {
+	if err := s.guesses.spend(sourceOf(r)); err != nil {
 		return nil, err
 	}
 	options, ok, err := reg.Begin(ctx, s.tenantOf(r), ringfence.Secret(token))
@@ -232,8 +232,11 @@ func remoteOf(r *http.Request) string {
 // whoever has an address there has them all.
 func sourceOf(r *http.Request) string {
 	addr, err := netip.ParseAddr(remoteOf(r))
-	if err != nil || addr.Unmap().Is4() {
+	if err != nil {
 		return remoteOf(r)
+	}
+	if addr = addr.Unmap(); addr.Is4() {
+		return addr.String()
 	}
 	net, err := addr.Prefix(64)
 	if err != nil {

@@ -143,7 +143,7 @@ func (s *Server) ssoBegin(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, errNotFound)
 		return
 	}
-	if err := s.guesses.spend(remoteOf(r)); err != nil {
+	if err := s.guesses.spend(sourceOf(r)); err != nil {
 		s.refuse(w, r, err)
 		return
 	}
