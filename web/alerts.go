@@ -39,6 +39,7 @@ const (
 	AlertTrunk       AlertKind = "trunk"
 	AlertDelivery    AlertKind = "delivery"
 	AlertWebhook     AlertKind = "webhook"
+	AlertExecutor    AlertKind = "executor"
 	AlertUnverified  AlertKind = "unverified"
 	AlertPasskey     AlertKind = "passkey"
 )
@@ -65,6 +66,7 @@ var alertKinds = map[AlertKind]struct {
 	AlertTrunk:          {"A trunk does not answer", true},
 	AlertDelivery:       {"Messages do not arrive", true},
 	AlertWebhook:        {"An executor cannot be told", false},
+	AlertExecutor:       {"An executor does not say what it did", true},
 	AlertUnverified:     {"More calls than usual are not verified", false},
 	AlertPasskey:        {"A passkey of staff waits to be confirmed", false},
 }

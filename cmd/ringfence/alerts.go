@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/web"
 )
 
@@ -19,10 +20,14 @@ const (
 	conditionLook = 30 * time.Second
 	// downLong is how long a trunk has to be away before somebody is called.
 	downLong = time.Minute
+	// reportTime is how long an executor may take from the redemption of a permit
+	// to its report, and maxRedeemed how many such releases are looked at.
+	reportTime  = 15 * time.Minute
+	maxRedeemed = 1000
 )
 
 // brought are the kinds of conditions that only this room sees.
-var brought = []web.AlertKind{web.AlertCertificate, web.AlertTrunk, web.AlertLedger}
+var brought = []web.AlertKind{web.AlertCertificate, web.AlertTrunk, web.AlertLedger, web.AlertExecutor}
 
 // watchful is what the look-out remembers between two looks.
 type watchful struct {
@@ -55,12 +60,39 @@ func (a *app) watchAlerts(ctx context.Context, tenant ringfence.TenantID) {
 		case <-take.C:
 			err = a.web.TakeAlerts(ctx, tenant)
 		case <-look.C:
-			err = errors.Join(a.web.WatchAlerts(ctx, tenant, brought, a.conditions(tenant, time.Now())), a.web.Sweep(ctx, tenant))
+			err = errors.Join(a.lookOver(ctx, tenant), a.web.Sweep(ctx, tenant))
 		}
 		if err != nil && ctx.Err() == nil {
 			a.log.Error("alerts", "tenant", string(tenant), "err", err)
 		}
 	}
+}
+
+// lookOver tells what is wrong in a tenant now.
+func (a *app) lookOver(ctx context.Context, tenant ringfence.TenantID) error {
+	redeemed, err := a.gate.List(ctx, tenant, gate.Filter{State: gate.StateRedeemed, Limit: maxRedeemed})
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	return a.web.WatchAlerts(ctx, tenant, brought, append(a.conditions(tenant, now), unreported(redeemed, now)...))
+}
+
+// unreported names the executors that redeemed a permit and have not said since
+// what came of it: whether the action was done is known to them alone, and
+// nobody may do it again before they are asked.
+func unreported(redeemed []gate.Release, now time.Time) (out []web.Condition) {
+	counts := map[string]int{}
+	for _, r := range redeemed {
+		if now.Sub(r.ChangedAt) >= reportTime {
+			counts[r.Executor]++
+		}
+	}
+	for executor, n := range counts {
+		out = append(out, web.Condition{Kind: web.AlertExecutor, Key: executor,
+			Text: fmt.Sprintf("%s has redeemed %d, and has not said in %d minutes what came of it. Look in its journal before anybody does one of them again.", executor, n, int(reportTime.Minutes()))})
+	}
+	return out
 }
 
 // conditions lists what is wrong now. What belongs to the installation is told

@@ -2,10 +2,12 @@ package main
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/ringfence/ringfence"
+	"github.com/ringfence/ringfence/gate"
 	"github.com/ringfence/ringfence/web"
 )
 
@@ -72,5 +74,21 @@ func TestConditionsOfOthersAreNotTold(t *testing.T) {
 	a.watchful.sealing(other, nil)
 	if got := a.conditions(other, time.Now()); len(got) != 0 {
 		t.Errorf("still told %v", got)
+	}
+}
+
+// TestAnExecutorThatSaysNothing: who took an action and is gone is named, with how
+// many, and who still may be at work is not.
+func TestAnExecutorThatSaysNothing(t *testing.T) {
+	now := time.Now()
+	at := func(executor string, ago time.Duration) gate.Release {
+		return gate.Release{State: gate.StateRedeemed, Executor: executor, ChangedAt: now.Add(-ago)}
+	}
+	out := unreported([]gate.Release{at("bank", reportTime), at("post", reportTime-time.Second), at("bank", time.Hour), at("bank", 0)}, now)
+	if len(out) != 1 || out[0].Kind != web.AlertExecutor || out[0].Key != "bank" || !strings.Contains(out[0].Text, "redeemed 2,") {
+		t.Errorf("have %+v", out)
+	}
+	if out := unreported(nil, now); len(out) != 0 {
+		t.Errorf("of nothing: %+v", out)
 	}
 }

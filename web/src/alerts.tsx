@@ -18,7 +18,7 @@ interface Page { alerts: Alert[]; open: number; next?: string }
 const KINDS: [string, string][] = [
   ["duress", "Under pressure"], ["rejected", "“I did not ask for this”"], ["call", "Reported calls"], ["diverted", "Diverted call-backs"], ["cloned", "Copied passkeys"],
   ["spray", "PIN tried on many"], ["reconciliation", "Executors' journals"], ["recording", "Not recorded"], ["emergency", "Emergency calls"], ["ramp", "Ramps"],
-  ["clock", "Clock"], ["ledger", "Ledger"], ["certificate", "Certificates"], ["trunk", "Trunks"], ["delivery", "Messages"], ["webhook", "Webhooks"], ["unverified", "Unverified calls"], ["passkey", "Passkeys of staff"],
+  ["clock", "Clock"], ["ledger", "Ledger"], ["certificate", "Certificates"], ["trunk", "Trunks"], ["delivery", "Messages"], ["webhook", "Webhooks"], ["executor", "Executors that say nothing"], ["unverified", "Unverified calls"], ["passkey", "Passkeys of staff"],
 ];
 
 const query = new URLSearchParams(location.search);
