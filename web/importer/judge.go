@@ -211,6 +211,9 @@ func (j *judge) record(w row, kind policy.Kind, out map[string]string, fault fun
 		if (t.Base == policy.BaseName || t.Base == policy.BaseText) && gate.MixedScripts(v) {
 			j.report.note(w.line, name, "mixes alphabets whose letters look alike: compare it with the original")
 		}
+		if (t.Base == policy.BaseName || t.Base == policy.BaseText) && strings.ContainsRune("=+-@", rune(v[0])) {
+			j.report.note(w.line, name, "begins like a formula, which a spreadsheet would run: compare it with the original")
+		}
 		out[field] = v
 	}
 }
