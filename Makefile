@@ -66,6 +66,14 @@ bin/staticcheck-$(STATICCHECK):
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
 
+# What things cost as the store grows, ten times as much at each step, up to
+# GROWN subjects and entries. A million take some 2.2 GiB below TMPDIR and half
+# an hour; make bench goes to ten thousand.
+GROWN ?= 1000000
+.PHONY: growth
+growth:
+	go test ./gate -run XXX -bench Growth -benchtime 1x -v -timeout 0 -gate.grown $(GROWN)
+
 # Calls over loopback by a call bench of your own: make callbench BENCH=folder
 # ARGS='--modes setup,bridge'. The folder has a drive.py; test/bench/run.sh says
 # how it is called.

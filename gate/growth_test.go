@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/ringfence/ringfence"
@@ -35,6 +36,7 @@ func BenchmarkGrowth(b *testing.B) {
 		for _, m := range w.measures() {
 			b.Logf("%9d  %-42s %10s", size, m.what, w.median(m.n, m.do).Round(time.Microsecond))
 		}
+		b.Logf("%9d  %-42s %10.0f", size, "entries verified a second", w.verified())
 	}
 }
 
@@ -94,6 +96,29 @@ func (w *grownWorld) grow(to int) {
 		w.all = append(w.all, made...)
 	}
 	w.crowds = w.crowd(300)
+}
+
+// verified is how many entries a second the auditor reads and checks.
+func (w *grownWorld) verified() float64 {
+	audit, err := sqlite.OpenAudit(w.dir)
+	if err != nil {
+		w.b.Fatal(err)
+	}
+	defer audit.Close()
+	text, err := w.g.cfg.Log.VerifierKey(ten)
+	if err != nil {
+		w.b.Fatal(err)
+	}
+	v, err := note.NewVerifier(text)
+	if err != nil {
+		w.b.Fatal(err)
+	}
+	began := time.Now()
+	report, err := ledger.Verify(context.Background(), ten, audit.Log(ten), v, nil)
+	if err != nil || !report.OK() {
+		w.b.Fatalf("%v %+v", err, report.Findings)
+	}
+	return float64(report.Size) / time.Since(began).Seconds()
 }
 
 func (w *grownWorld) size() int64 {
@@ -158,6 +183,26 @@ func (w *grownWorld) measures() []measure {
 		})},
 		{"the head of the log, for a checkpoint", 500, view(func(tx ledger.Tx, i int) error {
 			_, err := ledger.HeadOf(ctx, tx)
+			return err
+		})},
+		{"an entry, until it is durable", 200, func(i int) error {
+			return w.store.Update(ctx, ten, func(tx ledger.Tx) error {
+				_, err := tx.Append(ctx, ledger.Entry{Event: "leg.placed", Traversal: ringfence.TraversalID(fmt.Sprint("trv_grown", i%10))})
+				return err
+			})
+		}},
+		{"the entries of a call, a few dozen", 200, view(func(tx ledger.Tx, i int) error {
+			found, err := tx.Entries(ctx, ledger.EntryQuery{Traversal: ringfence.TraversalID(fmt.Sprint("trv_grown", i%10))})
+			if err == nil && len(found) < 20 {
+				err = fmt.Errorf("%d entries", len(found))
+			}
+			return err
+		})},
+		{"the newest 50 releases", 200, view(func(tx ledger.Tx, i int) error {
+			found, err := tx.List(ctx, KindRelease, ledger.Query{Desc: true, Limit: 50})
+			if err == nil && len(found) != 50 {
+				err = fmt.Errorf("%d releases", len(found))
+			}
 			return err
 		})},
 		{"an inclusion proof", 500, view(func(tx ledger.Tx, i int) error {
