@@ -26,7 +26,7 @@ func (e *egress) Request(ctx context.Context, req *sip.Request) (sip.ClientTrans
 	s := (*side)(e)
 	leg := s.u.dialog(text(req.CallID()), req.From().Params.GetOr("tag", ""))
 	if req.Method == sip.BYE && leg != nil && leg.byes.Swap(true) && !proven(req) {
-		return nil, ErrEnded // diago sends one too when the handler returns
+		return nil, ErrEnded // one is enough, whoever of the stack sends another
 	}
 	if leg != nil {
 		leg.shifted(req)
