@@ -62,15 +62,20 @@ func partyOf(v string) string {
 	return user
 }
 
+// writes reports whether the trunk says that it is this party whoever it is: then
+// it says nothing.
+func (t *Trunk) writes(party string) bool {
+	own := func(of string) bool { return sameParty(party, of) }
+	return own(t.From) || slices.ContainsFunc(t.ConnectedAs, own)
+}
+
 // connected are the parties that a message says it comes from (RFC 3325, section
 // 9.1), or, as some gateways still write, Remote-Party-ID. What the trunk writes
 // there whoever answers says nothing.
 func (t *Trunk) connected(m headers) []string {
 	var out []string
 	take := func(v string) {
-		p := partyOf(v)
-		own := func(of string) bool { return sameParty(p, of) }
-		if p != "" && !own(t.From) && !slices.ContainsFunc(t.ConnectedAs, own) {
+		if p := partyOf(v); p != "" && !t.writes(p) {
 			out = append(out, p)
 		}
 	}
@@ -103,7 +108,7 @@ func (t *Trunk) elsewhere(dialled string, m headers) bool {
 	}
 	return slices.ContainsFunc(names, func(name string) bool {
 		_, _, both := tells(name, dialled)
-		return both && !sameParty(name, dialled)
+		return both && !sameParty(name, dialled) && !t.writes(name)
 	})
 }
 
@@ -128,7 +133,7 @@ func (l *Leg) movedLocked(m headers) bool {
 		l.parties = now
 	}
 	if _, ok := m.(*sip.Request); ok {
-		if from := partyOf(value(m, "From")); from != "" && l.theirUser != "" && !sameParty(from, l.theirUser) {
+		if from := partyOf(value(m, "From")); from != "" && l.theirUser != "" && !sameParty(from, l.theirUser) && !l.trunk.writes(from) {
 			moved, l.theirUser = true, from
 		}
 	}

@@ -131,6 +131,7 @@ func TestAnotherNumberSpeaks(t *testing.T) {
 		"an extension":                  {extra: "P-Asserted-Identity: <sip:4401@x>\n", want: ringfence.LegChanged},
 		"the number dialled":            {extra: "P-Asserted-Identity: <sip:07700900123@x>, <tel:+447700900123>\n"},
 		"the trunk's own":               {extra: "P-Asserted-Identity: <sip:+442079469999@x>\n"},
+		"a From of the trunk's own":     {from: "<sip:+442079469999@x>"},
 		"the same From by another host": {from: "<sip:+" + dialled + "@pbx.example;user=phone>"},
 	} {
 		t.Run(name, func(t *testing.T) {
