@@ -167,6 +167,7 @@ func (s *swept) pays(ctx context.Context, t testing.TB) {
 	carried := got(line.HearDigits(ctx, 4))(t)
 	s.short("carry code", carried)
 	link := got(s.set.Watched.texts.NextLink(ctx, mobile, s.public()+"/l"))(t)
+	s.link = link
 	s.plant("passkey link", link[strings.LastIndex(link, "#")+1:])
 	page, _, err := lab.OpenPage(ctx, link)
 	must(t, err)

@@ -55,6 +55,7 @@ type swept struct {
 	reference    string
 	captured     string // where the packets of the first call are
 	beasSeed     []byte
+	link         string // to the page of a passkey
 	streams      tape
 }
 
@@ -73,6 +74,7 @@ func TestSecretsAreFoundNowhere(t *testing.T) {
 		calls.Go(func() { _ = w.Watch(work, w.watch) })
 		calls.Go(func() { s.stream(work, w) })
 	}
+	screen := s.console(ctx, t, s.alice)
 	t.Run("calls", func(t *testing.T) {
 		for name, call := range map[string]func(context.Context, testing.TB){"pays": s.pays, "texts back": s.textsBack, "executes": s.execute} {
 			t.Run(name, func(t *testing.T) { t.Parallel(); call(ctx, t) })
@@ -82,7 +84,7 @@ func TestSecretsAreFoundNowhere(t *testing.T) {
 		return
 	}
 	until(ctx, t, "the bank is told", func() bool { return len(s.set.Watched.hooks.all()) > 0 })
-	places := s.places(ctx)
+	places := append(s.places(ctx), s.shown(screen)...)
 	s.listen(ctx)
 	done()
 	calls.Wait()
@@ -98,7 +100,7 @@ func (s *swept) sweep(places []sweep.Place) {
 	all, err := sweep.New(s.list...)
 	must(t, err)
 	known := map[string]string{"the event streams": string(s.calls[0]), "the listening service's messages": s.reference, "the session recorder's messages": s.reference,
-		"HEP": "INVITE sip:", "the packets of a call": "INVITE sip:", "the metrics": "ringfence_events_total", "the trace of call 0": "INVITE", "the trace of call 1": "INVITE", "the log": `"ready"`,
+		"HEP": "INVITE sip:", "the packets of a call": "INVITE sip:", "the console": "Claims to be", "the page of the link": "data-step", "the browser's history": s.public(), "the metrics": "ringfence_events_total", "the trace of call 0": "INVITE", "the trace of call 1": "INVITE", "the log": `"ready"`,
 		"the bank's announcements": "release.ready", "data/ringfence.db": string(s.calls[0]), "copy/ringfence.db": string(s.calls[0]), "outside/default.checkpoint": "e2e/default",
 		"cdr": string(s.calls[0]), "ledger.export": string(s.calls[1]), "siem.jsonl": string(s.calls[1])}
 	for _, p := range places {
@@ -177,9 +179,9 @@ func (s *swept) onFile() {
 		s.list = append(s.list, sweep.Number(name, number[2:])...)
 	}
 	for name, number := range map[string]string{"caller's number": homeNumber, "Bea's caller number": beasOffice} {
-		s.list = append(s.list, sweep.Number(name, number[2:], "the event streams")...) // shown to who takes the call
+		s.list = append(s.list, sweep.Number(name, number[2:], "the event streams", "the console")...) // shown to who takes the call
 	}
-	s.plant("account", payeeAccount, "the event streams")
+	s.plant("account", payeeAccount, "the event streams", "the console")
 	s.keyMaterial()
 }
 
