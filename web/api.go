@@ -169,7 +169,12 @@ func strictJSON(data []byte, v any) error {
 			return errors.New("nested too deeply")
 		}
 	}
-	return jsonv2.Unmarshal(data, v, jsonv2.RejectUnknownMembers(true))
+	err := jsonv2.Unmarshal(data, v, jsonv2.RejectUnknownMembers(true))
+	var wrong *jsonv2.SemanticError
+	if errors.As(err, &wrong) {
+		wrong.JSONValue = nil // its place is told, and what was sent is not repeated
+	}
+	return err
 }
 
 // readJSON reads a request's body outside of huma, under the same rules.
