@@ -31,7 +31,8 @@ type Filter struct {
 	After     *Release
 }
 
-// List lists a page of releases, newest first.
+// List lists a page of releases, newest first; of an executor what has waited
+// longest, so that more than a page of it is served in turn.
 func (g *Gate) List(ctx context.Context, tenant ringfence.TenantID, f Filter) (out []Release, err error) {
 	q := f.query()
 	q.Limit = f.Limit
@@ -43,7 +44,8 @@ func (g *Gate) List(ctx context.Context, tenant ringfence.TenantID, f Filter) (o
 	return out, err
 }
 
-// All lists every release that f selects, newest first, whatever its Limit.
+// All lists every release that f selects, in the order of List, whatever its
+// Limit.
 func (g *Gate) All(ctx context.Context, tenant ringfence.TenantID, f Filter) (out []Release, err error) {
 	err = g.cfg.Store.View(ctx, tenant, func(tx ledger.Tx) error {
 		rows, err := ledger.Rows[row](ctx, tx, KindRelease, f.query())
@@ -72,6 +74,7 @@ func (f Filter) query() ledger.Query {
 		q.Key, q.Value = "state", string(f.State)
 	case f.Executor != "":
 		q.Key, q.Value = "ready", f.Executor
+		q.Desc = false // whatever else comes meanwhile
 	}
 	if f.After != nil {
 		q.After, q.AfterID = f.After.RequestedAt.UnixNano(), string(f.After.ID)

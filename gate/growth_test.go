@@ -48,7 +48,6 @@ type grownWorld struct {
 	store  *sqlite.Store
 	all    []ringfence.SubjectID
 	crowds []ringfence.SubjectID // with everything that a release needs
-	next   int
 }
 
 func (w *grownWorld) open() {

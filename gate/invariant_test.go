@@ -791,6 +791,22 @@ func TestInvariant25TenantsAreApart(t *testing.T) {
 	}
 }
 
+// An executor that takes a page at a time comes to everything: what it is given
+// first is what has waited longest.
+func TestAnExecutorsPageIsTheOldest(t *testing.T) {
+	w := newWorld(t)
+	first := w.ready()
+	w.pass(time.Second)
+	second := w.ready()
+	for _, want := range []Release{first, second} {
+		page, err := w.g.List(context.Background(), ten, Filter{Executor: executor, Limit: 1})
+		if err != nil || len(page) != 1 || page[0].ID != want.ID {
+			t.Fatalf("want %s: %v %v", want.ID, page, err)
+		}
+		w.permit(want.ID)
+	}
+}
+
 func TestInvariant26DuressLooksLikeNothing(t *testing.T) {
 	ctx := context.Background()
 	run := func(duress bool) (*world, Release, []Verdict) {

@@ -96,7 +96,7 @@ func (s *Server) releaseAPI(a huma.API) {
 	add(s, a, huma.Operation{Method: "POST", Path: "/v1/actions", Summary: "Open an action", DefaultStatus: 201,
 		Description: "A person opens actions on their own live call, about its subject. What was proved counts for exactly this action."}, s.openAction)
 	add(s, a, huma.Operation{Method: "GET", Path: "/v1/releases", Summary: "Releases, newest first",
-		Description: "An executor gets what is ready for it; others by state, traversal or subject (at most one)."}, s.listReleases)
+		Description: "An executor gets what is ready for it, what has waited longest first; others by state, traversal or subject (at most one)."}, s.listReleases)
 	add(s, a, huma.Operation{Method: "GET", Path: "/v1/releases/{id}", Summary: "One release, judged now"},
 		func(ctx context.Context, in *onRelease) (*releaseOut, error) {
 			r, err := s.release(ctx, in.ID)

@@ -230,12 +230,17 @@ func (r *routing) places(ctx context.Context, tenant ringfence.TenantID, emails 
 	return out, err
 }
 
-// Outbound implements runner.Directory.
+// Outbound implements runner.Directory: the first trunk with outbound. One of a
+// recorder reaches nobody else, so it is taken only where there is no other.
 func (r *routing) Outbound(ringfence.TenantID) (trunk, from string) {
 	for _, t := range r.cfg.SIP.Trunks {
-		if t.Outbound {
-			return t.Name, t.From
+		recorder := slices.ContainsFunc(r.cfg.Media.Recorders, func(m config.Recorder) bool { return m.Trunk == t.Name })
+		if t.Outbound && (trunk == "" || !recorder) {
+			trunk, from = t.Name, t.From
+			if !recorder {
+				break
+			}
 		}
 	}
-	return "", ""
+	return trunk, from
 }
