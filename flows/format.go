@@ -15,12 +15,11 @@ var (
 // at their end, scenes stand one empty line apart. Comments stay. What is right
 // already is not touched, and formatting twice changes nothing.
 func Format(src []byte) []byte {
-	text := strings.ReplaceAll(string(src), "\r\n", "\n")
 	var out []string
-	block := -1 // indentation of a | or > block that we are inside
-	lines := strings.Split(text, "\n")
+	block := -1                               // indentation of a | or > block that we are inside
+	lines := strings.Split(string(src), "\n") // a CR at the end of one goes with its blanks
 	for i, line := range lines {
-		line = strings.TrimRight(line, " \t")
+		line = strings.TrimRight(line, " \t\r")
 		indent := len(line) - len(strings.TrimLeft(line, " \t"))
 		if block >= 0 && (line == "" || indent > block) {
 			out = append(out, line)

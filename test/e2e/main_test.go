@@ -26,9 +26,11 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// within is the test's context with a bound that only a fault reaches.
+// within is the test's context with a bound that only a fault reaches: four
+// minutes at least, for many of these tests share a machine.
 func within(t testing.TB, d time.Duration) context.Context {
 	t.Helper()
+	d = max(d, 4*time.Minute)
 	ctx, cancel := context.WithTimeoutCause(t.Context(), d, fmt.Errorf("%s passed", d))
 	t.Cleanup(cancel)
 	return ctx

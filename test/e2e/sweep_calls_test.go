@@ -197,7 +197,11 @@ func (s *swept) captures(ctx context.Context, t testing.TB, id ringfence.Travers
 // by text message.
 func (s *swept) textsBack(ctx context.Context, t testing.TB) {
 	o := s.olga.of(t)
-	<-s.joined // Alice is busy, so that it rings for Olga
+	select {
+	case <-s.joined: // Alice is busy, so that it rings for Olga
+	case <-ctx.Done():
+		t.Fatal("Alice never talked: ", context.Cause(ctx))
+	}
 	line := got(s.office.Call(ctx, lab.Dial{To: customers, Attest: "B"}))(t)
 	defer line.Hangup()
 	must(t, hearAndTell(ctx, line, "Account", beasAccount))
