@@ -18,6 +18,7 @@ type agent struct {
 	up     bool
 	held   bool   // the agent put the caller on media hold
 	parked bool   // a console flow runs: no audio to or from the caller
+	waits  bool   // for the first word of what is whispered: joined no sooner
 	code   string // digits whispered to whoever answers a PBX queue
 	// What is whispered, one after the other.
 	queue   []*utterance
@@ -227,9 +228,12 @@ func (t *traversal) agentAnswered(ctx context.Context, a *agent) {
 		t.own(ctx, a.place.Person)
 	} else {
 		t.live.Owner, t.live.Epoch = "", t.live.Epoch+1 // nobody's until somebody takes it
+		a.waits = true
 		t.whisperCode(ctx, a)
 	}
-	t.joinAgent()
+	if !a.waits {
+		t.joinAgent()
+	}
 	t.live.State = "talking"
 	t.note("put through to "+w.queue, false)
 	t.publish()
@@ -369,9 +373,14 @@ func (t *traversal) whisper(ctx context.Context, speech ringfence.Speech) {
 	u := &utterance{}
 	a.queue = append(a.queue, u)
 	t.render(ctx, u, speech, func() {
-		if t.agent == a {
-			a.next()
+		if t.agent != a {
+			return
 		}
+		a.next()
+		if a.waits && !a.parked { // who is parked is joined at the end of that
+			t.joinAgent()
+		}
+		a.waits = false
 	})
 }
 

@@ -133,6 +133,35 @@ func TestAgentHearsTheWarningWhole(t *testing.T) {
 	})
 }
 
+// Whoever answers a queue's address hears nothing of the caller before the code
+// that they are whispered, and everything after it.
+func TestNobodyIsHeardBeforeTheWhisper(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.queues["payments_clerk"] = Queue{Name: "payments_clerk", URI: "sip:queue@pbx"}
+		w.voice.fail = func(text string) bool {
+			if len(text) == 4 && strings.Trim(text, "0123456789") == "" {
+				pass(2 * time.Second) // the code takes time to become audio
+			}
+			return false
+		}
+		caller := w.call("accounts-line")
+		agent := w.placed()
+		w.until("talking", func(v ringfence.LiveCall) bool { return v.State == "talking" })
+		pass(time.Second)
+		if _, _, _, peer := caller.state(); peer != "" {
+			t.Error("they were joined before the whisper began")
+		}
+		agent.hears("")
+		synctest.Wait()
+		if _, _, _, peer := caller.state(); peer != agent.id {
+			t.Error("they were not joined with the whisper")
+		}
+		caller.end(ringfence.EndBye)
+		agent.gone()
+		w.ended()
+	})
+}
+
 func TestTakeByWhisperedCode(t *testing.T) {
 	inWorld(t, func(w *world) {
 		ctx := context.Background()
